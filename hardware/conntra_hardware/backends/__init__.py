@@ -1,0 +1,28 @@
+"""Simulators and chips behind one protocol, ``conntra_hardware.runtime.Backend``."""
+
+from __future__ import annotations
+
+from conntra_hardware.errors import InputError
+from conntra_hardware.runtime import Backend
+
+__all__ = ["BACKENDS", "load_backend"]
+
+BACKENDS = ("reference", "lava", "lava-stock", "brian2")
+"""Names of the backends: ``lava`` is the batched form, ``lava-stock`` Lava's own processes, one sample a step."""
+
+
+def load_backend(name: str) -> Backend:
+    """Return the backend called ``name``; its simulator is imported only when it runs."""
+    if name == "reference":
+        from conntra_hardware.backends.reference import ReferenceBackend
+
+        return ReferenceBackend()
+    if name in ("lava", "lava-stock"):
+        from conntra_hardware.backends.lava.backend import LavaBackend
+
+        return LavaBackend(stock=name == "lava-stock")
+    if name == "brian2":
+        from conntra_hardware.backends.brian2 import Brian2Backend
+
+        return Brian2Backend()
+    raise InputError(f"backend {name!r}: unknown; allowed: {', '.join(BACKENDS)}")

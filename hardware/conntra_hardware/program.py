@@ -1,0 +1,223 @@
+"""A program: populations of neurons, the synapses between them, and the cores they stand on.
+
+It is all that a backend or a chip needs, and knows nothing of training: anybody can build one. Networks become programs in
+``conntra_neuro.compiler``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.arrays import ArrayLike, IntArray, SpikeArray, as_integers, as_spikes
+from conntra_hardware.chip import Chip
+from conntra_hardware.encoding import Encoder
+from conntra_hardware.errors import InputError
+from conntra_hardware.neurons import Neuron
+
+if TYPE_CHECKING:
+    from conntra_hardware.runtime import RunResult
+    from conntra_hardware.verify import Certificate
+
+__all__ = ["INPUT", "CoreSlice", "Population", "Program", "Projection"]
+
+INPUT = "input"
+"""Name of the source of spikes that enter the chip."""
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """``size`` neurons of one kind; ``bias`` has shape (size,), in weight units."""
+
+    name: str
+    neuron: Neuron
+    bias: IntArray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bias", as_integers(self.bias, f"bias of {self.name}", ndim=1))
+        if not self.name or self.name == INPUT:
+            raise InputError(f"population name {self.name!r}: empty or reserved; choose another")
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return len(self.bias)
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Synapses from ``source`` (a population, or ``INPUT``) to ``target``; a weight of 0 is no synapse.
+
+    ``weights`` has shape (n_target, n_source), stored in the smallest integer type that holds it.
+    """
+
+    source: str
+    target: str
+    weights: IntArray
+
+    def __post_init__(self) -> None:
+        exact = as_integers(self.weights, f"weights {self.source} -> {self.target}", ndim=2, dtype=np.int32)
+        low, high = (int(exact.min()), int(exact.max())) if exact.size else (0, 0)
+        small = np.result_type(np.min_scalar_type(low), np.min_scalar_type(high), np.int8)
+        weights = exact.astype(small)
+        weights.flags.writeable = False
+        object.__setattr__(self, "weights", weights)
+
+    @property
+    def n_synapses(self) -> int:
+        """Number of nonzero weights."""
+        return int(np.count_nonzero(self.weights))
+
+
+@dataclass(frozen=True)
+class CoreSlice:
+    """Neurons ``start`` .. ``stop - 1`` of a population, on one core. A core holds at most one slice of a population."""
+
+    population: str
+    start: int
+    stop: int
+    core: int
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return self.stop - self.start
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """Populations in feed-forward order, their synapses, and the core of every neuron.
+
+    The last population is the readout. A population at depth d (the input is at depth 0) sees sample t at time step t + d - 1 of a
+    pipeline; a new sample enters at every step. ``encoder`` turns raw features into input spikes, where the program has one;
+    ``labels`` are the class labels, where they are not 0 .. n-1.
+    """
+
+    chip: Chip
+    n_inputs: int
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
+    slices: tuple[CoreSlice, ...]
+    encoder: Encoder | None = None
+    labels: tuple[Any, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("populations", "projections", "slices"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        _check_structure(self)
+
+    def population(self, name: str) -> Population:
+        """Return the population called ``name``."""
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Population]:
+        return {population.name: population for population in self.populations}
+
+    def incoming(self, name: str) -> tuple[Projection, ...]:
+        """Return the projections into the population ``name``."""
+        return tuple(p for p in self.projections if p.target == name)
+
+    def outgoing(self, name: str) -> tuple[Projection, ...]:
+        """Return the projections out of ``name`` (a population, or ``INPUT``)."""
+        return tuple(p for p in self.projections if p.source == name)
+
+    def source_size(self, name: str) -> int:
+        """Return the number of spike sources of ``name`` (a population, or ``INPUT``)."""
+        return self.n_inputs if name == INPUT else self.population(name).size
+
+    def slices_of(self, name: str) -> tuple[CoreSlice, ...]:
+        """Return the slices of the population ``name``, in neuron order."""
+        return tuple(sorted((s for s in self.slices if s.population == name), key=lambda s: s.start))
+
+    @property
+    def readout(self) -> Population:
+        """The population whose potentials are the logits."""
+        return self.populations[-1]
+
+    @property
+    def depth(self) -> int:
+        """Time steps from an input spike to its logits."""
+        return len(self.populations)
+
+    @property
+    def cores_used(self) -> int:
+        """Number of cores that hold neurons."""
+        return len({s.core for s in self.slices})
+
+    def encode(self, x: ArrayLike) -> SpikeArray:
+        """Return the input spikes (n, n_inputs) of ``x``: raw features where the program has an encoder, else spikes."""
+        if self.encoder is None:
+            return as_spikes(x, self.n_inputs)
+        return self.encoder.encode(x)
+
+    def run(self, x: ArrayLike, y: ArrayLike | None = None, *, backend: str = "reference", **options: Any) -> RunResult:
+        """Run the samples ``x`` (n, features) on a backend; see ``conntra_hardware.runtime.run``."""
+        from conntra_hardware.runtime import run
+
+        return run(self, x, y, backend=backend, **options)
+
+    def verify(self, x: ArrayLike, backends: Sequence[str] = ("reference", "lava", "brian2"), **options: Any) -> Certificate:
+        """Compare backends spike for spike on ``x``; see ``conntra_hardware.verify.verify``."""
+        from conntra_hardware.verify import verify
+
+        return verify(self, x, backends=backends, **options)
+
+
+def _check_structure(program: Program) -> None:
+    """Raise InputError where the parts of a program do not belong together."""
+    names = [p.name for p in program.populations]
+    if not names:
+        raise InputError("program: no populations; at least a readout is needed")
+    if len(set(names)) != len(names):
+        raise InputError(f"program: population names {names} are not unique")
+    if program.n_inputs < 1:
+        raise InputError(f"program: {program.n_inputs} inputs; at least 1 expected")
+    for population in program.populations:
+        if population.neuron.spikes == (population is program.populations[-1]):
+            raise InputError(f"population {population.name}: {population.neuron.kind}; the last one, and only it, is a readout")
+        if not program.incoming(population.name):
+            raise InputError(f"population {population.name}: no incoming projection")
+    order = {INPUT: 0} | {name: depth for depth, name in enumerate(names, start=1)}
+    for projection in program.projections:
+        what = f"projection {projection.source} -> {projection.target}"
+        if projection.source not in order or projection.target not in order:
+            raise InputError(f"{what}: no such population; there are {names}")
+        if order[projection.target] != order[projection.source] + 1:
+            raise InputError(f"{what}: a projection leads from a population to the next one")
+        expected = (program.source_size(projection.target), program.source_size(projection.source))
+        if projection.weights.shape != expected:
+            raise InputError(f"{what}: weights {projection.weights.shape}; {expected} expected")
+    if program.encoder is not None and program.encoder.n_out != program.n_inputs:
+        raise InputError(f"program: the encoder gives {program.encoder.n_out} spikes for {program.n_inputs} inputs")
+    if program.labels is not None and len(program.labels) != program.readout.size:
+        raise InputError(f"program: {len(program.labels)} labels for {program.readout.size} readout neurons")
+    _check_slices(program)
+
+
+def _check_slices(program: Program) -> None:
+    for population in program.populations:
+        covered = np.zeros(population.size, dtype=np.int64)
+        cores = [s.core for s in program.slices if s.population == population.name]
+        if len(set(cores)) != len(cores):
+            raise InputError(f"population {population.name}: two slices on one core; join them")
+        for s in program.slices_of(population.name):
+            if not 0 <= s.start < s.stop <= population.size or s.core < 0:
+                raise InputError(f"population {population.name}: slice {s.start}:{s.stop} on core {s.core} is out of range")
+            covered[s.start : s.stop] += 1
+        if not np.all(covered == 1):
+            neuron = int(np.flatnonzero(covered != 1)[0])
+            raise InputError(f"population {population.name}: neuron {neuron} stands on {covered[neuron]} cores; 1 expected")
+    strays = {s.population for s in program.slices} - {p.name for p in program.populations}
+    if strays:
+        raise InputError(f"slices of unknown populations {sorted(strays)}")
+
+
+def spikes_bytes(spikes: npt.NDArray[Any]) -> bytes:
+    """Return ``spikes`` as canonical bytes, for hashing."""
+    return np.ascontiguousarray(spikes, dtype=np.uint8).tobytes()

@@ -1,0 +1,133 @@
+"""Running a program: one call, one result type, whatever the backend."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.arrays import ArrayLike, IntArray, SpikeArray
+from conntra_hardware.errors import InputError
+from conntra_hardware.events import EventCounts, count_events
+from conntra_hardware.program import Program
+
+__all__ = ["Availability", "Backend", "Recording", "RunOptions", "RunResult", "run"]
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a backend can run here; where not, why and the remedy. ``versions`` names what it runs on."""
+
+    ok: bool
+    reason: str = ""
+    remedy: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """``time_limit_s`` bounds backends that run in a child process; ``batch_size`` None lets the backend choose."""
+
+    time_limit_s: float = 600.0
+    batch_size: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """What a backend saw: ``spikes[population]`` (n, size) 0/1 uint8 for spiking populations, ``logits`` (n, classes) int64.
+
+    ``run_seconds`` is the simulation, ``start_seconds`` starting and stopping the simulator.
+    """
+
+    spikes: Mapping[str, SpikeArray]
+    logits: IntArray
+    run_seconds: float
+    start_seconds: float = 0.0
+
+
+class Backend(Protocol):
+    """A simulator or a chip that runs programs exactly."""
+
+    name: str
+
+    def availability(self) -> Availability:
+        """Say whether it can run here, without importing anything heavy."""
+        ...
+
+    def execute(self, program: Program, inputs: SpikeArray, options: RunOptions) -> Recording:
+        """Run input spikes (n, n_inputs), one sample a time step; raise BackendError where that fails."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """Outputs of a run. ``logits`` (n, classes) int64; ``predictions`` (n,) class indices; ``spikes`` as in Recording.
+
+    ``accuracy`` is None where no labels were given. ``seconds`` is wall time, all included.
+    """
+
+    backend: str
+    logits: IntArray
+    predictions: npt.NDArray[np.int64]
+    accuracy: float | None
+    spikes: Mapping[str, SpikeArray]
+    counts: EventCounts
+    seconds: float
+    recording: Recording = field(repr=False)
+    program: Program = field(repr=False)
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return len(self.logits)
+
+
+def run(
+    program: Program,
+    x: ArrayLike,
+    y: ArrayLike | None = None,
+    *,
+    backend: str = "reference",
+    time_limit_s: float = 600.0,
+    batch_size: int | None = None,
+) -> RunResult:
+    """Run the samples ``x`` through ``program`` on ``backend``.
+
+    ``x``: raw features (n, ...) where the program has an encoder, else 0/1 spikes (n, n_inputs). ``y``: class indices (n,).
+    Raises InputError for samples that do not match, BackendError where the backend cannot run or fails.
+    """
+    from conntra_hardware.backends import load_backend
+
+    inputs = program.encode(x)
+    if len(inputs) == 0:
+        raise InputError("samples: none given; at least 1 expected")
+    labels = None if y is None else _labels(y, len(inputs), program.readout.size)
+    simulator = load_backend(backend)
+    start = time.perf_counter()
+    recording = simulator.execute(program, inputs, RunOptions(time_limit_s, batch_size))
+    seconds = time.perf_counter() - start
+    predictions = recording.logits.argmax(axis=1)
+    return RunResult(
+        backend=backend,
+        logits=recording.logits,
+        predictions=predictions,
+        accuracy=None if labels is None else float(np.mean(predictions == labels)),
+        spikes=recording.spikes,
+        counts=count_events(program, inputs, recording.spikes),
+        seconds=seconds,
+        recording=recording,
+        program=program,
+    )
+
+
+def _labels(y: ArrayLike, n: int, classes: int) -> npt.NDArray[np.int64]:
+    labels = np.asarray(y)
+    if labels.shape != (n,):
+        raise InputError(f"labels: shape {labels.shape}; ({n},) expected, one class index a sample")
+    if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() >= classes:
+        raise InputError(f"labels: class indices 0 to {classes - 1} expected, got {labels.min()} to {labels.max()}")
+    return labels.astype(np.int64)
