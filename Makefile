@@ -1,0 +1,42 @@
+# Every target makes .venv first and redoes it only when pyproject.toml or constraints.txt change.
+
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench format clean base dev
+
+help: ## what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: base ## digits: train, compile, run on Lava, cross-check, report
+	$(BIN)/conntra demo
+
+test: dev ## the tests; make test ARGS="-k lava -x" for some of them
+	$(BIN)/python -m pytest $(ARGS)
+
+check: dev ## everything that CI asks for: lint, format, types, import layers, the code in the docs, tests
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m pyright
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python scripts/check_docs.py
+	$(BIN)/python -m pytest
+
+bench: dev ## every script of tests/benchmarks
+	@for script in tests/benchmarks/[a-z]*.py; do \
+		[ -e "$$script" ] || { echo "tests/benchmarks has no scripts"; exit 1; }; \
+		echo "== $$script"; $(BIN)/python "$$script" || exit 1; \
+	done
+
+format: dev ## put the code in order: ruff's fixes and its format
+	$(BIN)/python -m ruff check --fix-only .
+	$(BIN)/python -m ruff format .
+
+clean: ## remove caches and build products (rm -rf .venv for the environment)
+	rm -rf build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name .venv -prune -o -name .git -prune -o -type d -name __pycache__ -exec rm -rf {} +
+
+base:
+	@scripts/setup_venv base
+
+dev:
+	@scripts/setup_venv dev
