@@ -1,0 +1,170 @@
+"""Check: every limit of a chip against a lowered network, all violations at once, each with a remedy in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from conntra_hardware.chip import Chip
+from conntra_hardware.encodings import encode, weight_format
+from conntra_hardware.errors import Violation
+from conntra_hardware.overflow import register_limit, synaptic_bounds
+from conntra_hardware.program import Population, Projection
+from conntra_neuro.compiler.lower import Lowered
+from conntra_neuro.compiler.partition import Partition, partition
+
+__all__ = ["CheckResult", "bias_exponents", "find_violations"]
+
+_UNIT_SHIFT = 6
+"""A weight of 1 stands as 2^6 on the chip, so a bias of b needs mantissa times 2^exponent = b times 2^6."""
+_TERNARY_BITS = 2
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """Whether a network fits a chip, and every violation where it does not."""
+
+    chip: str
+    violations: tuple[Violation, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether nothing is violated."""
+        return not self.violations
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        listed = [{key: getattr(v, key) for key in Violation.__dataclass_fields__} for v in self.violations]
+        return {"fits": self.fits, "chip": self.chip, "violations": listed}
+
+
+def find_violations(lowered: Lowered, parts: Partition, chip: Chip) -> CheckResult:
+    """Return what of ``lowered`` does not fit ``chip``: neuron by neuron, then what the partition takes of the whole chip."""
+    found: list[Violation] = []
+    for population, projection in lowered.layers:
+        for test in (_weights, _biases, _potentials, _fan_in, _memory_of_a_neuron):
+            found.extend(test(population, projection, chip))
+    found.extend(_fan_out(parts, chip))
+    found.extend(_cores(lowered, parts, chip))
+    return CheckResult(chip.name, tuple(found))
+
+
+def _weights(population: Population, projection: Projection, chip: Chip) -> Iterator[Violation]:
+    form = weight_format(projection.weights, chip)
+    if not form.allowed:
+        low, high = int(projection.weights.min()), int(projection.weights.max())
+        most = max(chip.weight_bits)
+        span = (
+            f"{-(2 ** (most - 1))} to {2 ** (most - 1) - 1}"
+            if form.mixed
+            else f"magnitudes up to {2**most - 1}"
+        )
+        remedy = f"weights go from {low} to {high}: take levels within {span}, times a power of two"
+        yield Violation(population.name, "weight bits", form.bits, most, "bits", remedy)
+
+
+def _biases(population: Population, projection: Projection, chip: Chip) -> Iterator[Violation]:
+    bad = np.flatnonzero(bias_exponents(population.bias, chip) < 0)
+    if len(bad):
+        worst = int(bad[np.abs(population.bias[bad]).argmax()])
+        bias = int(population.bias[worst])
+        largest = 2 ** (chip.bias_mantissa_bits - 1) - 1
+        low, high = synaptic_bounds(population, [projection])
+        reach = int(max(high[worst] - max(bias, 0), -(low[worst] - min(bias, 0))))
+        what = f"{len(bad)} bias(es) too wide, worst {bias} at neuron {worst}: a mantissa of {chip.bias_mantissa_bits} bits times 2^"
+        remedy = f"{what}0 to 2^{chip.bias_exponent_max} is what there is"
+        if population.neuron.spikes and reach < largest:
+            remedy += f"; its weights reach {reach} at most, so a bias of {np.sign(bias) * (reach + 1)} spikes alike"
+        else:
+            remedy += f"; keep biases within +-{largest}"
+        yield Violation(population.name, "bias", abs(bias), largest, "weight units", remedy)
+
+
+def bias_exponents(bias: np.ndarray, chip: Chip) -> np.ndarray:
+    """Return for each bias (size,), in weight units, the least exponent the chip can hold it with, -1 where there is none."""
+    scaled = np.asarray(bias, dtype=np.int64) << _UNIT_SHIFT
+    limit = 2 ** (chip.bias_mantissa_bits - 1)
+    exponents = np.full(len(scaled), -1, dtype=np.int64)
+    for exponent in range(chip.bias_exponent_max, -1, -1):
+        mantissa = scaled >> exponent
+        exact = (mantissa << exponent == scaled) & (mantissa >= -limit) & (mantissa < limit)
+        exponents[exact] = exponent
+    return exponents
+
+
+def _potentials(population: Population, projection: Projection, chip: Chip) -> Iterator[Violation]:
+    low, high = synaptic_bounds(population, [projection])
+    reach, limit = np.maximum(-low, high), register_limit(chip)
+    neuron = int(reach.argmax())
+    if reach[neuron] > limit:
+        groups = -(-int(reach[neuron]) // limit)
+        remedy = (
+            f"neuron {neuron} can reach {int(low[neuron])} to {int(high[neuron])} in {chip.potential_bits}-bit registers: use smaller "
+            f"weights or split the inputs in {groups} groups"
+        )
+        yield Violation(population.name, "potential", int(reach[neuron]), limit, "weight units", remedy)
+
+
+def _fan_in(population: Population, projection: Projection, chip: Chip) -> Iterator[Violation]:
+    limit = chip.input_axons_per_core
+    if limit is None:
+        return
+    fan_in = np.count_nonzero(projection.weights, axis=1)
+    neuron = int(fan_in.argmax())
+    if fan_in[neuron] > limit:
+        remedy = f"neuron {neuron} has that many inputs: {_groups(int(fan_in[neuron]), limit)}"
+        yield Violation(population.name, "input axons", int(fan_in[neuron]), limit, "axons", remedy)
+
+
+def _groups(inputs: int, limit: int) -> str:
+    groups = -(-inputs // limit)
+    count = {2: "two", 3: "three", 4: "four"}.get(groups, str(groups))
+    return f"split inputs in {count} groups of {-(-inputs // groups):,}"
+
+
+def _memory_of_a_neuron(population: Population, projection: Projection, chip: Chip) -> Iterator[Violation]:
+    neuron = int(np.count_nonzero(projection.weights, axis=1).argmax())
+    row = projection.weights[neuron : neuron + 1]
+    alone = encode(row, chip)
+    used = alone.bits + chip.neuron_memory_bits + alone.axons * chip.axon_memory_bits
+    if used > chip.synapse_memory_bits:
+        most = chip.synapse_memory_bits * alone.axons // used
+        remedy = f"neuron {neuron} alone takes it for {alone.axons:,} synapses: {_groups(alone.axons, most)}"
+        yield Violation(population.name, "synapse memory", used, chip.synapse_memory_bits, "bits", remedy)
+
+
+def _fan_out(parts: Partition, chip: Chip) -> Iterator[Violation]:
+    limit = chip.output_axons_per_core
+    if limit is None:
+        return
+    for part in parts.parts:
+        if part.demand.axons_out > limit:
+            after = -(-part.demand.axons_out // part.demand.neurons)
+            remedy = f"a neuron sends to {after} cores: make the next layer smaller, or its fan-in sparser"
+            yield Violation(part.population, "output axons", part.demand.axons_out, limit, "axons", remedy)
+
+
+def _cores(lowered: Lowered, parts: Partition, chip: Chip) -> Iterator[Violation]:
+    used, limit = len(parts.cores), chip.total_cores
+    if used <= limit:
+        return
+    taken: dict[str, int] = {}
+    for part in parts.parts:
+        taken[part.population] = taken.get(part.population, 0) + 1
+    largest = max(taken, key=lambda name: taken[name])
+    yield Violation(largest, "cores", used, limit, "cores", "; or ".join(_core_remedies(lowered, used, chip)))
+
+
+def _core_remedies(lowered: Lowered, used: int, chip: Chip) -> Iterator[str]:
+    bits = max(weight_format(p.weights, chip).bits for p in lowered.projections)
+    if bits > _TERNARY_BITS:
+        ternary = len(partition(lowered, chip, weight_bits=_TERNARY_BITS).cores)
+        yield f"ternary instead of {bits}-bit levels: {ternary} of {chip.total_cores} cores"
+    chips = -(-used // chip.cores)
+    if chips <= chip.max_chips:
+        base = chip.times(1).name
+        yield f"{chips} chips ({base}x{chips}) have {chips * chip.cores} cores"
+    yield f"make layers smaller by a factor of {used / chip.total_cores:.2f}"

@@ -1,0 +1,125 @@
+"""Place: give each group of slices a core of the mesh, so that packets travel few hops.
+
+The cost is the number of axons between two places times the hops between them, as if every source spiked alike; a hop onto another
+chip weighs more. Groups are laid along the mesh in pipeline order first, then pairs of places are exchanged while that lowers
+the cost: the steepest exchange at each step, by the formula for the quadratic assignment problem, so the result is the same on
+every machine.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.chip import Chip
+from conntra_hardware.events import INPUT_CORE
+from conntra_hardware.program import INPUT, CoreSlice
+from conntra_neuro.compiler.lower import Lowered
+from conntra_neuro.compiler.partition import Partition
+
+__all__ = ["naive_cores", "place", "traffic", "travel"]
+
+CROSSING_WEIGHT = 4.0
+"""A hop onto another chip counts as this many more: our choice, to keep traffic on one chip; it is not an energy."""
+_MAX_EXCHANGES = 4000
+
+Matrix = npt.NDArray[np.float64]
+
+
+def place(lowered: Lowered, parts: Partition, chip: Chip) -> tuple[CoreSlice, ...]:
+    """Return the slices of a partition with their cores, in population order.
+
+    Groups beyond the chip's last core get cores that it does not have: ``check`` reports them.
+    """
+    cores = _assign(*traffic(lowered, parts), chip)
+    order = {population.name: index for index, population in enumerate(lowered.populations)}
+    slices = [
+        CoreSlice(part.population, part.start, part.stop, int(core))
+        for group, core in zip(parts.cores, cores, strict=True)
+        for part in group
+    ]
+    return tuple(sorted(slices, key=lambda s: (order[s.population], s.start)))
+
+
+def naive_cores(parts: Partition) -> npt.NDArray[np.intp]:
+    """Return the cores of a naive placement: groups in pipeline order, core after core, row by row."""
+    return np.arange(len(parts.cores))
+
+
+def traffic(lowered: Lowered, parts: Partition) -> tuple[Matrix, Matrix]:
+    """Return the axons between groups (groups, groups), and those that enter each group from outside (groups,)."""
+    count = len(parts.cores)
+    between, entering = np.zeros((count, count)), np.zeros(count)
+    where: dict[str, list[tuple[int, int, int]]] = {}
+    for index, group in enumerate(parts.cores):
+        for part in group:
+            where.setdefault(part.population, []).append((index, part.start, part.stop))
+    for projection in lowered.projections:
+        for index, start, stop in where[projection.target]:
+            reached = projection.weights[start:stop].any(axis=0)
+            if projection.source == INPUT:
+                entering[index] += reached.sum()
+                continue
+            for sender, first, last in where[projection.source]:
+                between[sender, index] += reached[first:last].sum()
+    return between, entering
+
+
+def travel(between: Matrix, entering: Matrix, cores: npt.NDArray[np.intp], chip: Chip) -> float:
+    """Return the sum of axons times hops of a placement."""
+    distance, entry = _distances(chip, int(cores.max()) + 1)
+    return float((between * distance[np.ix_(cores, cores)]).sum() + entering @ entry[cores])
+
+
+def _assign(between: Matrix, entering: Matrix, chip: Chip) -> npt.NDArray[np.intp]:
+    """Return a core for each group."""
+    groups = len(entering)
+    if groups > chip.total_cores:
+        return np.arange(groups)
+    chips = -(-groups // chip.cores)
+    places = np.array(sorted(range(chips * chip.cores), key=lambda core: _along(chip, core)))
+    distance, entry = _distances(chip, chips * chip.cores)
+    # Free places take part as groups without traffic, so that an exchange may also move a group to an empty core.
+    flow = np.zeros((len(places), len(places)))
+    flow[:groups, :groups] = between + between.T
+    pull = np.zeros(len(places))
+    pull[:groups] = entering
+    return _exchange(flow, pull, distance, entry, places)[:groups]
+
+
+def _exchange(
+    flow: Matrix, pull: Matrix, distance: Matrix, entry: Matrix, cores: npt.NDArray[np.intp]
+) -> Any:
+    """Exchange the two groups that save most, until no exchange saves anything."""
+    cores = cores.copy()
+    for _ in range(_MAX_EXCHANGES):
+        here = distance[np.ix_(cores, cores)]
+        cost = flow @ here
+        own = np.diag(cost)
+        # Moving r to the place of s and s to that of r; the last term takes back the distance between the two themselves.
+        change = cost + cost.T - own[:, None] - own[None, :] + 2 * flow * here
+        at = entry[cores]
+        change += (pull[:, None] - pull[None, :]) * (at[None, :] - at[:, None])
+        r, s = np.unravel_index(int(change.argmin()), change.shape)
+        if change[r, s] > -1e-9:
+            break
+        cores[r], cores[s] = cores[s], cores[r]
+    return cores
+
+
+def _distances(chip: Chip, cores: int) -> tuple[Matrix, Matrix]:
+    """Return the weighted hops between cores (cores, cores), and from where input enters (cores,)."""
+    tiles = np.array([chip.tile(core) for core in range(cores)])
+    hops = np.abs(tiles[:, None, :] - tiles[None, :, :]).sum(axis=2).astype(float)
+    grid = np.array([divmod(chip.chip_of(core), chip.chips_x) for core in range(cores)])
+    crossings = np.abs(grid[:, None, :] - grid[None, :, :]).sum(axis=2)
+    distance = hops + CROSSING_WEIGHT * crossings
+    return distance, distance[INPUT_CORE]
+
+
+def _along(chip: Chip, core: int) -> tuple[int, int, int]:
+    """Order cores chip by chip, and on a chip by their distance from its corner."""
+    x, y = chip.tile(core % chip.cores)
+    return chip.chip_of(core), x + y, core

@@ -1,0 +1,78 @@
+"""Compile: lower -> partition -> check -> place -> program, each a function that returns a new value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from conntra_hardware.chip import Chip, chip_names, load_chip
+from conntra_hardware.errors import DoesNotFit
+from conntra_hardware.program import Program
+from conntra_neuro.compiler.check import CheckResult, find_violations
+from conntra_neuro.compiler.lower import Lowered, lower
+from conntra_neuro.compiler.partition import Partition, partition
+from conntra_neuro.compiler.place import place
+from conntra_neuro.network import DiscreteNetwork
+
+__all__ = ["AUTO", "check", "compile"]
+
+AUTO = "auto"
+"""The chip name that takes the smallest chip, or number of chips, that fits."""
+
+
+def compile(network: DiscreteNetwork, chip: str | Path | Chip = "loihi1") -> Program:
+    """Return ``network`` as a program for ``chip``: a name, "NAMExN" for N of them, a TOML file, "auto", or a Chip.
+
+    Raises DoesNotFit with every violation, and InputError for a chip that is not known.
+    """
+    lowered = lower(network)
+    target, parts, result = _first_that_fits(lowered, chip)
+    if not result.fits:
+        raise DoesNotFit(target.name, result.violations)
+    return _assemble(lowered, parts, target)
+
+
+def check(network: DiscreteNetwork, chip: str | Path | Chip = "loihi1") -> CheckResult:
+    """Return whether ``network`` fits ``chip`` (as in ``compile``), and every violation where it does not."""
+    return _first_that_fits(lower(network), chip)[2]
+
+
+def _assemble(lowered: Lowered, parts: Partition, chip: Chip) -> Program:
+    return Program(
+        chip=chip,
+        n_inputs=lowered.n_inputs,
+        populations=lowered.populations,
+        projections=lowered.projections,
+        slices=place(lowered, parts, chip),
+        encoder=lowered.encoder,
+        labels=lowered.labels,
+    )
+
+
+def _first_that_fits(lowered: Lowered, chip: str | Path | Chip) -> tuple[Chip, Partition, CheckResult]:
+    """Try the chips that ``chip`` may mean, smallest first; return the first that fits, else the last one tried."""
+    candidates = (
+        _smallest_first(lowered)
+        if chip == AUTO
+        else iter([chip if isinstance(chip, Chip) else load_chip(chip)])
+    )
+    tried = None
+    for candidate in candidates:
+        parts = partition(lowered, candidate)
+        tried = candidate, parts, find_violations(lowered, parts, candidate)
+        if tried[2].fits:
+            break
+    assert tried is not None  # load_chip or chip_names gave at least one
+    return tried
+
+
+def _smallest_first(lowered: Lowered) -> Iterator[Chip]:
+    """Yield single chips by the synapse memory they have, then as many of each as its cores ask for."""
+    singles = sorted(map(load_chip, chip_names()), key=lambda chip: chip.cores * chip.synapse_memory_bits)
+    yield from singles
+    several = []
+    for chip in singles:
+        count = -(-len(partition(lowered, chip).cores) // chip.cores)
+        if 1 < count <= chip.max_chips:
+            several.append(chip.times(count))
+    yield from sorted(several, key=lambda chip: chip.total_cores * chip.synapse_memory_bits)

@@ -1,0 +1,187 @@
+"""How synapses are laid out in a core's memory, and what that takes.
+
+The layout is the one nengo-loihi accounts for (``SynapseConfig.bits_per_axon``): each input axon has a list of synapses, stored in
+blocks of at most 64; a block has a header of 10 bits (4 for the format, 6 for the number of synapses) and is rounded up to
+whole 64-bit words. A synapse takes its weight bits and, in the sparse encoding, the index of its target. How many synapses
+make a block is free, and chosen here for each projection and core, as is the encoding: the cheapest is taken.
+
+Which weights a width of n bits can hold follows Lava's and nengo-loihi's rounding: weights of one sign from 0 to 2^n - 1, weights of
+both signs from -2^(n-1) to 2^(n-1) - 1 (the lowest of 9 bits is dropped), each times a power of two that all weights share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.arrays import IntArray
+from conntra_hardware.chip import Chip
+
+__all__ = ["Encoding", "WeightFormat", "encode", "list_bits", "weight_format"]
+
+BLOCK_HEADER_BITS = 4 + 6
+MAX_BLOCK = 64
+_EXPONENT_MIN, _EXPONENT_MAX = -8, 7
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class WeightFormat:
+    """A width that holds a set of weights: ``bits`` a weight, on the chip where ``allowed``.
+
+    Each weight is a ``bits``-wide integer times 2^``shift``; ``mixed`` tells whether both signs occur.
+    """
+
+    bits: int
+    shift: int
+    mixed: bool
+    allowed: bool
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """The synapses of one projection on one core, as stored.
+
+    name         "dense" (no index; zeros are stored) or "sparse" (an index a synapse)
+    weight_bits  bits a weight;  ``index_bits`` bits an index, 0 where dense
+    block        synapses a block
+    axons        input axons: sources with at least one synapse here
+    lists        synapse lists stored: axons whose synapses are the same share one
+    synapses     nonzero weights;  ``stored`` entries in the lists
+    bits         what all of it takes, in whole words
+    """
+
+    source: str
+    target: str
+    name: str
+    weight_bits: int
+    index_bits: int
+    block: int
+    axons: int
+    lists: int
+    synapses: int
+    stored: int
+    bits: int
+
+    @property
+    def bits_per_synapse(self) -> float:
+        """Memory bits for each nonzero weight, overheads included."""
+        return self.bits / self.synapses if self.synapses else 0.0
+
+
+def weight_format(weights: IntArray, chip: Chip) -> WeightFormat:
+    """Return the narrowest width of ``chip`` that holds ``weights`` exactly; where there is none, the width it would take."""
+    low, high = (int(weights.min()), int(weights.max())) if weights.size else (0, 0)
+    return format_of_range(low, high, _common_shift(weights), chip)
+
+
+def format_of_range(low: int, high: int, shift: int, chip: Chip) -> WeightFormat:
+    """Return the format for weights from ``low`` to ``high`` that are all multiples of 2^``shift``."""
+    mixed = low < 0 < high
+    largest = max(-(low >> shift) - 1, high >> shift) if mixed else max(-low, high) >> shift
+    needed = max(1, largest.bit_length() + mixed)
+    fitting = [bits for bits in chip.weight_bits if bits >= needed]
+    bits = min(fitting, default=needed)
+    # The chip left-aligns a weight in 8 bits (9 with the sign); its exponent brings it back to our units.
+    exponent = shift - (8 - bits + mixed)
+    in_range = chip.weight_min <= low and high <= chip.weight_max or shift > 0
+    return WeightFormat(
+        bits, shift, mixed, bool(fitting) and in_range and _EXPONENT_MIN <= exponent <= _EXPONENT_MAX
+    )
+
+
+def list_bits(lengths: Counts | int, entry_bits: int, block: int, word: int = 64) -> Counts:
+    """Return the memory bits of synapse lists of ``lengths`` entries in blocks of ``block``."""
+    full, rest = np.divmod(np.asarray(lengths, dtype=np.int64), block)
+    return full * _words(block * entry_bits, word) + np.where(rest > 0, _words(rest * entry_bits, word), 0)
+
+
+def encode(
+    weights: IntArray,
+    chip: Chip,
+    *,
+    source: str = "",
+    target: str = "",
+    share: bool = True,
+    bits: int | None = None,
+) -> Encoding:
+    """Return the cheapest encoding of ``weights`` (n_target, n_source), the rows that stand on one core.
+
+    ``share`` stores equal lists once; ``bits`` overrides the weight width, to price another level set.
+    """
+    lengths = np.count_nonzero(weights, axis=0)
+    connected = np.flatnonzero(lengths)
+    width = weight_format(weights, chip).bits if bits is None else bits
+    own = _distinct(weights, connected) if share else connected
+    candidates = list(_candidates(lengths[own], len(weights), width, chip))
+    name, index_bits, block, stored, total = min(candidates, key=lambda c: c[-1])
+    return Encoding(
+        source,
+        target,
+        name,
+        width,
+        index_bits,
+        block,
+        len(connected),
+        len(own),
+        int(lengths.sum()),
+        stored,
+        total,
+    )
+
+
+def _candidates(
+    lengths: Counts, n_target: int, width: int, chip: Chip
+) -> Iterable[tuple[str, int, int, int, int]]:
+    """Yield (name, index bits, block, stored entries, memory bits) of each encoding, its best block size taken."""
+    sizes, repeats = np.unique(lengths, return_counts=True)
+    for name in chip.encodings:
+        if name == "dense":
+            index_bits, stored = 0, len(lengths) * n_target
+            block, bits = _best_block(np.array([n_target]), np.array([len(lengths)]), width, chip)
+        else:
+            index_bits, stored = _index_bits(n_target, chip), int(lengths.sum())
+            block, bits = _best_block(sizes, repeats, width + index_bits, chip)
+        yield name, index_bits, block, stored, bits
+
+
+def _best_block(sizes: Counts, repeats: Counts, entry_bits: int, chip: Chip) -> tuple[int, int]:
+    if not sizes.size or not repeats.sum():
+        return MAX_BLOCK, 0
+    blocks = np.arange(1, MAX_BLOCK + 1)
+    bits = list_bits(sizes[:, None], entry_bits, blocks, chip.memory_word_bits)  # type: ignore[arg-type]
+    totals = repeats @ bits
+    best = int(totals.argmin())
+    return int(blocks[best]), int(totals[best])
+
+
+def _words(payload: Counts | int, word: int) -> Counts:
+    return -(-(np.asarray(payload) + BLOCK_HEADER_BITS) // word) * word
+
+
+def _index_bits(n_target: int, chip: Chip) -> int:
+    needed = max(n_target - 1, 0).bit_length()
+    return min((bits for bits in chip.index_bits if bits >= needed), default=needed)
+
+
+def _common_shift(weights: IntArray) -> int:
+    """Return the largest s such that 2^s divides every weight."""
+    joined = int(np.bitwise_or.reduce(weights, axis=None)) if weights.size else 0
+    return (joined & -joined).bit_length() - 1 if joined else 0
+
+
+def _distinct(weights: IntArray, columns: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Return the first of each set of equal columns among ``columns``."""
+    # A random linear hash finds the columns that may be equal; those are then compared.
+    keys = np.random.default_rng(0).integers(1, 2**62, size=len(weights), dtype=np.int64)
+    hashes = keys @ weights[:, columns].astype(np.int64)
+    _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
+    if len(first) == len(columns):
+        return columns
+    representative = columns[first][group]
+    same = (weights[:, columns] == weights[:, representative]).all(axis=0)
+    return columns[~same | (columns == representative)]
