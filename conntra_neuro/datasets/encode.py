@@ -1,0 +1,74 @@
+"""Fitting input encoders to training data: from numbers to the 0/1 spikes that enter a chip."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.arrays import ArrayLike
+from conntra_hardware.encoding import Encoder, ThermometerEncoder, ThresholdEncoder, as_features
+from conntra_hardware.errors import InputError
+
+__all__ = ["fit_encoder", "is_image"]
+
+_KINDS = ("auto", "threshold", "thermometer")
+_MAX_CHANNELS = 255
+_FEW_PIXELS = 400
+"""Up to about 20 x 20 pixels a grey level tells what no neighbour does; larger images say it with pixels."""
+
+Array = npt.NDArray[Any]
+
+
+def fit_encoder(x: ArrayLike, kind: str = "auto", channels: int | None = None) -> Encoder:
+    """Return an encoder fitted to the training samples ``x`` (n, ...) alone.
+
+    threshold    one spike a feature: images (samples of two or more dimensions, or bytes) at the middle of
+                 their range, 127.5 for bytes from 0 to 255; other features each at its median
+    thermometer  ``channels`` spikes a feature: images at evenly spaced grey levels, other features each at
+                 its own quantiles
+    auto         threshold for images of more than 400 numbers, else thermometer
+
+    "thermometer:K" gives K channels; without a number it is 3 for images and 15 for other features.
+    """
+    kind, channels = _parse(kind, channels)
+    image = is_image(x)
+    features = as_features(x)
+    if features.size == 0:
+        raise InputError(
+            f"encoder: samples of shape {features.shape}; at least one with features expected to fit it to"
+        )
+    if kind == "auto":
+        kind = "threshold" if image and features.shape[1] > _FEW_PIXELS else "thermometer"
+    if kind == "threshold":
+        return ThresholdEncoder(_levels(features, 1, image)[0])
+    return ThermometerEncoder(_levels(features, channels or (3 if image else 15), image))
+
+
+def is_image(x: ArrayLike) -> bool:
+    """Say whether samples (n, ...) are pixels on one scale: bytes, or samples of two or more dimensions."""
+    array = np.asarray(x)
+    return array.ndim > 2 or array.dtype == np.uint8
+
+
+def _parse(kind: str, channels: int | None) -> tuple[str, int | None]:
+    name, colon, number = kind.partition(":")
+    if colon and number.isdecimal() and channels is None:
+        channels = int(number)
+    elif colon:
+        name = kind
+    if name not in _KINDS or (colon and name != "thermometer"):
+        raise InputError(f"encoder {kind!r}: unknown; allowed: {', '.join(_KINDS)}, thermometer:K")
+    if channels is not None and not 1 <= channels <= _MAX_CHANNELS:
+        raise InputError(f"encoder: {channels} channels; 1 to {_MAX_CHANNELS} allowed")
+    return name, channels
+
+
+def _levels(features: Array, channels: int, image: bool) -> npt.NDArray[np.float64]:
+    """Return ``channels`` rising thresholds a feature, shape (channels, n_features)."""
+    shares = np.arange(1, channels + 1) / (channels + 1)
+    if image:
+        low, high = float(features.min()), float(features.max())
+        return np.repeat((low + shares * (high - low))[:, None], features.shape[1], axis=1)
+    return np.quantile(features.astype(np.float64), shares, axis=0)

@@ -1,0 +1,134 @@
+"""``load_dataset``: from a specification such as "digits" or "mnist:PATH" to a Dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.errors import InputError
+from conntra_neuro.datasets.dataset import Dataset, index_classes
+from conntra_neuro.datasets.split import stratified_split
+
+__all__ = ["SPECS", "DatasetSpec", "load_dataset"]
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """One form that a specification can take, for people."""
+
+    spec: str
+    description: str
+    split: str
+
+
+SPECS = (
+    DatasetSpec(
+        "iris", "150 flowers, 4 measurements, 3 species; comes with scikit-learn", "seeded, stratified"
+    ),
+    DatasetSpec(
+        "digits",
+        "1,797 handwritten digits, 8 x 8 pixels of 0 to 16; comes with scikit-learn",
+        "seeded, stratified",
+    ),
+    DatasetSpec(
+        "mnist",
+        "70,000 handwritten digits, 28 x 28 bytes; from the cache, else from OpenML",
+        "60,000 / 10,000",
+    ),
+    DatasetSpec("mnist:PATH", "MNIST in a folder of IDX files (plain or .gz), or in an .npz", "the file's"),
+    DatasetSpec(
+        "npz:PATH",
+        "any x_train, y_train (and x_test, y_test) in an .npz",
+        "the file's, else seeded, stratified",
+    ),
+    DatasetSpec("images:DIR", "images in train/CLASS and val/CLASS, as ImageNet is laid out", "the folder's"),
+)
+"""What ``load_dataset`` takes."""
+
+
+def load_dataset(spec: str, *, seed: int = 0, test_fraction: float = 0.2) -> Dataset:
+    """Return the dataset that ``spec`` names (see ``SPECS``).
+
+    ``seed`` and ``test_fraction`` apply where a dataset comes without a test split. Raises FileFormatError
+    for files that are missing or damaged, InputError for an unknown specification and for data that cannot
+    be used.
+    """
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise InputError(f"seed {seed!r}: an integer from 0 expected")
+    kind, colon, path = spec.partition(":")
+    if (kind, bool(colon)) not in _READERS or (colon and not path):
+        allowed = ", ".join(s.spec for s in SPECS)
+        raise InputError(f"dataset {spec!r}: unknown; allowed: {allowed}")
+    arrays = _READERS[kind, bool(colon)](path)
+    return _dataset(spec, arrays, int(seed), test_fraction)
+
+
+def _dataset(name: str, arrays: Arrays, seed: int, test_fraction: float) -> Dataset:
+    for part, array in arrays.items():
+        if array.shape[:1] in ((), (0,)):
+            raise InputError(f"{name}: empty, {part} holds no samples; at least one of each class expected")
+    y_train, y_test, labels = index_classes(name, arrays["y_train"], arrays.get("y_test"))
+    x_train = arrays["x_train"]
+    if "x_test" in arrays:
+        return Dataset(name, x_train, y_train, arrays["x_test"], y_test, labels, "split as given")
+    if len(x_train) != len(y_train):
+        raise InputError(
+            f"{name}: {len(x_train)} samples in x_train, {len(y_train)} in y_train; equal numbers expected"
+        )
+    train, test = stratified_split(name, y_train, test_fraction, seed)
+    note = f"no test split given: {len(test)} of {len(y_train)} samples held out, stratified, seed {seed}"
+    return Dataset(name, x_train[train], y_train[train], x_train[test], y_train[test], labels, note)
+
+
+def _iris(_: str) -> Arrays:
+    from sklearn.datasets import load_iris
+
+    iris: Any = load_iris()
+    return {"x_train": iris.data, "y_train": np.asarray(iris.target_names)[iris.target].astype(str)}
+
+
+def _digits(_: str) -> Arrays:
+    from sklearn.datasets import load_digits
+
+    digits: Any = load_digits()
+    return {"x_train": digits.images.astype(np.uint8), "y_train": digits.target}
+
+
+def _mnist(_: str) -> Arrays:
+    from conntra_neuro.datasets.mnist import mnist_cached
+
+    return mnist_cached()
+
+
+def _mnist_path(path: str) -> Arrays:
+    from conntra_neuro.datasets.mnist import mnist_from
+
+    return mnist_from(path)
+
+
+def _npz(path: str) -> Arrays:
+    from conntra_neuro.datasets.files import read_npz
+
+    return read_npz(path)
+
+
+def _images(path: str) -> Arrays:
+    from conntra_neuro.datasets.images import read_images
+
+    return read_images(path)
+
+
+_READERS: dict[tuple[str, bool], Callable[[str], Arrays]] = {
+    ("iris", False): _iris,
+    ("digits", False): _digits,
+    ("mnist", False): _mnist,
+    ("mnist", True): _mnist_path,
+    ("npz", True): _npz,
+    ("images", True): _images,
+}

@@ -1,0 +1,177 @@
+"""Program files: everything a chip or a simulator needs, its limits included, in one ``files`` container."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.chip import Chip, Cited
+from conntra_hardware.encoding import Encoder, encoder_from_dict
+from conntra_hardware.errors import ConntraError, FileFormatError, InputError
+from conntra_hardware.files import Container, container_bytes, read_container, write_container
+from conntra_hardware.neurons import neuron_from_name
+from conntra_hardware.packing import pack, unpack
+from conntra_hardware.program import CoreSlice, Population, Program, Projection
+
+__all__ = [
+    "KIND",
+    "encoder_from_file",
+    "encoder_to_file",
+    "labels_to_file",
+    "load_program",
+    "program_from_container",
+    "program_sha256",
+    "save_program",
+    "weights_from_file",
+    "weights_to_file",
+]
+
+KIND = "program"
+_LARGEST_ALPHABET = 256
+
+Tensors = dict[str, npt.NDArray[Any]]
+
+
+def save_program(program: Program, path: str | Path, info: Mapping[str, Any] | None = None) -> int:
+    """Write ``program`` and return the bytes written; ``info`` is JSON that says where it comes from."""
+    body, tensors = _parts(program)
+    return write_container(path, KIND, body | {"info": dict(info or {})}, tensors)
+
+
+def load_program(path: str | Path) -> Program:
+    """Read a program; FileFormatError where it is missing, damaged, newer than known, or no program."""
+    return program_from_container(read_container(path, KIND), path)
+
+
+def program_sha256(program: Program) -> str:
+    """Return a checksum of what the program does: chip, neurons, synapses, cores, encoder and labels."""
+    return hashlib.sha256(container_bytes(KIND, *_parts(program))).hexdigest()
+
+
+def program_from_container(container: Container, path: str | Path) -> Program:
+    """Return the program that ``container``, read from ``path``, holds."""
+    body, tensors = container.body, container.tensors
+    try:
+        return Program(
+            chip=_chip(body["chip"]),
+            n_inputs=body["n_inputs"],
+            populations=tuple(
+                Population(p["name"], neuron_from_name(p["neuron"]), tensors[f"population.{index}.bias"])
+                for index, p in enumerate(body["populations"])
+            ),
+            projections=tuple(
+                Projection(
+                    p["source"], p["target"], weights_from_file(f"projection.{index}", p["weights"], tensors)
+                )
+                for index, p in enumerate(body["projections"])
+            ),
+            slices=tuple(CoreSlice(*s) for s in body["slices"]),
+            encoder=encoder_from_file(body["encoder"], tensors),
+            labels=None if body["labels"] is None else tuple(body["labels"]),
+        )
+    except (KeyError, TypeError, IndexError, ConntraError) as error:
+        raise FileFormatError(
+            f"{path}: sound, but its contents are not a program ({error}); compile it again"
+        ) from error
+
+
+def weights_to_file(
+    name: str, weights: npt.ArrayLike, alphabet: Sequence[int], tensors: Tensors
+) -> dict[str, Any]:
+    """Add ``weights`` (n_out, n_in), packed over ``alphabet``, to ``tensors``; return their header entry."""
+    array = np.asarray(weights)
+    levels = tuple(int(v) for v in alphabet)
+    if len(levels) > _LARGEST_ALPHABET:
+        tensors[f"{name}.weights"] = array
+        return {"shape": list(array.shape), "levels": None}
+    tensors[f"{name}.weights"] = pack(array, levels)
+    return {"shape": list(array.shape), "levels": list(levels)}
+
+
+def weights_from_file(
+    name: str, entry: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]
+) -> npt.NDArray[Any]:
+    """Return the weights that ``weights_to_file`` stored."""
+    stored = tensors[f"{name}.weights"]
+    return (
+        stored if entry["levels"] is None else unpack(stored, tuple(entry["levels"]), tuple(entry["shape"]))
+    )
+
+
+def encoder_to_file(encoder: Encoder | None, tensors: Tensors) -> dict[str, Any] | None:
+    """Add the encoder's thresholds to ``tensors``; return what the header says of it."""
+    if encoder is None:
+        return None
+    tensors["encoder.thresholds"] = encoder.thresholds
+    return {"kind": encoder.kind}
+
+
+def encoder_from_file(
+    entry: Mapping[str, Any] | None, tensors: Mapping[str, npt.NDArray[Any]]
+) -> Encoder | None:
+    """Return the encoder that ``encoder_to_file`` stored."""
+    return None if entry is None else encoder_from_dict(entry["kind"], tensors["encoder.thresholds"])
+
+
+def labels_to_file(labels: Sequence[Any] | None) -> list[Any] | None:
+    """Return class labels as JSON values."""
+    if labels is None:
+        return None
+    plain = [label.item() if isinstance(label, np.generic) else label for label in labels]
+    for label in plain:
+        if not isinstance(label, (str, int, float, bool)):
+            raise InputError(
+                f"label {label!r}: type {type(label).__name__}; a file holds strings and numbers"
+            )
+    return plain
+
+
+def _parts(program: Program) -> tuple[dict[str, Any], Tensors]:
+    tensors: Tensors = {}
+    for index, population in enumerate(program.populations):
+        tensors[f"population.{index}.bias"] = _smallest(population.bias)
+    body = {
+        "chip": dataclasses.asdict(program.chip),
+        "n_inputs": program.n_inputs,
+        "populations": [{"name": p.name, "neuron": p.neuron.kind} for p in program.populations],
+        "projections": [
+            {
+                "source": p.source,
+                "target": p.target,
+                "weights": weights_to_file(
+                    f"projection.{index}", p.weights, np.unique(p.weights).tolist(), tensors
+                ),
+            }
+            for index, p in enumerate(program.projections)
+        ],
+        "slices": [[s.population, s.start, s.stop, s.core] for s in program.slices],
+        "encoder": encoder_to_file(program.encoder, tensors),
+        "labels": labels_to_file(program.labels),
+    }
+    return body, tensors
+
+
+def _smallest(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return integers in the smallest signed type that holds them."""
+    low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
+    return array.astype(np.result_type(np.min_scalar_type(low), np.min_scalar_type(high), np.int8))
+
+
+def _chip(entry: Mapping[str, Any]) -> Chip:
+    """Return the chip of a header; JSON knows no tuples, and later versions may know more fields."""
+    known = {field.name for field in dataclasses.fields(Chip)}
+    values: dict[str, Any] = {}
+    values |= {name: _tuple(value) for name, value in entry.items() if name in known}
+    cited = {name: {key: _tuple(value) for key, value in c.items()} for name, c in entry["cited"].items()}
+    values["cited"] = {name: Cited(**c) for name, c in cited.items()}
+    return Chip(**values)
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
