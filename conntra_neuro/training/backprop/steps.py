@@ -1,0 +1,143 @@
+"""The compiled steps of backpropagation. The one module that imports JAX; load it through ``load.load_steps``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+__all__ = ["double_precision", "leaves", "quantise", "real_step", "restored", "start", "straight_through_step"]
+
+EPSILON = 1e-3
+_MOST_STEPS = 32  # level sets larger than this are searched, not summed over
+
+Tree = list[dict[str, Any]]
+_adam = optax.scale_by_adam()
+
+
+def double_precision() -> AbstractContextManager[Any]:
+    """Return the context in which JAX computes in float64."""
+    if hasattr(jax, "enable_x64"):
+        return jax.enable_x64(True)
+    from jax.experimental import enable_x64
+
+    return enable_x64()
+
+
+def start(layers: Sequence[Mapping[str, Any]]) -> tuple[Tree, Any]:
+    """Return parameters and optimiser state from NumPy arrays, in their precision."""
+    tree = [{name: jnp.asarray(value) for name, value in layer.items()} for layer in layers]
+    return tree, _adam.init(tree)
+
+
+def leaves(tree: Any) -> list[np.ndarray]:
+    """Return the arrays of a tree, in its order."""
+    return [np.asarray(leaf) for leaf in jax.tree_util.tree_leaves(tree)]
+
+
+def restored(tree: Any, values: Sequence[np.ndarray]) -> Any:
+    """Return a tree like ``tree`` with other values."""
+    return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(tree), [jnp.asarray(v) for v in values])
+
+
+def quantise(latent: jax.Array, levels: tuple[int, ...]) -> jax.Array:
+    """Return the level nearest to each ``latent``, which is in units of the largest magnitude; gradients pass through."""
+    unit = float(max(abs(levels[0]), abs(levels[-1])))
+    values = latent * unit
+    middles = [(a + b) / 2 for a, b in zip(levels[:-1], levels[1:], strict=True)]
+    if len(levels) <= _MOST_STEPS:
+        nearest = jnp.full_like(values, levels[0])
+        for below, above, middle in zip(levels[:-1], levels[1:], middles, strict=True):
+            nearest = nearest + (above - below) * (values > middle)
+    else:
+        nearest = jnp.asarray(levels, values.dtype)[jnp.searchsorted(jnp.asarray(middles, values.dtype), values)]
+    return values + jax.lax.stop_gradient(nearest - values)
+
+
+@jax.custom_jvp
+def _spike(z: jax.Array, width: jax.Array) -> jax.Array:
+    """1 where z > 0; its derivative is taken to be that of a logistic curve of scale ``width``."""
+    return (z > 0).astype(z.dtype)
+
+
+@_spike.defjvp
+def _spike_jvp(primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    z, width = primals
+    p = jax.nn.sigmoid(z / width)
+    return _spike(z, width), p * (1 - p) / width * tangents[0]
+
+
+def _discrete_logits(tree: Tree, x: jax.Array, levels: tuple[int, ...], width: jax.Array, normalise: bool) -> jax.Array:
+    for layer in tree[:-1]:
+        z = x @ quantise(layer["weight"], levels)
+        if normalise:
+            z = (z - z.mean(axis=0)) / jnp.sqrt(z.var(axis=0) + EPSILON)
+        x = _spike(z + layer["bias"], width)
+    last = tree[-1]
+    bias = last["bias"] + jax.lax.stop_gradient(jnp.rint(last["bias"]) - last["bias"])
+    return jnp.exp(last["log_scale"]) * (x @ quantise(last["weight"], levels) + bias)
+
+
+def _cross_entropy(logits: jax.Array, y: jax.Array) -> jax.Array:
+    return optax.softmax_cross_entropy_with_integer_labels(logits, y)
+
+
+@partial(jax.jit, static_argnames=("levels", "normalise"), donate_argnums=(0, 1))
+def straight_through_step(
+    tree: Tree,
+    moments: Any,
+    x: jax.Array,
+    y: jax.Array,
+    rate_weight: jax.Array,
+    rate: jax.Array,
+    width: jax.Array,
+    *,
+    levels: tuple[int, ...],
+    normalise: bool,
+) -> tuple[Tree, Any, jax.Array, jax.Array]:
+    """One step of Adam on the quantised network: new parameters and moments, sum of losses, number of errors."""
+
+    def objective(tree: Tree) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        logits = _discrete_logits(tree, x, levels, width, normalise)
+        losses = _cross_entropy(logits, y)
+        return losses.mean(), (losses.sum(), (logits.argmax(axis=1) != y).sum())
+
+    gradient, (loss, wrong) = jax.grad(objective, has_aux=True)(tree)
+    update, moments = _adam.update(gradient, moments)
+    unit = float(max(abs(levels[0]), abs(levels[-1])))
+    low, high = levels[0] / unit, levels[-1] / unit
+
+    def moved(name: str, value: jax.Array, change: jax.Array) -> jax.Array:
+        # A latent weight outside the levels would be out of the gradient's reach for a long time.
+        return jnp.clip(value - rate_weight * change, low, high) if name == "weight" else value - rate * change
+
+    tree = [
+        {name: moved(name, value, change[name]) for name, value in layer.items()}
+        for layer, change in zip(tree, update, strict=True)
+    ]
+    return tree, moments, loss, wrong
+
+
+@partial(jax.jit, donate_argnums=(0, 1))
+def real_step(
+    tree: Tree, moments: Any, x: jax.Array, y: jax.Array, rate: jax.Array
+) -> tuple[Tree, Any, jax.Array, jax.Array]:
+    """One step of Adam on the real-valued network of rectified linear units; as ``straight_through_step``."""
+
+    def objective(tree: Tree) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        h = x
+        for layer in tree[:-1]:
+            h = jax.nn.relu(h @ layer["weight"] + layer["bias"])
+        logits = h @ tree[-1]["weight"] + tree[-1]["bias"]
+        losses = _cross_entropy(logits, y)
+        return losses.mean(), (losses.sum(), (logits.argmax(axis=1) != y).sum())
+
+    gradient, (loss, wrong) = jax.grad(objective, has_aux=True)(tree)
+    update, moments = _adam.update(gradient, moments)
+    return optax.apply_updates(tree, jax.tree_util.tree_map(lambda u: -rate * u, update)), moments, loss, wrong

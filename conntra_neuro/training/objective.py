@@ -1,0 +1,91 @@
+"""The objective: cross-entropy of scaled integer logits, in whole quanta of 2^-32 nats.
+
+Logits are integers, so every exponential ``exp(-s * k)`` comes out of one table, and the loss of a sample
+is a
+function of integers. Rounded to 2^-32 nats and summed as int64 it does not depend on the order of summation:
+"never rises" and "equal when recomputed" hold exactly, not to a tolerance.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.arrays import IntArray
+from conntra_hardware.errors import InputError
+
+__all__ = ["QUANTA", "Objective", "sample_loss"]
+
+QUANTA = float(2**32)
+_LARGEST_EXPONENT = 60.0  # exp(-60) is 10^-26: nothing beside the largest term, which is 1
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Cross-entropy ``log(sum_k exp(s * (logit_k - logit_y)))`` with logit scale ``s``; a margin makes it
+
+    ``log(1 + sum_{k != y} exp(s * (logit_k + margin - logit_y)))``. ``margin`` is in logit units, an integer.
+    """
+
+    scale: float
+    margin: int = 0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.scale) and 1e-6 <= self.scale <= 100):
+            raise InputError(f"logit scale {self.scale}: a number from 1e-6 to 100 expected")
+        if self.margin < 0 or self.margin > 2**20:
+            raise InputError(f"margin {self.margin}: an integer from 0 to {2**20} expected")
+
+    @property
+    def table(self) -> npt.NDArray[np.float64]:
+        """``table[k] = exp(-s * k)``; beyond its end the exponential counts as zero."""
+        return np.exp(-self.scale * np.arange(math.ceil(_LARGEST_EXPONENT / self.scale) + 1))
+
+    def losses(self, logits: IntArray, y: IntArray) -> npt.NDArray[np.int64]:
+        """Return the loss (n,) of logits (n, classes) and class indices (n,), in quanta."""
+        out = np.empty(len(logits), dtype=np.int64)
+        _losses(np.ascontiguousarray(logits, dtype=np.int32), np.asarray(y, dtype=np.int64), *self.args, out)
+        return out
+
+    def mean(self, logits: IntArray, y: IntArray) -> float:
+        """Return the mean loss in nats."""
+        return self.nats(int(self.losses(logits, y).sum()), len(logits))
+
+    @property
+    def args(self) -> tuple[npt.NDArray[np.float64], float, int]:
+        """What kernels take: table, scale, margin."""
+        return self.table, self.scale, self.margin
+
+    @staticmethod
+    def nats(total: int, n: int) -> float:
+        """Return the mean in nats of a sum of ``n`` losses in quanta."""
+        return total / QUANTA / max(n, 1)
+
+
+@nb.njit(nogil=True, cache=True)
+def sample_loss(
+    logits: IntArray, y: int, table: npt.NDArray[np.float64], scale: float, margin: int
+) -> np.int64:
+    """Return the loss of one sample in quanta; the only place where it is computed."""
+    target = logits[y] - margin
+    top = target
+    for k in range(logits.size):
+        if k != y:
+            top = max(top, logits[k])
+    total = table[top - target] if top - target < table.size else 0.0
+    for k in range(logits.size):
+        if k != y:
+            below = top - logits[k]
+            if below < table.size:
+                total += table[below]
+    return np.int64(np.rint((math.log(total) + scale * (top - target)) * QUANTA))
+
+
+@nb.njit(nogil=True, cache=True)
+def _losses(logits, y, table, scale, margin, out):
+    for n in range(y.size):
+        out[n] = sample_loss(logits[n], y[n], table, scale, margin)

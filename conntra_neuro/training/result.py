@@ -1,0 +1,69 @@
+"""What training returns and reports: values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from conntra_neuro.levels import Levels
+from conntra_neuro.network import DiscreteNetwork
+
+__all__ = ["Progress", "Record", "TrainResult"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One line of the history, at the end of a sweep. Errors are fractions.
+
+    seconds           since training began, resumed time included
+    sweep             sweeps done; in blocks a sweep is one pass over the training samples
+    objective         mean cross-entropy of the training samples, in nats (blocks: the sweep's running mean)
+    train_error       on the training samples (blocks: the sweep's running mean)
+    validation_error  on the held-out part of the training set; None where nothing is held out
+    """
+
+    seconds: float
+    sweep: int
+    objective: float
+    train_error: float
+    validation_error: float | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands, for a progress bar; as ``Record``, and
+
+    sweeps  how many there will be
+    sweep   sweeps done, with its fraction
+    best    the error of the best network so far on the samples that decide, None before the first sweep ends
+    """
+
+    seconds: float
+    sweep: float
+    sweeps: int
+    objective: float
+    train_error: float
+    validation_error: float | None
+    best: float | None
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A trained network and how it came about. Errors are fractions of samples.
+
+    train_error is over all training samples (a held-out part included), test_error over the test samples,
+    None where
+    there are none; neither has decided anything. ``interrupted`` says that Ctrl-C ended the training early.
+    """
+
+    network: DiscreteNetwork
+    history: tuple[Record, ...]
+    train_error: float
+    test_error: float | None
+    validation_error: float | None
+    train_seconds: float
+    method: str
+    gear: str
+    levels: Levels
+    layers: tuple[int, ...]
+    seed: int
+    interrupted: bool = False

@@ -1,0 +1,117 @@
+"""What a gear is given, and what it offers to the trainer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.arrays import SpikeArray
+from conntra_neuro.levels import Levels
+from conntra_neuro.training.parameters import Parameters
+
+__all__ = ["Clock", "Evaluation", "Gear", "ImageShape", "Task", "Tick", "generator"]
+
+
+@dataclass(frozen=True)
+class ImageShape:
+    """Inputs as channels of images, channel by channel, row by row: what a shift of an image needs."""
+
+    channels: int
+    rows: int
+    columns: int
+
+    @property
+    def n_in(self) -> int:
+        """Number of inputs."""
+        return self.channels * self.rows * self.columns
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Training samples as spikes, and the network to train on them.
+
+    spikes      (n, n_in) of 0/1, and class indices y (n,)
+    held_out    spikes and class indices that decide which network is the best; None where the set is too
+                small
+    sizes       inputs, hidden widths, classes
+    start       parameters to start from; None for random ones
+    """
+
+    spikes: SpikeArray
+    y: npt.NDArray[np.int64]
+    sizes: tuple[int, ...]
+    levels: Levels
+    seed: int
+    held_out: tuple[SpikeArray, npt.NDArray[np.int64]] | None = None
+    start: Parameters | None = None
+    image: ImageShape | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Mean objective in nats and fraction of wrong predictions."""
+
+    objective: float
+    error: float
+
+
+Tick = Callable[[float, Evaluation], None]
+
+
+class Gear(Protocol):
+    """One way of training. The trainer calls ``sweep`` until ``finished`` or the last sweep is done."""
+
+    finished: bool
+
+    def sweep(self, number: int, sweeps: int, clock: Clock, tick: Tick) -> Evaluation:
+        """Do sweep ``number`` of ``sweeps``, calling ``tick(sweeps done, running evaluation)``."""
+        ...
+
+    def evaluate(self, held_out: bool) -> Evaluation:
+        """Return the exact evaluation on the held-out samples, or on the training samples."""
+        ...
+
+    def parameters(self) -> Parameters:
+        """Return a copy of the parameters as they are."""
+        ...
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return all that the next sweep depends on, options, data and seed apart."""
+        ...
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take up a state that ``state`` returned."""
+        ...
+
+
+class Clock:
+    """Time since training began, what was spent before a resume included, against the limit."""
+
+    def __init__(self, limit_s: float | None = None, spent_s: float = 0.0) -> None:
+        self.limit_s = limit_s
+        self._begin = time.monotonic() - spent_s
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since training began."""
+        return time.monotonic() - self._begin
+
+    @property
+    def fraction(self) -> float:
+        """Share of the time limit that is spent; 0 without a limit."""
+        return 0.0 if self.limit_s is None else self.seconds / self.limit_s
+
+    @property
+    def expired(self) -> bool:
+        """Whether the time limit is reached."""
+        return self.fraction >= 1
+
+
+def generator(seed: int, purpose: int, number: int = 0) -> np.random.Generator:
+    """Return the random numbers of one sweep. They depend on nothing before it: a resume needs no state."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, purpose, number))))
