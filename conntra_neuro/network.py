@@ -57,7 +57,7 @@ class Layer(Protocol):
 class Dense:
     """A fully connected layer: ``potential = weight @ x + bias``, then ``activation``.
 
-    weight      integers (n_out, n_in), each one of ``levels``; kept packed (ternary: five to a byte), unpacked when read
+    weight      integers (n_out, n_in), each one of ``levels``; kept packed (ternary: five to a byte), unpacked to read
     bias        integers (n_out,), in weight units
     activation  "threshold" (spike iff potential > 0) or "readout" (the potential is the logit)
     levels      the finite set the weights come from; None takes the smallest usual one
@@ -82,7 +82,9 @@ class Dense:
             raise InputError(f"bias: shape {self.bias.shape}; ({self.n_out},) expected for weight {self.shape}")
         self.neuron: Neuron = neuron_from_name(activation) if isinstance(activation, str) else activation
         self.n_nonzero: int = int(np.count_nonzero(matrix))
-        self._max_magnitude = int(np.abs(matrix.astype(np.int64)).sum(axis=1).max() + np.abs(self.bias.astype(np.int64)).max())
+        self._max_magnitude = int(
+            np.abs(matrix.astype(np.int64)).sum(axis=1).max() + np.abs(self.bias.astype(np.int64)).max()
+        )
 
     @property
     def n_in(self) -> int:
@@ -152,7 +154,9 @@ class DiscreteNetwork:
                 raise InputError(f"layer {index} ({layer!r}): the last layer, and only it, has activation='readout'")
             if index and layer.n_in != self.layers[index - 1].n_out:
                 before = self.layers[index - 1]
-                raise InputError(f"layer {index} ({layer!r}): takes {layer.n_in} inputs, layer {index - 1} gives {before.n_out}")
+                raise InputError(
+                    f"layer {index} ({layer!r}): takes {layer.n_in} inputs, layer {index - 1} gives {before.n_out}"
+                )
         if self.encoder is not None and self.encoder.n_out != self.n_in:
             raise InputError(f"network: the encoder gives {self.encoder.n_out} spikes, layer 0 takes {self.n_in}")
         if self.labels is not None and len(self.labels) != self.n_classes:

@@ -61,5 +61,7 @@ def as_spikes(values: ArrayLike, n_in: int, what: str = "spikes") -> SpikeArray:
     else:
         raise InputError(f"{what}: type {array.dtype}; 0/1 spikes expected")
     if bad:
-        raise InputError(f"{what}: holds values other than 0 and 1; encode features first, or give the network an encoder")
+        raise InputError(
+            f"{what}: holds values other than 0 and 1; encode features first, or give the network an encoder"
+        )
     return np.ascontiguousarray(array, dtype=np.uint8)

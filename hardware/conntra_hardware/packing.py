@@ -66,4 +66,6 @@ def _decoding_table(alphabet: tuple[int, ...]) -> IntArray:
     index = (np.arange(_BYTES)[:, None] // base ** np.arange(digits)) % base
     index[index >= len(alphabet)] = 0
     levels = np.asarray(alphabet, dtype=np.int64)
-    return levels[index].astype(np.result_type(np.min_scalar_type(levels.min()), np.min_scalar_type(levels.max()), np.int8))
+    return levels[index].astype(
+        np.result_type(np.min_scalar_type(levels.min()), np.min_scalar_type(levels.max()), np.int8)
+    )

@@ -1,7 +1,7 @@
 """A program: populations of neurons, the synapses between them, and the cores they stand on.
 
-It is all that a backend or a chip needs, and knows nothing of training: anybody can build one. Networks become programs in
-``conntra_neuro.compiler``.
+It is all that a backend or a chip needs, and knows nothing of training: anybody can build one. Networks become
+programs in ``conntra_neuro.compiler``.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Projection:
 
 @dataclass(frozen=True)
 class CoreSlice:
-    """Neurons ``start`` .. ``stop - 1`` of a population, on one core. A core holds at most one slice of a population."""
+    """Neurons ``start`` .. ``stop - 1`` of a population, on one core, which holds at most one slice of each."""
 
     population: str
     start: int
@@ -93,9 +93,9 @@ class CoreSlice:
 class Program:
     """Populations in feed-forward order, their synapses, and the core of every neuron.
 
-    The last population is the readout. A population at depth d (the input is at depth 0) sees sample t at time step t + d - 1 of a
-    pipeline; a new sample enters at every step. ``encoder`` turns raw features into input spikes, where the program has one;
-    ``labels`` are the class labels, where they are not 0 .. n-1.
+    The last population is the readout. A population at depth d (the input is at depth 0) sees sample t at time step
+    t + d - 1 of a pipeline; a new sample enters at every step. ``encoder`` turns raw features into input spikes, where
+    the program has one; ``labels`` are the class labels, where they are not 0 .. n-1.
     """
 
     chip: Chip
@@ -151,7 +151,7 @@ class Program:
         return len({s.core for s in self.slices})
 
     def encode(self, x: ArrayLike) -> SpikeArray:
-        """Return the input spikes (n, n_inputs) of ``x``: raw features where the program has an encoder, else spikes."""
+        """Return the input spikes (n, n_inputs) of ``x``: raw features if the program has an encoder, else spikes."""
         if self.encoder is None:
             return as_spikes(x, self.n_inputs)
         return self.encoder.encode(x)
@@ -162,7 +162,9 @@ class Program:
 
         return run(self, x, y, backend=backend, **options)
 
-    def verify(self, x: ArrayLike, backends: Sequence[str] = ("reference", "lava", "brian2"), **options: Any) -> Certificate:
+    def verify(
+        self, x: ArrayLike, backends: Sequence[str] = ("reference", "lava", "brian2"), **options: Any
+    ) -> Certificate:
         """Compare backends spike for spike on ``x``; see ``conntra_hardware.verify.verify``."""
         from conntra_hardware.verify import verify
 
@@ -180,7 +182,9 @@ def _check_structure(program: Program) -> None:
         raise InputError(f"program: {program.n_inputs} inputs; at least 1 expected")
     for population in program.populations:
         if population.neuron.spikes == (population is program.populations[-1]):
-            raise InputError(f"population {population.name}: {population.neuron.kind}; the last one, and only it, is a readout")
+            raise InputError(
+                f"population {population.name}: {population.neuron.kind}; the last one, and only it, is a readout"
+            )
         if not program.incoming(population.name):
             raise InputError(f"population {population.name}: no incoming projection")
     order = {INPUT: 0} | {name: depth for depth, name in enumerate(names, start=1)}
@@ -208,11 +212,15 @@ def _check_slices(program: Program) -> None:
             raise InputError(f"population {population.name}: two slices on one core; join them")
         for s in program.slices_of(population.name):
             if not 0 <= s.start < s.stop <= population.size or s.core < 0:
-                raise InputError(f"population {population.name}: slice {s.start}:{s.stop} on core {s.core} is out of range")
+                raise InputError(
+                    f"population {population.name}: slice {s.start}:{s.stop} on core {s.core} is out of range"
+                )
             covered[s.start : s.stop] += 1
         if not np.all(covered == 1):
             neuron = int(np.flatnonzero(covered != 1)[0])
-            raise InputError(f"population {population.name}: neuron {neuron} stands on {covered[neuron]} cores; 1 expected")
+            raise InputError(
+                f"population {population.name}: neuron {neuron} stands on {covered[neuron]} cores; 1 expected"
+            )
     strays = {s.population for s in program.slices} - {p.name for p in program.populations}
     if strays:
         raise InputError(f"slices of unknown populations {sorted(strays)}")

@@ -38,7 +38,9 @@ class RunOptions:
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """What a backend saw: ``spikes[population]`` (n, size) 0/1 uint8 for spiking populations, ``logits`` (n, classes) int64.
+    """What a backend saw.
+
+    ``spikes[population]`` (n, size) 0/1 uint8 for every spiking population, ``logits`` (n, classes) int64.
 
     ``run_seconds`` is the simulation, ``start_seconds`` starting and stopping the simulator.
     """
@@ -97,7 +99,8 @@ def run(
 ) -> RunResult:
     """Run the samples ``x`` through ``program`` on ``backend``.
 
-    ``x``: raw features (n, ...) where the program has an encoder, else 0/1 spikes (n, n_inputs). ``y``: class indices (n,).
+    ``x``: raw features (n, ...) where the program has an encoder, else 0/1 spikes (n, n_inputs). ``y``: class
+    indices (n,).
     Raises InputError for samples that do not match, BackendError where the backend cannot run or fails.
     """
     from conntra_hardware.backends import load_backend
