@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from conntra_hardware.activity import active_neurons
 from conntra_hardware.arrays import SpikeArray
-from conntra_hardware.program import INPUT, CoreSlice, Program
+from conntra_hardware.program import INPUT, CoreSlice, Program, Projection
 
 __all__ = ["EventCounts", "count_events"]
 
@@ -29,11 +31,12 @@ class EventCounts:
 
     synops           synaptic operations: spikes that arrived, times their nonzero weights here
     neuron_updates   neurons stepped (every neuron, every step)
-    active_updates   of these, neurons with a synaptic event or a nonzero bias
+    active_updates   of these, neurons with a synaptic event, a nonzero bias, or a potential left from the sample before
     spikes           spikes fired
     packets_out      packets sent: one per spike and destination core
     packets_in       packets received
     hops_ew, hops_ns mesh hops of the packets sent, east-west and north-south
+    crossings        of these hops, those that lead from one chip to the next
 
     ``input_*`` are those of the spikes that enter the chip, shape (n_samples,).
     """
@@ -47,10 +50,12 @@ class EventCounts:
     packets_in: Counts
     hops_ew: Counts
     hops_ns: Counts
+    crossings: Counts
     input_spikes: Counts
     input_packets: Counts
     input_hops_ew: Counts
     input_hops_ns: Counts
+    input_crossings: Counts
     fill_steps: int
 
     @property
@@ -72,6 +77,7 @@ class EventCounts:
             "spikes": int(self.spikes.sum()),
             "packets": int(self.packets_out.sum() + self.input_packets.sum()),
             "hops": int(self.hops_ew.sum() + self.hops_ns.sum() + self.input_hops_ew.sum() + self.input_hops_ns.sum()),
+            "chip_crossings": int(self.crossings.sum() + self.input_crossings.sum()),
             "time_steps": self.time_steps,
         }
 
@@ -84,7 +90,16 @@ class EventCounts:
         return self._grouped([s.core for s in self.slices])
 
     def _grouped(self, keys: list) -> dict:  # type: ignore[type-arg]
-        names = ("synops", "neuron_updates", "active_updates", "spikes", "packets_out", "packets_in", "hops_ew", "hops_ns")
+        names = (
+            "synops",
+            "neuron_updates",
+            "active_updates",
+            "spikes",
+            "packets_out",
+            "packets_in",
+            "hops_ew",
+            "hops_ns",
+        )
         sums = {name: getattr(self, name).sum(axis=0) for name in names}
         grouped: dict = {key: dict.fromkeys(names, 0) for key in keys}
         for index, key in enumerate(keys):
@@ -98,77 +113,78 @@ def count_events(program: Program, inputs: SpikeArray, spikes: Mapping[str, Spik
 
     ``inputs`` has shape (n, n_inputs); ``spikes[name]`` (n, size) for every population that spikes.
     """
-    slices, n = program.slices, len(inputs)
-    table = {name: np.zeros((n, len(slices)), dtype=np.int64) for name in EventCounts.__dataclass_fields__ if name in _TABLES}
-    entering = {name: np.zeros(n, dtype=np.int64) for name in ("packets", "hops_ew", "hops_ns")}
-    for index, s in enumerate(slices):
+    table = {name: np.zeros((len(inputs), len(program.slices)), dtype=np.int64) for name in _TABLES}
+    entering = {name: np.zeros(len(inputs), dtype=np.int64) for name in ("spikes", *_SENT)}
+    column = {s: index for index, s in enumerate(program.slices)}
+    for name in (INPUT, *(p.name for p in program.populations)):
+        fired = inputs if name == INPUT else spikes.get(name)
+        if fired is None:
+            continue
+        # Once for each source of spikes; every sum below is a matrix product with it.
+        source = fired.astype(np.float32)
+        if name == INPUT:
+            entering["spikes"] = _product(source, np.ones((program.n_inputs, 1), np.int64))[:, 0]
+            senders = {(0, program.n_inputs): entering}
+        else:
+            slices = program.slices_of(name)
+            senders = {(s.start, s.stop): {key: table[key][:, column[s]] for key in _SENT} for s in slices}
+            for s in slices:
+                table["spikes"][:, column[s]] = _product(source[:, s.start : s.stop], np.ones((s.size, 1), np.int64))[
+                    :, 0
+                ]
+        for projection in program.outgoing(name):
+            _count_projection(program, projection, source, senders, table, column)
+    for s, index in column.items():
         table["neuron_updates"][:, index] = s.size
-        for projection in program.incoming(s.population):
-            source = inputs if projection.source == INPUT else spikes[projection.source]
-            weights = projection.weights[s.start : s.stop]
-            out_degree = np.count_nonzero(weights, axis=0)
-            table["synops"][:, index] += _product(source, out_degree)
-            reach = (out_degree > 0).astype(np.int64)
-            table["packets_in"][:, index] += _product(source, reach)
-            _count_packets(program, table, entering, projection.source, source, reach, s.core)
-        table["active_updates"][:, index] = _active(program, s, inputs, spikes)
-        if s.population in spikes:
-            table["spikes"][:, index] = spikes[s.population][:, s.start : s.stop].sum(axis=1, dtype=np.int64)
+    for population in program.populations:
+        (projection,) = program.incoming(population.name)
+        source = inputs if projection.source == INPUT else spikes[projection.source]
+        active = active_neurons(population, projection.weights, source, spikes.get(population.name))
+        for s in program.slices_of(population.name):
+            table["active_updates"][:, column[s]] = active(s.start, s.stop)
     return EventCounts(
-        slices=slices,
+        slices=program.slices,
         **table,
-        input_spikes=inputs.sum(axis=1, dtype=np.int64),
-        input_packets=entering["packets"],
+        input_spikes=entering["spikes"],
+        input_packets=entering["packets_out"],
         input_hops_ew=entering["hops_ew"],
         input_hops_ns=entering["hops_ns"],
+        input_crossings=entering["crossings"],
         fill_steps=program.depth - 1,
     )
 
 
-_TABLES = ("synops", "neuron_updates", "active_updates", "spikes", "packets_out", "packets_in", "hops_ew", "hops_ns")
+_SENT = ("packets_out", "hops_ew", "hops_ns", "crossings")
+_TABLES = ("synops", "neuron_updates", "active_updates", "spikes", "packets_in", *_SENT)
 
 
-def _product(spikes: SpikeArray, per_source: npt.NDArray[np.int64]) -> Counts:
-    """Return spikes @ per_source, exactly: float64 holds every integer below 2^53."""
-    return np.rint(spikes.astype(np.float32) @ per_source.astype(np.float64)).astype(np.int64)
-
-
-def _count_packets(
+def _count_projection(
     program: Program,
+    projection: Projection,
+    source: npt.NDArray[np.float32],
+    senders: Mapping[tuple[int, int], dict[str, Counts]],
     table: dict[str, Counts],
-    entering: dict[str, Counts],
-    source_name: str,
-    source: SpikeArray,
-    reach: npt.NDArray[np.int64],
-    core: int,
+    column: Mapping[CoreSlice, int],
 ) -> None:
-    """Add the packets from ``source`` to ``core``, and their hops, to those who send them."""
-    if source_name == INPUT:
-        packets = _product(source, reach)
-        east_west, north_south = program.chip.hops(INPUT_CORE, core)
-        entering["packets"] += packets
-        entering["hops_ew"] += packets * east_west
-        entering["hops_ns"] += packets * north_south
-        return
-    for index, sender in enumerate(program.slices):
-        if sender.population != source_name:
-            continue
-        packets = _product(source[:, sender.start : sender.stop], reach[sender.start : sender.stop])
-        east_west, north_south = program.chip.hops(sender.core, core)
-        table["packets_out"][:, index] += packets
-        table["hops_ew"][:, index] += packets * east_west
-        table["hops_ns"][:, index] += packets * north_south
+    """Add the synaptic operations of a projection where they happen, and its packets and hops to those who send them."""
+    targets = program.slices_of(projection.target)
+    columns = [column[s] for s in targets]
+    degree = np.stack([np.count_nonzero(projection.weights[s.start : s.stop], axis=0) for s in targets], axis=1)
+    table["synops"][:, columns] += _product(source, degree)
+    for (start, stop), sent in senders.items():
+        packets = _product(source[:, start:stop], degree[start:stop] > 0)
+        table["packets_in"][:, columns] += packets
+        sender = next((s.core for s in program.slices_of(projection.source) if s.start == start), INPUT_CORE)
+        hops = np.array([program.chip.hops(sender, s.core) for s in targets])
+        crossings = np.array([program.chip.crossings(sender, s.core) for s in targets])
+        sent["packets_out"] += packets.sum(axis=1)
+        sent["hops_ew"] += packets @ hops[:, 0]
+        sent["hops_ns"] += packets @ hops[:, 1]
+        sent["crossings"] += packets @ crossings
 
 
-def _active(program: Program, s: CoreSlice, inputs: SpikeArray, spikes: Mapping[str, SpikeArray]) -> Counts:
-    """Count the neurons of a slice that have a nonzero bias or receive a synaptic event, for each sample."""
-    quiet = s.start + np.flatnonzero(program.population(s.population).bias[s.start : s.stop] == 0)
-    active = np.full(len(inputs), s.size - len(quiet), dtype=np.int64)
-    if len(quiet) == 0:
-        return active
-    reached = np.zeros((len(inputs), len(quiet)), dtype=bool)
-    for projection in program.incoming(s.population):
-        source = inputs if projection.source == INPUT else spikes[projection.source]
-        present = (projection.weights[quiet] != 0).astype(np.float32)
-        reached |= source.astype(np.float32) @ present.T > 0
-    return active + reached.sum(axis=1, dtype=np.int64)
+def _product(spikes: npt.NDArray[np.float32], per_source: npt.NDArray[Any]) -> Counts:
+    """Return spikes (n, sources) @ per_source (sources, k), exactly: float32 holds integers up to 2^24, float64 to 2^53."""
+    largest = int(per_source.sum(axis=0, dtype=np.int64).max(initial=0))
+    exact = np.float32 if largest < 2**24 else np.float64
+    return (spikes.astype(exact, copy=False) @ per_source.astype(exact)).astype(np.int64)

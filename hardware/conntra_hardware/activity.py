@@ -1,0 +1,91 @@
+"""Which neurons a chip must update at a step, and not just look at.
+
+A neuron is active when it received a synaptic event, has a nonzero bias, or carries a potential from the step before: the rule of
+SANA-FE's Loihi neuron, which its cost of an update belongs to. (A neuron that fires received an event or has a bias.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.arrays import IntArray, SpikeArray
+from conntra_hardware.program import Population
+
+__all__ = ["active_neurons"]
+
+Mask = npt.NDArray[np.bool_]
+Words = npt.NDArray[np.uint64]
+_WORD = 64
+_DENSE_WORDS = 2
+_PAIRS = 2**22
+
+
+def active_neurons(
+    population: Population, weights: IntArray, source: SpikeArray, fired: SpikeArray | None
+) -> Callable[[int, int], npt.NDArray[np.int64]]:
+    """Return a function from a range of neurons to their active number at each sample, shape (n,).
+
+    ``weights`` (size, n_source), ``source`` (n, n_source) 0/1, ``fired`` (n, size) 0/1 or None for a readout. Before the first
+    sample every potential is 0.
+    """
+    quiet = np.flatnonzero(population.bias == 0)
+    reached = _reached(source, weights[quiet])
+    row, column = np.nonzero(~reached)
+    row, column = row[row > 0], column[row > 0]
+    if len(row):
+        left = _potential_left(weights[quiet], source, fired if fired is None else fired[:, quiet], row - 1, column)
+        reached[row[left], column[left]] = True
+
+    def count(start: int, stop: int) -> npt.NDArray[np.int64]:
+        first, last = np.searchsorted(quiet, [start, stop])
+        return stop - start - (last - first) + np.count_nonzero(reached[:, first:last], axis=1)
+
+    return count
+
+
+def _reached(source: SpikeArray, weights: IntArray) -> Mask:
+    """Return whether a spike meets a nonzero weight, shape (n, neurons), without multiplying: by words of 64 sources."""
+    spiking, wired = _words(source), _words(weights != 0)
+    # Busy words first: after a few of them nearly every pair is decided.
+    order = np.argsort(-np.count_nonzero(spiking, axis=0), kind="stable")
+    reached = np.zeros((len(source), len(weights)), dtype=bool)
+    for word in order[:_DENSE_WORDS]:
+        reached |= (spiking[:, word, None] & wired[None, :, word]) != 0
+    pending = np.flatnonzero(~reached)
+    for chunk in np.array_split(pending, -(-len(pending) // _PAIRS) or 1):
+        sample, neuron = np.divmod(chunk, max(len(weights), 1))
+        for word in order[_DENSE_WORDS:]:
+            if not len(sample):
+                break
+            hit = (spiking[sample, word] & wired[neuron, word]) != 0
+            reached[sample[hit], neuron[hit]] = True
+            sample, neuron = sample[~hit], neuron[~hit]
+    return reached
+
+
+def _words(bits: npt.ArrayLike) -> Words:
+    """Return the rows of a 0/1 matrix as words of 64 bits."""
+    packed = np.packbits(np.asarray(bits, dtype=bool), axis=1)
+    width = -(-max(packed.shape[1], 1) // (_WORD // 8)) * (_WORD // 8)
+    padded = np.zeros((len(packed), width), dtype=np.uint8)
+    padded[:, : packed.shape[1]] = packed
+    return padded.view(np.uint64)
+
+
+def _potential_left(
+    weights: IntArray,
+    source: SpikeArray,
+    fired: SpikeArray | None,
+    sample: npt.NDArray[np.intp],
+    neuron: npt.NDArray[np.intp],
+) -> Mask:
+    """Return for each pair whether the neuron, without a bias, kept a potential: it did not fire and its sum was not 0."""
+    rows, row = np.unique(sample, return_inverse=True)
+    columns, column = np.unique(neuron, return_inverse=True)
+    # Sums of weights stay far below 2^53, so float64 is exact.
+    sums = source[rows].astype(np.float64) @ weights[columns].T.astype(np.float64)
+    kept = sums[row, column] != 0
+    return kept if fired is None else kept & (fired[sample, neuron] == 0)
