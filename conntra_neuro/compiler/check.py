@@ -57,11 +57,7 @@ def _weights(population: Population, projection: Projection, chip: Chip) -> Iter
     if not form.allowed:
         low, high = int(projection.weights.min()), int(projection.weights.max())
         most = max(chip.weight_bits)
-        span = (
-            f"{-(2 ** (most - 1))} to {2 ** (most - 1) - 1}"
-            if form.mixed
-            else f"magnitudes up to {2**most - 1}"
-        )
+        span = f"{-(2 ** (most - 1))} to {2 ** (most - 1) - 1}" if form.mixed else f"magnitudes up to {2**most - 1}"
         remedy = f"weights go from {low} to {high}: take levels within {span}, times a power of two"
         yield Violation(population.name, "weight bits", form.bits, most, "bits", remedy)
 

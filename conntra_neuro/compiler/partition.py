@@ -96,9 +96,7 @@ def demand(weights: IntArray, fans: Counts, chip: Chip, weight_bits: int | None 
     """Return what the neurons of ``weights`` (n_target, n_source) take, with ``fans`` (n_target,) output axons each."""
     stored = encode(weights, chip, share=False, bits=weight_bits)
     out = int(fans.sum())
-    return Demand(
-        len(weights), stored.axons, out, memory_bits(chip, stored.bits, len(weights), stored.axons + out)
-    )
+    return Demand(len(weights), stored.axons, out, memory_bits(chip, stored.bits, len(weights), stored.axons + out))
 
 
 def _cut(

@@ -89,9 +89,7 @@ def _assign(between: Matrix, entering: Matrix, chip: Chip) -> npt.NDArray[np.int
     return _exchange(flow, pull, distance, entry, places)[:groups]
 
 
-def _exchange(
-    flow: Matrix, pull: Matrix, distance: Matrix, entry: Matrix, cores: npt.NDArray[np.intp]
-) -> Any:
+def _exchange(flow: Matrix, pull: Matrix, distance: Matrix, entry: Matrix, cores: npt.NDArray[np.intp]) -> Any:
     """Exchange the two groups that save most, until no exchange saves anything."""
     cores = cores.copy()
     for _ in range(_MAX_EXCHANGES):

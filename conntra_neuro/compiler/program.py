@@ -52,9 +52,7 @@ def _assemble(lowered: Lowered, parts: Partition, chip: Chip) -> Program:
 def _first_that_fits(lowered: Lowered, chip: str | Path | Chip) -> tuple[Chip, Partition, CheckResult]:
     """Try the chips that ``chip`` may mean, smallest first; return the first that fits, else the last one tried."""
     candidates = (
-        _smallest_first(lowered)
-        if chip == AUTO
-        else iter([chip if isinstance(chip, Chip) else load_chip(chip)])
+        _smallest_first(lowered) if chip == AUTO else iter([chip if isinstance(chip, Chip) else load_chip(chip)])
     )
     tried = None
     for candidate in candidates:

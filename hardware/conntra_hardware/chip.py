@@ -118,9 +118,7 @@ def load_chip(name_or_path: str | Path) -> Chip:
     if text.endswith(".toml"):
         return _read(Path(text))
     names = ", ".join(chip_names())
-    raise InputError(
-        f"chip {text!r}: unknown; allowed: {names}, several of one as in loihi1x2, or a .toml file"
-    )
+    raise InputError(f"chip {text!r}: unknown; allowed: {names}, several of one as in loihi1x2, or a .toml file")
 
 
 def _read(path: Path) -> Chip:
@@ -142,14 +140,10 @@ def _read(path: Path) -> Chip:
         raise InputError(f"{what}: unknown limits {', '.join(unknown)}; allowed: {', '.join(sorted(known))}")
     values |= {key: _limit(entry, f"{what}: limits.{key}") for key, entry in cited.items()}
     missing = [
-        key
-        for key, f in known.items()
-        if f.default is MISSING and f.default_factory is MISSING and key not in values
+        key for key, f in known.items() if f.default is MISSING and f.default_factory is MISSING and key not in values
     ]
     if missing:
-        raise InputError(
-            f"{what}: limits {', '.join(missing)} missing; give each a table of value, unit and source"
-        )
+        raise InputError(f"{what}: limits {', '.join(missing)} missing; give each a table of value, unit and source")
     values["coefficients"] = tuple(values["coefficients"])
     chip = Chip(**values, cited=cited)
     if chip.cores > chip.tiles_x * chip.tiles_y * chip.cores_per_tile:

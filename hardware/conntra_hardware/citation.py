@@ -42,14 +42,10 @@ def cited_from_table(entry: Any, what: str) -> Cited:
         raise InputError(f"{what}: {entry!r}; a table of value, unit and source expected")
     unknown = sorted(set(entry) - set(Cited.__dataclass_fields__))
     if unknown:
-        raise InputError(
-            f"{what}: unknown keys {', '.join(unknown)}; allowed: {', '.join(Cited.__dataclass_fields__)}"
-        )
+        raise InputError(f"{what}: unknown keys {', '.join(unknown)}; allowed: {', '.join(Cited.__dataclass_fields__)}")
     for key in ("unit", "source"):
         if not isinstance(entry.get(key), str) or not entry[key].strip():
-            raise InputError(
-                f"{what}: no {key}; a figure without a {key} is refused, say where it comes from"
-            )
+            raise InputError(f"{what}: no {key}; a figure without a {key} is refused, say where it comes from")
     value = entry.get("value")
     if isinstance(value, bool) or not isinstance(value, (int, float, str, list)):
         raise InputError(f"{what}: value {value!r}; a number or a list expected")
@@ -61,9 +57,7 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise FileFormatError(
-            f"{what}: cannot be read ({error.strerror or error}); check the path {path}"
-        ) from None
+        raise FileFormatError(f"{what}: cannot be read ({error.strerror or error}); check the path {path}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise FileFormatError(

@@ -89,9 +89,7 @@ def format_of_range(low: int, high: int, shift: int, chip: Chip) -> WeightFormat
     # The chip left-aligns a weight in 8 bits (9 with the sign); its exponent brings it back to our units.
     exponent = shift - (8 - bits + mixed)
     in_range = chip.weight_min <= low and high <= chip.weight_max or shift > 0
-    return WeightFormat(
-        bits, shift, mixed, bool(fitting) and in_range and _EXPONENT_MIN <= exponent <= _EXPONENT_MAX
-    )
+    return WeightFormat(bits, shift, mixed, bool(fitting) and in_range and _EXPONENT_MIN <= exponent <= _EXPONENT_MAX)
 
 
 def list_bits(lengths: Counts | int, entry_bits: int, block: int, word: int = 64) -> Counts:
@@ -134,9 +132,7 @@ def encode(
     )
 
 
-def _candidates(
-    lengths: Counts, n_target: int, width: int, chip: Chip
-) -> Iterable[tuple[str, int, int, int, int]]:
+def _candidates(lengths: Counts, n_target: int, width: int, chip: Chip) -> Iterable[tuple[str, int, int, int, int]]:
     """Yield (name, index bits, block, stored entries, memory bits) of each encoding, its best block size taken."""
     sizes, repeats = np.unique(lengths, return_counts=True)
     for name in chip.encodings:

@@ -98,9 +98,7 @@ def prove_no_overflow(
         neuron = int(np.maximum(-low, high).argmax())
         for register, limit in limits.items():
             proof = OverflowProof(population.name, register, limit, int(low.min()), int(high.max()), neuron)
-            proofs.append(
-                proof if proof.holds else _with_inputs(proof, incoming, bool(high[neuron] >= -low[neuron]))
-            )
+            proofs.append(proof if proof.holds else _with_inputs(proof, incoming, bool(high[neuron] >= -low[neuron])))
     return tuple(proofs)
 
 
@@ -108,9 +106,7 @@ def _with_inputs(proof: OverflowProof, incoming: Sequence[Projection], upward: b
     (projection,) = incoming
     row = projection.weights[proof.neuron]
     inputs = tuple(np.flatnonzero(row > 0 if upward else row < 0).tolist())
-    return OverflowProof(
-        proof.population, proof.register, proof.limit, proof.low, proof.high, proof.neuron, inputs
-    )
+    return OverflowProof(proof.population, proof.register, proof.limit, proof.low, proof.high, proof.neuron, inputs)
 
 
 def _some(inputs: tuple[int, ...]) -> str:

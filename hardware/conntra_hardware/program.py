@@ -21,6 +21,7 @@ from conntra_hardware.errors import InputError
 from conntra_hardware.neurons import Neuron
 
 if TYPE_CHECKING:
+    from conntra_hardware.resources import CoreUsage
     from conntra_hardware.runtime import RunResult
     from conntra_hardware.verify import Certificate
 
@@ -150,6 +151,13 @@ class Program:
         """Number of cores that hold neurons."""
         return len({s.core for s in self.slices})
 
+    @cached_property
+    def usage(self) -> tuple[CoreUsage, ...]:
+        """What the program takes of each core; see ``conntra_hardware.resources``."""
+        from conntra_hardware.resources import core_usage
+
+        return core_usage(self)
+
     def encode(self, x: ArrayLike) -> SpikeArray:
         """Return the input spikes (n, n_inputs) of ``x``: raw features if the program has an encoder, else spikes."""
         if self.encoder is None:
@@ -187,6 +195,9 @@ def _check_structure(program: Program) -> None:
             )
         if not program.incoming(population.name):
             raise InputError(f"population {population.name}: no incoming projection")
+    ends = [(projection.source, projection.target) for projection in program.projections]
+    for source, target in {pair for pair in ends if ends.count(pair) > 1}:
+        raise InputError(f"projection {source} -> {target}: {ends.count((source, target))} times; add their weights up")
     order = {INPUT: 0} | {name: depth for depth, name in enumerate(names, start=1)}
     for projection in program.projections:
         what = f"projection {projection.source} -> {projection.target}"
