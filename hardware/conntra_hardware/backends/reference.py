@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import IntArray, SpikeArray
+from conntra_hardware.arrays import SpikeArray
 from conntra_hardware.program import Population, Program
 from conntra_hardware.runtime import Availability, Recording, RunOptions
 
@@ -46,7 +47,7 @@ class ReferenceBackend:
         return Recording(spikes, logits, run_seconds=time.perf_counter() - start)
 
 
-def _matrix(program: Program, population: Population) -> npt.NDArray[np.float32] | npt.NDArray[np.float64] | IntArray:
+def _matrix(program: Program, population: Population) -> npt.NDArray[Any]:
     """Return the weights (n_source, n_target) in the narrowest type whose products are exact integers."""
     (projection,) = program.incoming(population.name)
     magnitude = np.abs(projection.weights.astype(np.int64)).sum(axis=1) + np.abs(population.bias)

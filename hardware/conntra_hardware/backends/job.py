@@ -1,0 +1,124 @@
+"""A job: what a simulator in a child process is given, and what it gives back, as files in one folder.
+
+``job.json`` and one .npy file an array, none of them pickled. Inputs and recordings are memory-mapped, so
+that a simulator's processes share them without copies. ``result.json`` is written last: where it is missing,
+the run did not end well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from conntra_hardware.arrays import IntArray, SpikeArray
+from conntra_hardware.neurons import NEURON_KINDS
+from conntra_hardware.program import Population, Program, Projection
+
+__all__ = ["Job", "read_job", "read_recordings", "read_result", "write_job", "write_result"]
+
+_JOB = "job.json"
+_RESULT = "result.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """The parts of a program that a simulator needs, the input spikes (n, n_inputs), and the simulator's own settings.
+
+    ``spike_files[population]`` (n, size) uint8 and ``logits_file`` (n, classes) int64 are there already, to
+    be written into.
+    """
+
+    folder: Path
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
+    inputs: SpikeArray
+    inputs_file: Path
+    spike_files: Mapping[str, Path]
+    logits_file: Path
+    settings: Mapping[str, Any]
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return len(self.inputs)
+
+    def incoming(self, name: str) -> tuple[Projection, ...]:
+        """Return the projections into the population ``name``."""
+        return tuple(p for p in self.projections if p.target == name)
+
+
+def write_job(folder: Path, program: Program, inputs: SpikeArray, settings: Mapping[str, Any]) -> None:
+    """Write the job of running ``inputs`` (n, n_inputs) through ``program`` into ``folder``, with empty recordings."""
+    job = {
+        "populations": [
+            {"name": p.name, "kind": p.neuron.kind, "parameters": asdict(p.neuron)} for p in program.populations
+        ],
+        "projections": [{"source": p.source, "target": p.target} for p in program.projections],
+        "settings": dict(settings),
+    }
+    np.save(folder / "inputs.npy", inputs)
+    for index, population in enumerate(program.populations):
+        np.save(folder / f"bias{index}.npy", population.bias)
+        if population.neuron.spikes:
+            _empty(folder / f"spikes{index}.npy", np.uint8, (len(inputs), population.size))
+    for index, projection in enumerate(program.projections):
+        np.save(folder / f"weights{index}.npy", projection.weights)
+    _empty(folder / "logits.npy", np.int64, (len(inputs), program.readout.size))
+    (folder / _JOB).write_text(json.dumps(job), encoding="utf-8")
+
+
+def read_job(folder: Path) -> Job:
+    """Read the job that ``write_job`` wrote."""
+    job = json.loads((folder / _JOB).read_text(encoding="utf-8"))
+    populations = tuple(
+        Population(
+            p["name"],
+            NEURON_KINDS[p["kind"]](**p["parameters"]),
+            np.load(folder / f"bias{index}.npy", allow_pickle=False),
+        )
+        for index, p in enumerate(job["populations"])
+    )
+    projections = tuple(
+        Projection(p["source"], p["target"], np.load(folder / f"weights{index}.npy", allow_pickle=False))
+        for index, p in enumerate(job["projections"])
+    )
+    return Job(
+        folder=folder,
+        populations=populations,
+        projections=projections,
+        inputs=np.load(folder / "inputs.npy", mmap_mode="r", allow_pickle=False),
+        inputs_file=folder / "inputs.npy",
+        spike_files={p.name: folder / f"spikes{i}.npy" for i, p in enumerate(populations) if p.neuron.spikes},
+        logits_file=folder / "logits.npy",
+        settings=job["settings"],
+    )
+
+
+def write_result(folder: Path, run_seconds: float) -> None:
+    """Mark the job in ``folder`` as done; its simulation took ``run_seconds``."""
+    (folder / _RESULT).write_text(json.dumps({"run_seconds": run_seconds}), encoding="utf-8")
+
+
+def read_result(folder: Path) -> float | None:
+    """Return the seconds of the simulation, or None where the job in ``folder`` was not done."""
+    path = folder / _RESULT
+    return float(json.loads(path.read_text(encoding="utf-8"))["run_seconds"]) if path.exists() else None
+
+
+def read_recordings(folder: Path, program: Program) -> tuple[dict[str, SpikeArray], IntArray]:
+    """Return the spikes of every spiking population and the logits, read into memory."""
+    spikes = {
+        p.name: np.load(folder / f"spikes{i}.npy", allow_pickle=False)
+        for i, p in enumerate(program.populations)
+        if p.neuron.spikes
+    }
+    return spikes, np.load(folder / "logits.npy", allow_pickle=False)
+
+
+def _empty(path: Path, dtype: type, shape: tuple[int, ...]) -> None:
+    np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape).flush()

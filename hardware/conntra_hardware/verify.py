@@ -1,0 +1,257 @@
+"""Verification: several backends run the same inputs, and every spike and every readout potential is compared.
+
+The result is a certificate that says what was compared, or the first divergence in time, with the synapses
+behind it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.arrays import ArrayLike, IntArray, SpikeArray
+from conntra_hardware.backends import load_backend
+from conntra_hardware.errors import BackendError, DoesNotVerify, InputError
+from conntra_hardware.files import write_atomically
+from conntra_hardware.program import INPUT, Program
+from conntra_hardware.program_file import program_sha256
+from conntra_hardware.runtime import Backend, Recording, RunOptions
+
+__all__ = ["Certificate", "Divergence", "inputs_sha256", "verify"]
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first value in which a backend differs from the first backend named, in order of time step, layer, neuron.
+
+    kind            "spike" (values 0 or 1) or "potential" (a logit)
+    time_step       of the pipeline, from 0: a layer at depth d (the first is 1) sees sample t at step t + d - 1
+    source, inputs  where the synapses come from, and its neurons that spiked one step before and have a synapse here
+    weights, bias   of those synapses, in the order of ``inputs``, and of the neuron
+    potential       their sum, bias included: a spike is due iff it is above 0
+
+    All earlier values agree, so these inputs are the same on both backends and the cause lies in this neuron
+    and its synapses.
+    """
+
+    backend: str
+    layer: str
+    neuron: int
+    time_step: int
+    sample: int
+    kind: str
+    expected: int
+    got: int
+    source: str
+    inputs: tuple[int, ...]
+    weights: tuple[int, ...]
+    bias: int
+    potential: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.backend}: layer {self.layer}, neuron {self.neuron}, time step {self.time_step}, "
+            f"sample {self.sample}: {self.kind} {self.expected} expected, got {self.got}; potential {self.potential} "
+            f"from {len(self.inputs)} input spike(s) of {self.source} and bias {self.bias}"
+        )
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What was compared, and whether it was equal.
+
+    compared            values compared on each backend with the first one: "spikes", "potentials", and "layers" by name
+    differing           values that differ, for each backend but the first: "spikes", "potentials"
+    first_divergence    None where all are equal
+    versions            of this package, Python, NumPy and the simulators
+    program_sha256, inputs_sha256   of the program and of the input spikes
+    """
+
+    equal: bool
+    samples: int
+    backends: tuple[str, ...]
+    compared: Mapping[str, Any]
+    differing: Mapping[str, Mapping[str, int]]
+    first_divergence: Divergence | None
+    program_sha256: str
+    inputs_sha256: str
+    chip: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the certificate as values for JSON."""
+        return json.loads(json.dumps(asdict(self)))
+
+    def save(self, path: str | Path) -> None:
+        """Write the certificate as JSON, all at once or not at all."""
+        write_atomically(path, (json.dumps(self.to_dict(), indent=2) + "\n").encode())
+
+    def require_equal(self) -> Certificate:
+        """Return the certificate; DoesNotVerify, with the first divergence, where the backends differ."""
+        if self.first_divergence is not None:
+            raise DoesNotVerify(str(self.first_divergence))
+        return self
+
+
+def verify(
+    program: Program,
+    x: ArrayLike,
+    backends: Sequence[str | Backend] = ("reference", "lava", "brian2"),
+    *,
+    time_limit_s: float = 600.0,
+    batch_size: int | None = None,
+) -> Certificate:
+    """Run the samples ``x`` on every backend and compare with the first one, spike for spike.
+
+    ``x``: raw features (n, ...) where the program has an encoder, else 0/1 spikes (n, n_inputs).
+    ``backends``: at least two, by name or as objects. ``time_limit_s`` is each backend's. InputError for
+    unusable samples or names, BackendError where a backend is not available or fails; backends that differ
+    are an answer, not an error.
+    """
+    simulators = _simulators(backends)
+    inputs = program.encode(x)
+    if len(inputs) == 0:
+        raise InputError("samples: none given; at least 1 expected")
+    versions = _versions(simulators)
+    options = RunOptions(time_limit_s, batch_size)
+    expected = _execute(simulators[0], program, inputs, options)
+    differing: dict[str, dict[str, int]] = {}
+    divergences: list[Divergence] = []
+    for simulator in simulators[1:]:
+        got = _execute(simulator, program, inputs, options)
+        differing[simulator.name] = _count_differences(expected, got)
+        found = _first_divergence(program, inputs, simulator.name, expected, got)
+        divergences += [found] if found else []
+    # Sorting is stable: of backends that diverge at the same place, the one named first is shown.
+    first = min(divergences, key=lambda d: (d.time_step, _depth(program, d.layer), d.neuron), default=None)
+    return Certificate(
+        equal=first is None,
+        samples=len(inputs),
+        backends=tuple(simulator.name for simulator in simulators),
+        compared=_compared(program, len(inputs)),
+        differing=differing,
+        first_divergence=first,
+        program_sha256=program_sha256(program),
+        inputs_sha256=inputs_sha256(inputs),
+        chip=program.chip.name,
+        versions=versions,
+    )
+
+
+def inputs_sha256(inputs: SpikeArray) -> str:
+    """Return a checksum of input spikes (n, n_inputs): their shape, then one byte a spike."""
+    digest = hashlib.sha256(f"spikes {inputs.shape[0]} {inputs.shape[1]}\n".encode())
+    digest.update(np.ascontiguousarray(inputs, dtype=np.uint8).data)
+    return digest.hexdigest()
+
+
+def _simulators(backends: Sequence[str | Backend]) -> list[Backend]:
+    if isinstance(backends, str):
+        raise InputError(f"backends {backends!r}: a list of names expected, such as ['reference', 'lava']")
+    simulators = [load_backend(b) if isinstance(b, str) else b for b in backends]
+    names = [simulator.name for simulator in simulators]
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise InputError(f"backends {names}: at least 2 different ones expected")
+    return simulators
+
+
+def _versions(simulators: Sequence[Backend]) -> dict[str, str]:
+    """Return the versions of what runs; BackendError before anything runs where a backend is not available."""
+    versions = {"python": platform.python_version(), "numpy": np.__version__}
+    try:
+        versions["conntra-neuro"] = metadata.version("conntra-neuro")
+    except metadata.PackageNotFoundError:
+        versions["conntra-neuro"] = "not installed"
+    for simulator in simulators:
+        found = simulator.availability()
+        if not found.ok:
+            raise BackendError(f"{simulator.name}: {found.reason}; {found.remedy}")
+        versions |= found.versions
+    return versions
+
+
+def _execute(simulator: Backend, program: Program, inputs: SpikeArray, options: RunOptions) -> Recording:
+    """Run a backend and check that it recorded all there is to compare."""
+    recording = simulator.execute(program, inputs, options)
+    for population in program.populations:
+        values = recording.spikes.get(population.name) if population.neuron.spikes else recording.logits
+        shape = (len(inputs), population.size)
+        if values is None or values.shape != shape:
+            found = "nothing" if values is None else f"shape {values.shape}"
+            raise BackendError(f"{simulator.name}: recorded {found} of population {population.name}; {shape} expected")
+    return recording
+
+
+def _compared(program: Program, samples: int) -> dict[str, Any]:
+    layers = {p.name: samples * p.size for p in program.populations}
+    potentials = layers[program.readout.name]
+    return {"spikes": sum(layers.values()) - potentials, "potentials": potentials, "layers": layers}
+
+
+def _count_differences(expected: Recording, got: Recording) -> dict[str, int]:
+    spikes = sum(int(np.count_nonzero(got.spikes[name] != values)) for name, values in expected.spikes.items())
+    return {"spikes": spikes, "potentials": int(np.count_nonzero(got.logits != expected.logits))}
+
+
+def _depth(program: Program, name: str) -> int:
+    return [population.name for population in program.populations].index(name) + 1
+
+
+def _values(recording: Recording, program: Program, name: str) -> npt.NDArray[Any]:
+    return recording.spikes[name] if program.population(name).neuron.spikes else recording.logits
+
+
+def _first_divergence(
+    program: Program, inputs: SpikeArray, backend: str, expected: Recording, got: Recording
+) -> Divergence | None:
+    """Return the first difference in order of time step, layer, neuron, or None."""
+    first: tuple[int, int, int] | None = None
+    for depth, population in enumerate(program.populations, start=1):
+        differs = _values(expected, program, population.name) != _values(got, program, population.name)
+        samples = np.flatnonzero(differs.any(axis=1))
+        if len(samples):
+            neuron = int(np.flatnonzero(differs[samples[0]])[0])
+            here = (int(samples[0]) + depth - 1, depth, neuron)
+            first = here if first is None else min(first, here)
+    return None if first is None else _divergence(program, inputs, backend, expected, got, first)
+
+
+def _divergence(
+    program: Program,
+    inputs: SpikeArray,
+    backend: str,
+    expected: Recording,
+    got: Recording,
+    where: tuple[int, int, int],
+) -> Divergence:
+    time_step, depth, neuron = where
+    population, sample = program.populations[depth - 1], time_step - depth + 1
+    (projection,) = program.incoming(population.name)
+    row: IntArray = projection.weights[neuron].astype(np.int64)
+    arrived = (inputs if projection.source == INPUT else expected.spikes[projection.source])[sample]
+    contributing = np.flatnonzero((arrived != 0) & (row != 0))
+    bias = int(population.bias[neuron])
+    return Divergence(
+        backend=backend,
+        layer=population.name,
+        neuron=neuron,
+        time_step=time_step,
+        sample=sample,
+        kind="spike" if population.neuron.spikes else "potential",
+        expected=int(_values(expected, program, population.name)[sample, neuron]),
+        got=int(_values(got, program, population.name)[sample, neuron]),
+        source=projection.source,
+        inputs=tuple(int(i) for i in contributing),
+        weights=tuple(int(w) for w in row[contributing]),
+        bias=bias,
+        potential=int(row[contributing].sum()) + bias,
+    )
