@@ -42,7 +42,9 @@ class CheckResult:
 
 
 def find_violations(lowered: Lowered, parts: Partition, chip: Chip) -> CheckResult:
-    """Return what of ``lowered`` does not fit ``chip``: neuron by neuron, then what the partition takes of the whole chip."""
+    """Return what of ``lowered`` does not fit ``chip``: neuron by neuron, then what the partition takes of the whole
+    chip.
+    """
     found: list[Violation] = []
     for population, projection in lowered.layers:
         for test in (_weights, _biases, _potentials, _fan_in, _memory_of_a_neuron):
@@ -70,8 +72,8 @@ def _biases(population: Population, projection: Projection, chip: Chip) -> Itera
         largest = 2 ** (chip.bias_mantissa_bits - 1) - 1
         low, high = synaptic_bounds(population, [projection])
         reach = int(max(high[worst] - max(bias, 0), -(low[worst] - min(bias, 0))))
-        what = f"{len(bad)} bias(es) too wide, worst {bias} at neuron {worst}: a mantissa of {chip.bias_mantissa_bits} bits times 2^"
-        remedy = f"{what}0 to 2^{chip.bias_exponent_max} is what there is"
+        remedy = f"{len(bad)} bias(es) too wide, worst {bias} at neuron {worst}: a mantissa of "
+        remedy += f"{chip.bias_mantissa_bits} bits times 2^0 to 2^{chip.bias_exponent_max} is what there is"
         if population.neuron.spikes and reach < largest:
             remedy += f"; its weights reach {reach} at most, so a bias of {np.sign(bias) * (reach + 1)} spikes alike"
         else:
@@ -80,7 +82,9 @@ def _biases(population: Population, projection: Projection, chip: Chip) -> Itera
 
 
 def bias_exponents(bias: np.ndarray, chip: Chip) -> np.ndarray:
-    """Return for each bias (size,), in weight units, the least exponent the chip can hold it with, -1 where there is none."""
+    """Return for each bias (size,), in weight units, the least exponent the chip can hold it with, -1 where there is
+    none.
+    """
     scaled = np.asarray(bias, dtype=np.int64) << _UNIT_SHIFT
     limit = 2 ** (chip.bias_mantissa_bits - 1)
     exponents = np.full(len(scaled), -1, dtype=np.int64)
@@ -98,8 +102,8 @@ def _potentials(population: Population, projection: Projection, chip: Chip) -> I
     if reach[neuron] > limit:
         groups = -(-int(reach[neuron]) // limit)
         remedy = (
-            f"neuron {neuron} can reach {int(low[neuron])} to {int(high[neuron])} in {chip.potential_bits}-bit registers: use smaller "
-            f"weights or split the inputs in {groups} groups"
+            f"neuron {neuron} can reach {int(low[neuron])} to {int(high[neuron])} in {chip.potential_bits}-bit "
+            f"registers: use smaller weights or split the inputs in {groups} groups"
         )
         yield Violation(population.name, "potential", int(reach[neuron]), limit, "weight units", remedy)
 

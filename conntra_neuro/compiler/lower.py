@@ -44,7 +44,9 @@ def lower(network: DiscreteNetwork) -> Lowered:
 
 @singledispatch
 def lower_layer(layer: Any, name: str, source: str) -> tuple[Population, Projection]:
-    """Return the population ``name`` of a layer and its synapses from ``source``; one implementation a type of layer."""
+    """Return the population ``name`` of a layer and its synapses from ``source``; one implementation a type of
+    layer.
+    """
     raise InputError(f"{name}: a layer of type {type(layer).__name__} cannot be compiled; allowed: Dense")
 
 

@@ -1,13 +1,15 @@
 """Partition: cut populations into slices that fit a core, and put slices together on as few cores as will hold them.
 
-A population is cut into slices of consecutive neurons, as few as fit and all of one size give or take a neuron. The last population
-is cut first, because a neuron needs an output axon for every core that its spikes go to.
+A population is cut into slices of consecutive neurons: as few as fit and all of one size give or take a neuron or,
+where that saves cores, so that each core is filled before the next one is begun. The last population is cut first,
+because a neuron needs an output axon for every core that its spikes go to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +17,14 @@ import numpy.typing as npt
 from conntra_hardware.arrays import IntArray
 from conntra_hardware.chip import Chip
 from conntra_hardware.encodings import encode
-from conntra_hardware.program import Population, Projection
+from conntra_hardware.program import Population
 from conntra_hardware.resources import memory_bits
 from conntra_neuro.compiler.lower import Lowered
 
 __all__ = ["Demand", "Part", "Partition", "demand", "partition"]
 
 Counts = npt.NDArray[np.int64]
+_REACH = 1.25
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ class Demand:
 
 @dataclass(frozen=True)
 class Part:
-    """Neurons ``start`` .. ``stop - 1`` of a population, not placed yet; ``kind`` of neuron takes a threshold configuration."""
+    """Neurons ``start`` .. ``stop - 1`` of a population, not placed yet; ``kind`` of neuron takes a threshold
+    configuration.
+    """
 
     population: str
     start: int
@@ -75,21 +80,36 @@ class Partition:
 
 
 def partition(lowered: Lowered, chip: Chip, weight_bits: int | None = None) -> Partition:
-    """Return the parts of every population, grouped into cores.
+    """Return the parts of every population, grouped into cores: the better of two ways to do it.
 
-    A resource that a single neuron exceeds by itself cannot be met by cutting: it is left to ``check`` and ignored here.
-    ``weight_bits`` overrides the width of the weights, to say what another level set would take.
+    Even slices, packed together, are taken unless filling core after core takes fewer cores. A resource that a single
+    neuron exceeds by itself cannot be met by cutting: it is left to ``check`` and ignored here. ``weight_bits``
+    overrides the width of the weights, to say what another level set would take.
     """
-    parts: list[list[Part]] = []
-    fans: Counts | None = None
+    cut = _cut_all(lowered, chip, weight_bits, _even)
+    even = _pack([part for parts in reversed(cut) for part in parts], chip)
+    loads = np.sum([part.demand.load(chip) for core in even for part in core], axis=0)
+    if len(even) <= np.ceil(loads.max()):
+        return Partition(even)
+    filler = _Filler([len(parts) for parts in cut])
+    _cut_all(lowered, chip, weight_bits, filler.cut)
+    return Partition(min(even, filler.filled, key=len))
+
+
+def _cut_all(
+    lowered: Lowered, chip: Chip, weight_bits: int | None, cut: Callable[[_Sizing], list[Part]]
+) -> list[list[Part]]:
+    """Cut every population with ``cut``, the last one first, and return the parts in that order."""
+    cut_parts: list[list[Part]] = []
+    fans = np.zeros(lowered.populations[-1].size, dtype=np.int64)
     for population, projection in reversed(lowered.layers):
-        cut = _cut(population, projection, fans, chip, weight_bits)
-        parts.append(cut)
-        fans = np.zeros(projection.weights.shape[1], dtype=np.int64)
-        for part in cut:
-            fans += projection.weights[part.start : part.stop].any(axis=0)
-    in_order = [part for cut in reversed(parts) for part in cut]
-    return Partition(_pack(in_order, chip))
+        weights = projection.weights
+        parts = cut(_Sizing(population, weights, fans, chip, weight_bits))
+        cut_parts.append(parts)
+        fans = np.zeros(weights.shape[1], dtype=np.int64)
+        for part in parts:
+            fans += weights[part.start : part.stop].any(axis=0)
+    return cut_parts
 
 
 def demand(weights: IntArray, fans: Counts, chip: Chip, weight_bits: int | None = None) -> Demand:
@@ -99,42 +119,93 @@ def demand(weights: IntArray, fans: Counts, chip: Chip, weight_bits: int | None 
     return Demand(len(weights), stored.axons, out, memory_bits(chip, stored.bits, len(weights), stored.axons + out))
 
 
-def _cut(
-    population: Population, projection: Projection, fans: Counts | None, chip: Chip, weight_bits: int | None
-) -> list[Part]:
-    fans = np.zeros(population.size, dtype=np.int64) if fans is None else fans
-    weights = projection.weights
-    widest = int(np.count_nonzero(weights, axis=1).argmax())
-    alone = demand(weights[widest : widest + 1], fans[widest : widest + 1], chip, weight_bits)
-    alone = replace(alone, axons_out=int(fans.max()))
-    ignored = [load > 1 for load in alone.load(chip)]
-    count = -(-population.size // chip.neurons_per_core)
-    while True:
-        parts = _slices(population, weights, fans, count, chip, weight_bits, ignored)
-        if parts is not None:
+class _Sizing:
+    """What ranges of one population's neurons take of a core, and whether they fit it."""
+
+    def __init__(
+        self, population: Population, weights: IntArray, fans: Counts, chip: Chip, weight_bits: int | None
+    ) -> None:
+        self.population, self.weights, self.fans, self.chip, self.bits = population, weights, fans, chip, weight_bits
+        widest = int(np.count_nonzero(weights, axis=1).argmax())
+        alone = replace(self._demand(widest, widest + 1), axons_out=int(fans.max()))
+        self._hopeless = [load > 1 for load in alone.load(chip)]
+
+    def part(self, start: int, stop: int) -> Part:
+        """Return the part from ``start`` to ``stop``."""
+        kind = self.population.neuron.kind
+        return Part(self.population.name, start, stop, kind, self._demand(start, stop))
+
+    def fits(self, needs: Demand) -> bool:
+        """Return whether a core takes ``needs``, what no cut can help apart."""
+        return not any(load > 1 and not skip for load, skip in zip(needs.load(self.chip), self._hopeless, strict=True))
+
+    def _demand(self, start: int, stop: int) -> Demand:
+        return demand(self.weights[start:stop], self.fans[start:stop], self.chip, self.bits)
+
+
+def _even(sizing: _Sizing) -> list[Part]:
+    """Return the fewest slices of equal size that each fit a core."""
+    size = sizing.population.size
+    for count in range(-(-size // sizing.chip.neurons_per_core), size + 1):
+        parts = []
+        for start, stop in pairwise(np.linspace(0, size, count + 1).astype(int).tolist()):
+            parts.append(sizing.part(start, stop))
+            if not sizing.fits(parts[-1].demand) and count < size:
+                break
+        else:
             return parts
-        count += 1
+    raise AssertionError("unreachable: slices of one neuron are always taken")
 
 
-def _slices(
-    population: Population,
-    weights: IntArray,
-    fans: Counts,
-    count: int,
-    chip: Chip,
-    weight_bits: int | None,
-    ignored: Sequence[bool],
-) -> list[Part] | None:
-    """Return ``count`` slices of equal size, or None as soon as one does not fit a core."""
-    edges = np.linspace(0, population.size, count + 1).astype(int).tolist()
-    parts = []
-    for start, stop in zip(edges, edges[1:], strict=False):
-        needs = demand(weights[start:stop], fans[start:stop], chip, weight_bits)
-        over = any(load > 1 and not skip for load, skip in zip(needs.load(chip), ignored, strict=True))
-        if over and count < population.size:
-            return None
-        parts.append(Part(population.name, start, stop, population.neuron.kind, needs))
-    return parts
+class _Filler:
+    """Fills one core after the other; ``counts`` are the even slices of each population, the last one first."""
+
+    def __init__(self, counts: Sequence[int]) -> None:
+        self._counts = iter(counts)
+        self._cores: list[list[Part]] = [[]]
+        self._taken = Demand(0, 0, 0, 0)
+
+    @property
+    def filled(self) -> tuple[tuple[Part, ...], ...]:
+        """The cores, in pipeline order."""
+        return tuple(tuple(reversed(core)) for core in reversed(self._cores) if core)
+
+    def cut(self, sizing: _Sizing) -> list[Part]:
+        """Return the parts of one population, the first of them beside what the population before left room for."""
+        size, count = sizing.population.size, next(self._counts)
+        # No slice is expected to be much larger than the even ones could not be.
+        reach = size if count < 2 else int(_REACH * size / (count - 1)) + 1
+        parts: list[Part] = []
+        while not parts or parts[-1].stop < size:
+            start = parts[-1].stop if parts else 0
+            stop = min(size, start + reach)
+            # A core holds one slice of a population, so that only the first part may go beside others.
+            part = None if parts or self._is_full_of_kinds(sizing) else _largest(sizing, start, stop, self._taken)
+            if part is None:
+                self._cores.append([])
+                self._taken = Demand(0, 0, 0, 0)
+                part = _largest(sizing, start, stop, self._taken) or sizing.part(start, start + 1)
+            self._cores[-1].append(part)
+            self._taken = self._taken + part.demand
+            parts.append(part)
+        return parts
+
+    def _is_full_of_kinds(self, sizing: _Sizing) -> bool:
+        kinds = {part.kind for part in self._cores[-1]} | {sizing.population.neuron.kind}
+        return len(kinds) > sizing.chip.threshold_configurations
+
+
+def _largest(sizing: _Sizing, start: int, stop: int, taken: Demand) -> Part | None:
+    """Return the largest part from ``start`` up to ``stop`` that fits beside ``taken``, by bisection, or None."""
+    low, high, best = start, stop, None
+    while low < high:
+        middle = (low + high + 1) // 2
+        part = sizing.part(start, middle)
+        if sizing.fits(taken + part.demand):
+            low, best = middle, part
+        else:
+            high = middle - 1
+    return best
 
 
 def _pack(parts: Sequence[Part], chip: Chip) -> tuple[tuple[Part, ...], ...]:

@@ -1,14 +1,12 @@
 """Place: give each group of slices a core of the mesh, so that packets travel few hops.
 
-The cost is the number of axons between two places times the hops between them, as if every source spiked alike; a hop onto another
-chip weighs more. Groups are laid along the mesh in pipeline order first, then pairs of places are exchanged while that lowers
-the cost: the steepest exchange at each step, by the formula for the quadratic assignment problem, so the result is the same on
-every machine.
+The cost is the number of axons between two places times the hops between them, as if every source spiked alike; a hop
+onto another chip weighs more. Groups are laid along the mesh in pipeline order first, then pairs of places are
+exchanged while that lowers the cost: the steepest exchange at each step, by the formula for the quadratic assignment
+problem, so that the result is the same on every machine.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +22,10 @@ __all__ = ["naive_cores", "place", "traffic", "travel"]
 CROSSING_WEIGHT = 4.0
 """A hop onto another chip counts as this many more: our choice, to keep traffic on one chip; it is not an energy."""
 _MAX_EXCHANGES = 4000
+_MAX_EXCHANGED = 2048
 
 Matrix = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
 
 
 def place(lowered: Lowered, parts: Partition, chip: Chip) -> tuple[CoreSlice, ...]:
@@ -43,7 +43,7 @@ def place(lowered: Lowered, parts: Partition, chip: Chip) -> tuple[CoreSlice, ..
     return tuple(sorted(slices, key=lambda s: (order[s.population], s.start)))
 
 
-def naive_cores(parts: Partition) -> npt.NDArray[np.intp]:
+def naive_cores(parts: Partition) -> Places:
     """Return the cores of a naive placement: groups in pipeline order, core after core, row by row."""
     return np.arange(len(parts.cores))
 
@@ -67,43 +67,52 @@ def traffic(lowered: Lowered, parts: Partition) -> tuple[Matrix, Matrix]:
     return between, entering
 
 
-def travel(between: Matrix, entering: Matrix, cores: npt.NDArray[np.intp], chip: Chip) -> float:
+def travel(between: Matrix, entering: Matrix, cores: Places, chip: Chip) -> float:
     """Return the sum of axons times hops of a placement."""
     distance, entry = _distances(chip, int(cores.max()) + 1)
     return float((between * distance[np.ix_(cores, cores)]).sum() + entering @ entry[cores])
 
 
-def _assign(between: Matrix, entering: Matrix, chip: Chip) -> npt.NDArray[np.intp]:
+def _assign(between: Matrix, entering: Matrix, chip: Chip) -> Places:
     """Return a core for each group."""
     groups = len(entering)
-    if groups > chip.total_cores:
-        return np.arange(groups)
-    chips = -(-groups // chip.cores)
-    places = np.array(sorted(range(chips * chip.cores), key=lambda core: _along(chip, core)))
-    distance, entry = _distances(chip, chips * chip.cores)
+    cores = -(-groups // chip.cores) * chip.cores
+    along = np.array(sorted(range(cores), key=lambda core: _along(chip, core)))
+    if groups > chip.total_cores or cores > _MAX_EXCHANGED:
+        return along[:groups]
+    distance, entry = _distances(chip, cores)
     # Free places take part as groups without traffic, so that an exchange may also move a group to an empty core.
-    flow = np.zeros((len(places), len(places)))
+    flow, pull = np.zeros((cores, cores)), np.zeros(cores)
     flow[:groups, :groups] = between + between.T
-    pull = np.zeros(len(places))
+    np.fill_diagonal(flow, 0.0)
     pull[:groups] = entering
-    return _exchange(flow, pull, distance, entry, places)[:groups]
+    starts = (along, np.arange(cores))
+    found = [exchange(flow, pull, distance, entry, start)[:groups] for start in starts]
+    return min(found, key=lambda places: travel(between, entering, places, chip))
 
 
-def _exchange(flow: Matrix, pull: Matrix, distance: Matrix, entry: Matrix, cores: npt.NDArray[np.intp]) -> Any:
-    """Exchange the two groups that save most, until no exchange saves anything."""
+def exchange(flow: Matrix, pull: Matrix, distance: Matrix, entry: Matrix, cores: Places) -> Places:
+    """Exchange the two groups that save most, until no exchange saves anything.
+
+    ``flow`` (groups, groups) is symmetric with a diagonal of 0, ``pull`` (groups,) what enters; ``distance`` and
+    ``entry`` are hops between cores and from where input enters; ``cores`` (groups,) is where to begin.
+    """
     cores = cores.copy()
+    here = distance[np.ix_(cores, cores)]
+    cost = flow @ here
     for _ in range(_MAX_EXCHANGES):
-        here = distance[np.ix_(cores, cores)]
-        cost = flow @ here
-        own = np.diag(cost)
-        # Moving r to the place of s and s to that of r; the last term takes back the distance between the two themselves.
+        own, at = np.diag(cost), entry[cores]
+        # r moves to where s is and s to where r is; the third term takes back the distance between the two themselves.
         change = cost + cost.T - own[:, None] - own[None, :] + 2 * flow * here
-        at = entry[cores]
         change += (pull[:, None] - pull[None, :]) * (at[None, :] - at[:, None])
-        r, s = np.unravel_index(int(change.argmin()), change.shape)
-        if change[r, s] > -1e-9:
+        pair = [int(index) for index in np.unravel_index(int(change.argmin()), change.shape)]
+        if change[pair[0], pair[1]] > -0.5:  # axons times hops are whole numbers
             break
-        cores[r], cores[s] = cores[s], cores[r]
+        cores[pair] = cores[pair[::-1]]
+        # Two rows and two columns of the distances have changed: the product is mended, not made anew.
+        before, here = here, distance[np.ix_(cores, cores)]
+        cost += flow[:, pair] @ (here[pair] - before[pair])
+        cost[:, pair] = flow @ here[:, pair]
     return cores
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from conntra_hardware.chip import Chip, chip_names, load_chip
@@ -51,26 +50,32 @@ def _assemble(lowered: Lowered, parts: Partition, chip: Chip) -> Program:
 
 def _first_that_fits(lowered: Lowered, chip: str | Path | Chip) -> tuple[Chip, Partition, CheckResult]:
     """Try the chips that ``chip`` may mean, smallest first; return the first that fits, else the last one tried."""
-    candidates = (
-        _smallest_first(lowered) if chip == AUTO else iter([chip if isinstance(chip, Chip) else load_chip(chip)])
-    )
-    tried = None
-    for candidate in candidates:
-        parts = partition(lowered, candidate)
-        tried = candidate, parts, find_violations(lowered, parts, candidate)
-        if tried[2].fits:
-            break
-    assert tried is not None  # load_chip or chip_names gave at least one
-    return tried
+    if chip != AUTO:
+        target = chip if isinstance(chip, Chip) else load_chip(chip)
+        parts = partition(lowered, target)
+        return target, parts, find_violations(lowered, parts, target)
+    candidates = _smallest_first(lowered)
+    for target, parts in candidates:
+        if len(parts.cores) <= target.total_cores:
+            result = find_violations(lowered, parts, target)
+            if result.fits:
+                return target, parts, result
+    target, parts = candidates[-1]
+    return target, parts, find_violations(lowered, parts, target)
 
 
-def _smallest_first(lowered: Lowered) -> Iterator[Chip]:
-    """Yield single chips by the synapse memory they have, then as many of each as its cores ask for."""
-    singles = sorted(map(load_chip, chip_names()), key=lambda chip: chip.cores * chip.synapse_memory_bits)
-    yield from singles
-    several = []
-    for chip in singles:
-        count = -(-len(partition(lowered, chip).cores) // chip.cores)
-        if 1 < count <= chip.max_chips:
-            several.append(chip.times(count))
-    yield from sorted(several, key=lambda chip: chip.total_cores * chip.synapse_memory_bits)
+def _smallest_first(lowered: Lowered) -> list[tuple[Chip, Partition]]:
+    """Return single chips by the synapse memory they have, then as many of each as its cores ask for."""
+    singles = sorted(map(load_chip, chip_names()), key=_memory)
+    # More chips of a kind have the same cores, so that the partition is the same.
+    candidates = [(chip, partition(lowered, chip)) for chip in singles]
+    several = [(chip.times(n), parts) for chip, parts in candidates if 1 < (n := _chips(chip, parts)) <= chip.max_chips]
+    return candidates + sorted(several, key=lambda candidate: _memory(candidate[0]))
+
+
+def _chips(chip: Chip, parts: Partition) -> int:
+    return -(-len(parts.cores) // chip.cores)
+
+
+def _memory(chip: Chip) -> int:
+    return chip.total_cores * chip.synapse_memory_bits

@@ -1,7 +1,8 @@
 """Which neurons a chip must update at a step, and not just look at.
 
-A neuron is active when it received a synaptic event, has a nonzero bias, or carries a potential from the step before: the rule of
-SANA-FE's Loihi neuron, which its cost of an update belongs to. (A neuron that fires received an event or has a bias.)
+A neuron is active when it received a synaptic event, has a nonzero bias, or carries a potential from the step before:
+the rule of SANA-FE's Loihi neuron, which its cost of an update belongs to. (A neuron that fires received an event or
+has a bias.)
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ def active_neurons(
 ) -> Callable[[int, int], npt.NDArray[np.int64]]:
     """Return a function from a range of neurons to their active number at each sample, shape (n,).
 
-    ``weights`` (size, n_source), ``source`` (n, n_source) 0/1, ``fired`` (n, size) 0/1 or None for a readout. Before the first
-    sample every potential is 0.
+    ``weights`` (size, n_source), ``source`` (n, n_source) 0/1, ``fired`` (n, size) 0/1 or None for a readout. Before
+    the first sample every potential is 0.
     """
     quiet = np.flatnonzero(population.bias == 0)
     reached = _reached(source, weights[quiet])
@@ -47,7 +48,9 @@ def active_neurons(
 
 
 def _reached(source: SpikeArray, weights: IntArray) -> Mask:
-    """Return whether a spike meets a nonzero weight, shape (n, neurons), without multiplying: by words of 64 sources."""
+    """Return whether a spike meets a nonzero weight, shape (n, neurons), without multiplying: by words of 64
+    sources.
+    """
     spiking, wired = _words(source), _words(weights != 0)
     # Busy words first: after a few of them nearly every pair is decided.
     order = np.argsort(-np.count_nonzero(spiking, axis=0), kind="stable")
@@ -82,7 +85,9 @@ def _potential_left(
     sample: npt.NDArray[np.intp],
     neuron: npt.NDArray[np.intp],
 ) -> Mask:
-    """Return for each pair whether the neuron, without a bias, kept a potential: it did not fire and its sum was not 0."""
+    """Return for each pair whether the neuron, without a bias, kept a potential: it did not fire and its sum was not
+    0.
+    """
     rows, row = np.unique(sample, return_inverse=True)
     columns, column = np.unique(neuron, return_inverse=True)
     # Sums of weights stay far below 2^53, so float64 is exact.

@@ -1,7 +1,8 @@
 """What the same network would take in conventional arithmetic: multiply-accumulates at 45 nm (Horowitz 2014).
 
-Two tables that are never mixed: arithmetic alone, and arithmetic with one read of each weight from an 8 KB cache. Every weight counts
-once an inference, zeros too, as a dense matrix product would have it. Neither has control, wires, leakage or input and output.
+Two tables that are never mixed: arithmetic alone, and arithmetic with one read of each weight from an 8 KB cache.
+Every weight counts once an inference, zeros too, as a dense matrix product would have it. Neither has control, wires,
+leakage or input and output.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class Baseline:
 
 
 def baselines(program: Program, *, with_memory: bool) -> tuple[Baseline, ...]:
-    """Return the float32 and the int8 baseline of ``program``: of arithmetic alone, or of arithmetic and weight reads."""
+    """Return the float32 and the int8 baseline of ``program``: of arithmetic alone, or of arithmetic and weight
+    reads.
+    """
     what = f"coefficients {_FILE.name}"
     cited = read_entries(read_toml(_FILE, what), what)
     costs = {key.removeprefix("energy."): in_si(entry, f"{what}: {key}") for key, entry in cited.items()}

@@ -21,13 +21,15 @@ _SEVERAL = re.compile(r"(?P<name>.+?)x(?P<chips>[1-9][0-9]*)")
 class Chip:
     """Limits of one kind of chip, or of several of it side by side; every limit's citation is ``cited[name]``.
 
-    Cores are numbered 0 .. cores-1, ``cores_per_tile`` to a tile, tiles row by row on a mesh of ``tiles_x`` by ``tiles_y``.
-    With ``chips`` > 1, core ``k * cores + c`` is core c of chip k; chips stand row by row, ``chips_x`` to a row, and
-    their meshes join at the edges. A limit of None is one the chip does not have or nobody has published.
+    Cores are numbered 0 .. cores-1, ``cores_per_tile`` to a tile, tiles row by row on a mesh of ``tiles_x`` by
+    ``tiles_y``. With ``chips`` > 1, core ``k * cores + c`` is core c of chip k; chips stand row by row, ``chips_x``
+    to a row, and their meshes join at the edges. A limit of None is one the chip does not have or nobody has
+    published.
 
     ``encodings`` are the synapse encodings of ``resources``; ``index_bits`` the widths a target index may have.
-    ``neuron_memory_bits`` and ``axon_memory_bits`` are what a neuron and an axon take of a memory that they share with the
-    synapses; both are 0 where they have memories of their own. ``coefficients`` names the sets that price a program.
+    ``neuron_memory_bits`` and ``axon_memory_bits`` are what a neuron and an axon take of a memory that they share
+    with the synapses; both are 0 where they have memories of their own. ``coefficients`` names the sets that price a
+    program.
     """
 
     name: str
@@ -148,7 +150,7 @@ def _read(path: Path) -> Chip:
     chip = Chip(**values, cited=cited)
     if chip.cores > chip.tiles_x * chip.tiles_y * chip.cores_per_tile:
         raise InputError(
-            f"{what}: {chip.cores} cores on {chip.tiles_x} x {chip.tiles_y} tiles of {chip.cores_per_tile}; too few tiles"
+            f"{what}: {chip.cores} cores do not fit {chip.tiles_x} x {chip.tiles_y} tiles of {chip.cores_per_tile}"
         )
     return chip
 

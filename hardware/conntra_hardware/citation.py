@@ -37,7 +37,9 @@ class Cited:
 
 
 def cited_from_table(entry: Any, what: str) -> Cited:
-    """Return a TOML table of value, unit, source and perhaps second_hand, note, node, scope; InputError without a source."""
+    """Return a TOML table of value, unit, source and perhaps second_hand, note, node, scope; InputError without a
+    source.
+    """
     if not isinstance(entry, Mapping):
         raise InputError(f"{what}: {entry!r}; a table of value, unit and source expected")
     unknown = sorted(set(entry) - set(Cited.__dataclass_fields__))

@@ -1,4 +1,6 @@
-"""Coefficient sets: what an event costs in energy and time, read from ``coefficients/*.toml``, each entry with its source."""
+"""Coefficient sets: what an event costs in energy and time, read from ``coefficients/*.toml``, each entry with its
+source.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ class Coefficients:
     """Costs of events in SI units; ``cited["energy.spike"]`` is where ``energy_j["spike"]`` comes from.
 
     energy_j         joules an event: synop_dense, synop_sparse, synop_conv; neuron_access (every neuron at every step),
-                     neuron_update (extra, where active), spike (extra); packet_out, packet_in, hop_ew, hop_ns; chip_crossing
+                     neuron_update (extra, where active), spike (extra); packet_out, packet_in, hop_ew, hop_ns;
+                     chip_crossing
     latency_s        seconds an event, under the same names (hops take none in this model)
     synchronisation  seconds a time step by tiles in use: (tiles, seconds), ascending
     leakage_w        static power of a chip
@@ -44,7 +47,9 @@ class Coefficients:
     cited: Mapping[str, Cited] = field(repr=False)
 
     def synchronisation_s(self, tiles: int) -> float:
-        """Return the seconds that synchronising ``tiles`` takes: between entries linear, beyond them as the nearest one."""
+        """Return the seconds that synchronising ``tiles`` takes: between entries linear, beyond them as the nearest
+        one.
+        """
         known, seconds = zip(*self.synchronisation, strict=True)
         return float(np.interp(tiles, known, seconds))
 

@@ -1,12 +1,14 @@
 """How synapses are laid out in a core's memory, and what that takes.
 
-The layout is the one nengo-loihi accounts for (``SynapseConfig.bits_per_axon``): each input axon has a list of synapses, stored in
-blocks of at most 64; a block has a header of 10 bits (4 for the format, 6 for the number of synapses) and is rounded up to
-whole 64-bit words. A synapse takes its weight bits and, in the sparse encoding, the index of its target. How many synapses
-make a block is free, and chosen here for each projection and core, as is the encoding: the cheapest is taken.
+The layout is the one nengo-loihi accounts for (``SynapseConfig.bits_per_axon``): each input axon has a list of
+synapses, stored in blocks of at most 64; a block has a header of 10 bits (4 for the format, 6 for the number of
+synapses) and is rounded up to whole 64-bit words. A synapse takes its weight bits and, in the sparse encoding, the
+index of its target. How many synapses make a block is free, and chosen here for each projection and core, as is the
+encoding: the cheapest is taken.
 
-Which weights a width of n bits can hold follows Lava's and nengo-loihi's rounding: weights of one sign from 0 to 2^n - 1, weights of
-both signs from -2^(n-1) to 2^(n-1) - 1 (the lowest of 9 bits is dropped), each times a power of two that all weights share.
+Which weights a width of n bits can hold follows Lava's and nengo-loihi's rounding: weights of one sign from 0 to 2^n
+- 1, weights of both signs from -2^(n-1) to 2^(n-1) - 1 (the lowest of 9 bits is dropped), each times a power of two
+that all weights share.
 """
 
 from __future__ import annotations
@@ -74,7 +76,9 @@ class Encoding:
 
 
 def weight_format(weights: IntArray, chip: Chip) -> WeightFormat:
-    """Return the narrowest width of ``chip`` that holds ``weights`` exactly; where there is none, the width it would take."""
+    """Return the narrowest width of ``chip`` that holds ``weights`` exactly; where there is none, the width it would
+    take.
+    """
     low, high = (int(weights.min()), int(weights.max())) if weights.size else (0, 0)
     return format_of_range(low, high, _common_shift(weights), chip)
 
@@ -88,7 +92,7 @@ def format_of_range(low: int, high: int, shift: int, chip: Chip) -> WeightFormat
     bits = min(fitting, default=needed)
     # The chip left-aligns a weight in 8 bits (9 with the sign); its exponent brings it back to our units.
     exponent = shift - (8 - bits + mixed)
-    in_range = chip.weight_min <= low and high <= chip.weight_max or shift > 0
+    in_range = (chip.weight_min <= low and high <= chip.weight_max) or shift > 0
     return WeightFormat(bits, shift, mixed, bool(fitting) and in_range and _EXPONENT_MIN <= exponent <= _EXPONENT_MAX)
 
 

@@ -5,14 +5,16 @@ Dynamic energy (the count formula of ``docs/chips.md``, which SANA-FE's totals f
     synops x E_synop + neurons x steps x E_access + active updates x E_update + spikes x E_spike
     + packets out x E_packet_out + packets in x E_packet_in + hops x E_hop + chip crossings x E_crossing
 
-Time of a step (SANA-FE's simple timing model): the slowest core, plus synchronisation by tiles in use, where a core takes the longer of
+Time of a step (SANA-FE's simple timing model): the slowest core, plus synchronisation by tiles in use, where a core
+takes the longer of
 
     neuron time   sum over its neurons of access, update and spike times, and packets out x T_packet_out
     message time  packets in x T_packet_in + synops x T_synop
 
-The pipeline: at step t the spikes of sample t - d + 1 reach the cores of a population at depth d, and its neurons are updated for
-sample t - d. The samples are taken to repeat without end, so that every step has work at every depth. A sample's latency is the
-time from the step in which its spikes enter to the one in which the readout is updated, both included: depth + 1 steps.
+The pipeline: at step t the spikes of sample t - d + 1 reach the cores of a population at depth d, and its neurons are
+updated for sample t - d. The samples are taken to repeat without end, so that every step has work at every depth. A
+sample's latency is the time from the step in which its spikes enter to the one in which the readout is updated, both
+included: depth + 1 steps.
 """
 
 from __future__ import annotations
@@ -40,9 +42,10 @@ _PERCENTILE = 95
 class EnergyEstimate:
     """Modelled, not measured: what a run takes in energy and time under one coefficient set.
 
-    ``breakdown`` holds the dynamic energy by kind (synapse, neuron, spike, network, input, and chip_links where there is more than
-    one chip); it sums to ``dynamic_j``. ``by_layer`` and ``by_core`` split the same energy; input spikes are the layer "input" and
-    belong to no core. ``static_j`` is leakage times the time of the run, apart. ``per_inference_j`` is dynamic.
+    ``breakdown`` holds the dynamic energy by kind (synapse, neuron, spike, network, input, and chip_links where there
+    is more than one chip); it sums to ``dynamic_j``. ``by_layer`` and ``by_core`` split the same energy; input spikes
+    are the layer "input" and belong to no core. ``static_j`` is leakage times the time of the run, apart.
+    ``per_inference_j`` is dynamic.
     """
 
     coefficients: str
@@ -178,7 +181,7 @@ def _crossing(program: Program, costs: Coefficients) -> float:
         return 0.0
     if "chip_crossing" not in costs.energy_j:
         raise InputError(
-            f"coefficients {costs.name}: no energy.chip_crossing, and the program stands on {program.chip.chips} chips; add it"
+            f"coefficients {costs.name}: no energy.chip_crossing for a program on {program.chip.chips} chips; add it"
         )
     return costs.energy_j["chip_crossing"]
 

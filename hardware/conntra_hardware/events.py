@@ -166,7 +166,9 @@ def _count_projection(
     table: dict[str, Counts],
     column: Mapping[CoreSlice, int],
 ) -> None:
-    """Add the synaptic operations of a projection where they happen, and its packets and hops to those who send them."""
+    """Add the synaptic operations of a projection where they happen, and its packets and hops to those who send
+    them.
+    """
     targets = program.slices_of(projection.target)
     columns = [column[s] for s in targets]
     degree = np.stack([np.count_nonzero(projection.weights[s.start : s.stop], axis=0) for s in targets], axis=1)
@@ -184,7 +186,9 @@ def _count_projection(
 
 
 def _product(spikes: npt.NDArray[np.float32], per_source: npt.NDArray[Any]) -> Counts:
-    """Return spikes (n, sources) @ per_source (sources, k), exactly: float32 holds integers up to 2^24, float64 to 2^53."""
+    """Return spikes (n, sources) @ per_source (sources, k), exactly: float32 holds integers up to 2^24, float64 to
+    2^53.
+    """
     largest = int(per_source.sum(axis=0, dtype=np.int64).max(initial=0))
     exact = np.float32 if largest < 2**24 else np.float64
     return (spikes.astype(exact, copy=False) @ per_source.astype(exact)).astype(np.int64)

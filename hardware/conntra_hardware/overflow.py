@@ -1,7 +1,8 @@
 """Static overflow proof: the least and the largest potential a neuron can reach, against the registers that hold it.
 
-Inputs are 0 or 1, so ``potential = weights @ x + bias`` lies between the bias plus all negative weights and the bias plus all
-positive ones, and so does every partial sum of the synapses in any order. Nothing outside can occur, whatever the input.
+Inputs are 0 or 1, so ``potential = weights @ x + bias`` lies between the bias plus all negative weights and the bias
+plus all positive ones, and so does every partial sum of the synapses in any order. Nothing outside can occur,
+whatever the input.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ Bounds = npt.NDArray[np.int64]
 class OverflowProof:
     """What the neurons of one population can reach, and the register they are held in.
 
-    ``low`` and ``high`` are the extremes over the population, of the synaptic sum with and without the bias; ``neuron`` is the one
-    with the largest magnitude, reached by the input with exactly ``inputs`` spiking (source indices), where it would overflow.
+    ``low`` and ``high`` are the extremes over the population, of the synaptic sum with and without the bias;
+    ``neuron`` is the one with the largest magnitude, reached by the input with exactly ``inputs`` spiking (source
+    indices), where it would overflow.
     """
 
     population: str
@@ -89,7 +91,9 @@ def synaptic_bounds(population: Population, incoming: Sequence[Projection]) -> t
 def prove_no_overflow(
     program: Program, registers: Sequence[str] = ("lava", "brian2", "reference")
 ) -> tuple[OverflowProof, ...]:
-    """Return a proof, or the neuron and the input that would overflow, for each population on the chip and in each simulator."""
+    """Return a proof, or the neuron and the input that would overflow, for each population on the chip and in each
+    simulator.
+    """
     limits = {program.chip.name: register_limit(program.chip)} | {name: REGISTERS[name] for name in registers}
     proofs = []
     for population in program.populations:
