@@ -1,1 +1,96 @@
-"""Train discrete networks with CoNNTrA, compile them onto neuromorphic cores, run and verify them."""
+"""Train discrete networks with CoNNTrA, compile them onto neuromorphic cores, run and verify them.
+
+import conntra_neuro as cn
+
+data = cn.load_dataset("digits")
+trained = cn.train(data, layers=[256], levels="ternary", seed=0)
+program = cn.compile(trained.network, chip="loihi1")
+result = program.run(data.x_test, data.y_test, backend="lava")
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from conntra_hardware.chip import Chip, chip_names, load_chip
+    from conntra_hardware.errors import (
+        BackendError,
+        ConntraError,
+        DoesNotFit,
+        DoesNotVerify,
+        FileFormatError,
+        InputError,
+        Violation,
+    )
+    from conntra_hardware.program import Program
+    from conntra_hardware.runtime import RunResult
+    from conntra_neuro.compiler import check, compile
+    from conntra_neuro.datasets import Dataset, fit_encoder, load_dataset
+    from conntra_neuro.levels import BINARY, TERNARY, Levels, parse_levels
+    from conntra_neuro.network import Dense, DiscreteNetwork
+    from conntra_neuro.storage import MemoryReport, load, memory_report, save
+    from conntra_neuro.training import TrainResult, train
+
+__all__ = [
+    "BINARY",
+    "TERNARY",
+    "BackendError",
+    "Chip",
+    "ConntraError",
+    "Dataset",
+    "Dense",
+    "DiscreteNetwork",
+    "DoesNotFit",
+    "DoesNotVerify",
+    "FileFormatError",
+    "InputError",
+    "Levels",
+    "MemoryReport",
+    "Program",
+    "RunResult",
+    "TrainResult",
+    "Violation",
+    "check",
+    "chip_names",
+    "compile",
+    "fit_encoder",
+    "load",
+    "load_chip",
+    "load_dataset",
+    "memory_report",
+    "parse_levels",
+    "save",
+    "train",
+]
+
+_ERRORS = {"BackendError", "ConntraError", "DoesNotFit", "DoesNotVerify", "FileFormatError", "InputError", "Violation"}
+_HOMES = {
+    "conntra_hardware.chip": {"Chip", "chip_names", "load_chip"},
+    "conntra_hardware.errors": _ERRORS,
+    "conntra_hardware.program": {"Program"},
+    "conntra_hardware.runtime": {"RunResult"},
+    "conntra_neuro.compiler": {"check", "compile"},
+    "conntra_neuro.datasets": {"Dataset", "fit_encoder", "load_dataset"},
+    "conntra_neuro.levels": {"BINARY", "TERNARY", "Levels", "parse_levels"},
+    "conntra_neuro.network": {"Dense", "DiscreteNetwork"},
+    "conntra_neuro.storage": {"MemoryReport", "load", "memory_report", "save"},
+    "conntra_neuro.training": {"TrainResult", "train"},
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for, when it is asked for: NumPy alone would take longer than all else."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("conntra-neuro")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'conntra_neuro' has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

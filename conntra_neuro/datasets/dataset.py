@@ -47,9 +47,7 @@ class Dataset:
             object.__setattr__(self, f"y_{part}", y)
         if self.x_train.shape[1:] != self.x_test.shape[1:]:
             train, test = self.x_train.shape[1:], self.x_test.shape[1:]
-            raise InputError(
-                f"{self.name}: samples of shape {train} in x_train, {test} in x_test; one shape expected"
-            )
+            raise InputError(f"{self.name}: samples of shape {train} in x_train, {test} in x_test; one shape expected")
         if len(self.x_train) == 0 or self.x_train[0].size == 0:
             raise InputError(
                 f"{self.name}: empty, x_train has shape {self.x_train.shape}; samples with features expected"
@@ -79,9 +77,7 @@ class Dataset:
         return f"Dataset({self.name}: {sizes} of shape {self.feature_shape}, {self.n_classes} classes)"
 
 
-def index_classes(
-    name: str, y_train: ArrayLike, y_test: ArrayLike | None
-) -> tuple[Array, Array, tuple[Any, ...]]:
+def index_classes(name: str, y_train: ArrayLike, y_test: ArrayLike | None) -> tuple[Array, Array, tuple[Any, ...]]:
     """Return training and test labels as indices into the classes found in training, and these classes.
 
     Labels are integers, whole floats or strings; a test label that training has never seen is an InputError.
@@ -137,9 +133,7 @@ def _indices(name: str, part: str, values: ArrayLike, classes: int) -> npt.NDArr
     if y.ndim != 1 or (y.size and y.dtype.kind not in "iu"):
         raise InputError(f"{name}: {part} has shape {y.shape} and type {y.dtype}; integers (n,) expected")
     if y.size and (y.min() < 0 or y.max() >= classes):
-        raise InputError(
-            f"{name}: labels out of range: {part} has {y.min()} to {y.max()}; 0 to {classes - 1} allowed"
-        )
+        raise InputError(f"{name}: labels out of range: {part} has {y.min()} to {y.max()}; 0 to {classes - 1} allowed")
     return _locked(y.astype(np.int64))
 
 

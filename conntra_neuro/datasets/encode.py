@@ -18,6 +18,10 @@ _MAX_CHANNELS = 255
 _FEW_PIXELS = 400
 """Up to about 20 x 20 pixels a grey level tells what no neighbour does; larger images say it with pixels."""
 
+# Test errors of CoNNTrA, means of three seeds (192 to 960 inputs, 256 hidden; Iris 32 hidden): digits 4.6 % with one
+# threshold, 3.8 % with 3 channels, 2.7 % with 7, 2.9 % with 15; Iris 7.8 % with 3, 5.6 % with 7, 2.2 % with 15 and 31.
+_IMAGE_CHANNELS, _CHANNELS = 7, 15
+
 Array = npt.NDArray[Any]
 
 
@@ -30,7 +34,7 @@ def fit_encoder(x: ArrayLike, kind: str = "auto", channels: int | None = None) -
                  its own quantiles
     auto         threshold for images of more than 400 numbers, else thermometer
 
-    "thermometer:K" gives K channels; without a number it is 3 for images and 15 for other features.
+    "thermometer:K" gives K channels; without a number it is 7 for images and 15 for other features.
     """
     kind, channels = _parse(kind, channels)
     image = is_image(x)
@@ -43,7 +47,7 @@ def fit_encoder(x: ArrayLike, kind: str = "auto", channels: int | None = None) -
         kind = "threshold" if image and features.shape[1] > _FEW_PIXELS else "thermometer"
     if kind == "threshold":
         return ThresholdEncoder(_levels(features, 1, image)[0])
-    return ThermometerEncoder(_levels(features, channels or (3 if image else 15), image))
+    return ThermometerEncoder(_levels(features, channels or (_IMAGE_CHANNELS if image else _CHANNELS), image))
 
 
 def is_image(x: ArrayLike) -> bool:

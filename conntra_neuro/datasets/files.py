@@ -40,9 +40,7 @@ def read_npz(path: str | Path) -> dict[str, npt.NDArray[Any]]:
     path = existing(path)
     try:
         if not zipfile.is_zipfile(path):
-            raise FileFormatError(
-                f"{path}: not an .npz file, or truncated; write one with numpy.savez, or {_AGAIN}"
-            )
+            raise FileFormatError(f"{path}: not an .npz file, or truncated; write one with numpy.savez, or {_AGAIN}")
         with np.load(path, allow_pickle=False) as file:
             names = [name for name in ("x_train", "y_train", "x_test", "y_test") if name in file.files]
             return _complete(path, {name: _array(path, file, name) for name in names}, file.files)
@@ -63,9 +61,7 @@ def _array(path: Path, file: Any, name: str) -> npt.NDArray[Any]:
         ) from None
 
 
-def _complete(
-    path: Path, arrays: dict[str, npt.NDArray[Any]], found: Sequence[str]
-) -> dict[str, npt.NDArray[Any]]:
+def _complete(path: Path, arrays: dict[str, npt.NDArray[Any]], found: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
     missing = [name for name in ("x_train", "y_train") if name not in arrays]
     if ("x_test" in arrays) != ("y_test" in arrays):
         missing += [name for name in ("x_test", "y_test") if name not in arrays]

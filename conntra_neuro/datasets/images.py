@@ -24,9 +24,7 @@ def read_images(path: str | Path) -> dict[str, npt.NDArray[Any]]:
     """
     path = existing(path)
     if not (path / "train").is_dir():
-        raise FileFormatError(
-            f"{path}: no folder train in it; train/CLASS/*.jpg and val/CLASS/*.jpg expected"
-        )
+        raise FileFormatError(f"{path}: no folder train in it; train/CLASS/*.jpg and val/CLASS/*.jpg expected")
     arrays: dict[str, npt.NDArray[Any]] = {}
     shape: tuple[int, ...] | None = None
     for part, folder in (("train", path / "train"), ("test", path / "val")):
@@ -40,9 +38,7 @@ def read_images(path: str | Path) -> dict[str, npt.NDArray[Any]]:
         for row, file in enumerate(files):
             image = _read(file)
             if image.shape != shape:
-                sizes = (
-                    f"{image.shape[1]}x{image.shape[0]}; {shape[1]}x{shape[0]} expected, as {files[0].name}"
-                )
+                sizes = f"{image.shape[1]}x{image.shape[0]}; {shape[1]}x{shape[0]} expected, as {files[0].name}"
                 raise InputError(f"{file}: {sizes}; bring all images to one size first")
             images[row] = image
         arrays[f"x_{part}"] = images

@@ -28,9 +28,7 @@ class DatasetSpec:
 
 
 SPECS = (
-    DatasetSpec(
-        "iris", "150 flowers, 4 measurements, 3 species; comes with scikit-learn", "seeded, stratified"
-    ),
+    DatasetSpec("iris", "150 flowers, 4 measurements, 3 species; comes with scikit-learn", "seeded, stratified"),
     DatasetSpec(
         "digits",
         "1,797 handwritten digits, 8 x 8 pixels of 0 to 16; comes with scikit-learn",

@@ -39,9 +39,7 @@ def mnist_from(path: str | Path) -> Arrays:
         images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
         if images.dtype != np.uint8 or images.shape[1:] != (28, 28):
             got = f"{images.dtype} {images.shape}"
-            raise InputError(
-                f"{path}: x_{part} is {got}; uint8 (n, 28, 28) expected; use npz:{path} for other data"
-            )
+            raise InputError(f"{path}: x_{part} is {got}; uint8 (n, 28, 28) expected; use npz:{path} for other data")
         if labels.dtype.kind not in "iu" or (labels.size and (labels.min() < 0 or labels.max() > 9)):
             raise InputError(f"{path}: labels out of range in y_{part}; integers 0 to 9 expected")
     return arrays
@@ -66,9 +64,7 @@ def _idx_folder(folder: Path) -> Arrays:
             continue
         if images is None or labels is None:
             missing = f"{prefix}-{'images-idx3' if images is None else 'labels-idx1'}-ubyte"
-            raise FileFormatError(
-                f"{folder}: no {missing} (plain or .gz) in it; the IDX files of MNIST expected"
-            )
+            raise FileFormatError(f"{folder}: no {missing} (plain or .gz) in it; the IDX files of MNIST expected")
         arrays[f"x_{part}"], arrays[f"y_{part}"] = read_idx(images, 3), read_idx(labels, 1)
     return arrays
 

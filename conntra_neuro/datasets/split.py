@@ -14,9 +14,7 @@ __all__ = ["stratified_split"]
 Indices = npt.NDArray[np.int64]
 
 
-def stratified_split(
-    name: str, y: npt.NDArray[Any], test_fraction: float, seed: int
-) -> tuple[Indices, Indices]:
+def stratified_split(name: str, y: npt.NDArray[Any], test_fraction: float, seed: int) -> tuple[Indices, Indices]:
     """Return ascending indices of training and of test samples.
 
     Of each class, ``test_fraction`` (rounded, at least one sample) is test.

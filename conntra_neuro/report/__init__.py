@@ -1,0 +1,1 @@
+"""What people and scripts read: units, terminal tables, JSON documents."""

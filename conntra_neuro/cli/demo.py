@@ -1,0 +1,123 @@
+"""``conntra demo``: from handwritten digits to a verified run on simulated Loihi cores, with nothing to configure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from conntra_neuro.cli.options import Debug, Json, Quiet, Seed, TimeLimit, example, select
+from conntra_neuro.cli.outcome import DONE, NO, Outcome, to_json
+from conntra_neuro.cli.progress import say, step, training_bar
+
+if TYPE_CHECKING:
+    from conntra_hardware.program import Program
+    from conntra_neuro.training import TrainResult
+
+__all__ = ["demo"]
+
+_DATA, _CHIP = "digits", "loihi1"
+_BACKENDS = ("reference", "lava", "brian2")
+_TRAINING_LIMIT_S = 60.0
+
+
+def demo(
+    seed: Seed = 0,
+    time_limit: TimeLimit = 300.0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Keep the model, the program and the certificate there.", show_default="none"
+        ),
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> Outcome:
+    """Train a network on handwritten digits, compile it for Loihi, run it on every simulator, and compare them.
+
+    Takes a minute or two and writes no files, unless told where to.
+    """
+    from conntra_hardware.files import check_writable
+    from conntra_neuro.compiler import compile
+    from conntra_neuro.datasets import load_dataset
+    from conntra_neuro.report.demo import demo_document, demo_view
+
+    if out is not None:
+        check_writable(out / "certificate.json")
+    data = load_dataset(_DATA, seed=seed)
+    say(f"1. {_DATA}: {len(data.x_train):,} images to train on, {len(data.x_test)} to test", quiet)
+    trained = _train(data, seed, quiet)
+    program = compile(trained.network, _CHIP)
+    say(f"3. compiled for {_CHIP}: {program.cores_used} of {program.chip.total_cores} cores", quiet)
+    backends, absent = _available(quiet)
+    x, y = select(data, "test", None)
+    results = []
+    for name in backends:
+        with step(f"running {len(x)} images on {name}", quiet):
+            results.append(program.run(x, y, backend=name, time_limit_s=time_limit))
+    say(f"4. ran {len(x)} test images on {', '.join(backends)}", quiet)
+    certificate = _verify(program, x, backends, time_limit, quiet)
+    document = demo_document(trained, program, results, certificate, absent)
+    if out is not None:
+        _keep(out, trained, program, certificate)
+    equal = certificate is None or certificate["equal"]
+    view = demo_view(trained, data, program, results, document, None if out is None else str(out))
+    return Outcome(document, (view,), DONE if equal else NO)
+
+
+demo.__doc__ = f"{demo.__doc__}\n\n" + example("conntra demo", "conntra demo --json > demo.json")
+
+
+def _train(data: Any, seed: int, quiet: bool) -> TrainResult:
+    from conntra_neuro.report.units import percent, seconds
+    from conntra_neuro.training import train
+
+    with training_bar(quiet) as progress:
+        trained = train(
+            data, layers=(256,), levels="ternary", seed=seed, time_limit_s=_TRAINING_LIMIT_S, progress=progress
+        )
+    took = f"{seconds(trained.train_seconds)}, test error {percent(trained.test_error)}"
+    say(f"2. trained {trained.network.n_weights:,} ternary weights without a gradient in {took}", quiet)
+    return trained
+
+
+def _available(quiet: bool) -> tuple[list[str], list[dict[str, str]]]:
+    """Return the backends that can run here, and of the others the reason and the remedy."""
+    from conntra_hardware.backends import load_backend
+
+    there, absent = [], []
+    for name in _BACKENDS:
+        found = load_backend(name).availability()
+        if found.ok:
+            there.append(name)
+        else:
+            absent.append({"backend": name, "reason": found.reason, "remedy": found.remedy})
+            say(f"   without {name}: {found.reason}; {found.remedy}", quiet)
+    return there, absent
+
+
+def _verify(program: Program, x: Any, backends: Sequence[str], time_limit: float, quiet: bool) -> dict[str, Any] | None:
+    if len(backends) < 2:
+        say("5. nothing to compare: one simulator only can run here; see conntra doctor", quiet)
+        return None
+    with step(f"comparing {', '.join(backends)}, spike for spike", quiet):
+        certificate = program.verify(x, backends=backends, time_limit_s=time_limit).to_dict()
+    verdict = "all equal" if certificate["equal"] else "NOT equal"
+    spikes = f"{certificate['compared']['spikes']:,} spikes"
+    say(f"5. compared {spikes} and {certificate['compared']['potentials']:,} potentials: {verdict}", quiet)
+    return certificate
+
+
+def _keep(folder: Path, trained: TrainResult, program: Program, certificate: dict[str, Any] | None) -> None:
+    from conntra_hardware.files import write_atomically
+    from conntra_neuro.report.documents import provenance
+    from conntra_neuro.storage import save
+
+    info = provenance(trained, _DATA)
+    save(trained.network, folder / f"{_DATA}.conntra", info=info)
+    save(program, folder / f"{_DATA}.{_CHIP}.conntra", info=info | {"model": f"{_DATA}.conntra"})
+    if certificate is not None:
+        write_atomically(folder / "certificate.json", (to_json(certificate) + "\n").encode())

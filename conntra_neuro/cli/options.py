@@ -1,0 +1,114 @@
+"""Options that several verbs share, and what they mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from conntra_hardware.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from conntra_hardware.program import Program
+    from conntra_neuro.datasets import Dataset
+
+__all__ = [
+    "ChipOption",
+    "DataArgument",
+    "DataOption",
+    "Debug",
+    "Json",
+    "ModelArgument",
+    "ProgramArgument",
+    "Quiet",
+    "RunSeed",
+    "Samples",
+    "Seed",
+    "Split",
+    "TimeLimit",
+    "data_of_program",
+    "example",
+    "hidden_widths",
+    "select",
+]
+
+_DATA = "iris, digits, mnist, mnist:PATH, npz:PATH or images:DIR"
+
+# Read by ``app.main``, which needs them where the arguments themselves are wrong, too.
+Json = Annotated[bool, typer.Option("--json", metavar="", help="One JSON object on standard output, nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="No tables, no progress; errors still show.")]
+Debug = Annotated[bool, typer.Option("--debug", metavar="", help="Show the traceback of an error.")]
+
+Seed = Annotated[int, typer.Option(help="Decides all that is random: splits, first weights, order.")]
+RunSeed = Annotated[
+    int | None,
+    typer.Option(help="The seed that splits DATA.", show_default="the one it was trained with"),
+]
+TimeLimit = Annotated[float, typer.Option(metavar="SECONDS", help="For each simulator, all included.")]
+DataArgument = Annotated[str, typer.Argument(metavar="DATA", show_default=False, help=_DATA)]
+DataOption = Annotated[
+    str | None,
+    typer.Option("--data", metavar="DATA", show_default="the one it was trained with", help=_DATA),
+]
+ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", show_default=False, help="A file of `conntra train`.")]
+ProgramArgument = Annotated[
+    Path, typer.Argument(metavar="PROGRAM", show_default=False, help="A file of `conntra compile`.")
+]
+ChipOption = Annotated[
+    str,
+    typer.Option("--chip", help="loihi1, loihi2, several as loihi1x2, a .toml file, or auto: the smallest that fits."),
+]
+Samples = Annotated[int | None, typer.Option(metavar="N", help="Take the first N samples.", show_default="all")]
+Split = Annotated[str, typer.Option(help="Which samples of DATA: test, train or all.")]
+
+
+def example(*lines: str) -> str:
+    """Return the examples at the end of a verb's help."""
+    return "\n\n".join([f"Example{'s' if len(lines) > 1 else ''}:", *lines])
+
+
+def hidden_widths(text: str) -> tuple[int, ...]:
+    """Return the hidden widths that ``--layers`` names: "256", "512,256"; "none" is logistic regression."""
+    if text.strip().lower() in ("none", "0", ""):
+        return ()
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise InputError(f"--layers {text!r}: hidden widths such as 256 or 512,256 expected, or none")
+    return tuple(int(part) for part in parts)
+
+
+def data_of_program(program: Program, info: dict[str, Any], data: str | None, seed: int | None) -> Dataset:
+    """Return the dataset to run ``program`` on: what is asked for, else what its network was trained with.
+
+    The seed decides which samples are test samples: another one than in training would test on training samples.
+    """
+    from conntra_neuro.datasets import load_dataset
+
+    spec = data or info.get("data")
+    if spec is None:
+        raise InputError(f"--data: not given, and the program does not say what it was trained with; {_DATA} expected")
+    dataset = load_dataset(spec, seed=info.get("seed", 0) if seed is None else seed)
+    if program.labels is not None and tuple(program.labels) != dataset.labels:
+        theirs, ours = (", ".join(map(str, labels[:12])) for labels in (dataset.labels, program.labels))
+        raise InputError(f"{spec}: classes {theirs}; the program tells {ours} apart; give the data it was trained for")
+    return dataset
+
+
+def select(data: Dataset, split: str, samples: int | None) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """Return the first ``samples`` samples (n, features) of a split, and their class indices (n,)."""
+    import numpy as np
+
+    parts = {"test": ("test",), "train": ("train",), "all": ("train", "test")}
+    if split not in parts:
+        raise InputError(f"--split {split!r}: unknown; allowed: test, train, all")
+    x = np.concatenate([getattr(data, f"x_{part}") for part in parts[split]])
+    y = np.concatenate([getattr(data, f"y_{part}") for part in parts[split]])
+    if samples is not None and not 1 <= samples <= len(x):
+        raise InputError(
+            f"--samples {samples}: {data.name} has {len(x)} samples in split {split}; 1 to {len(x)} allowed"
+        )
+    return x[:samples].reshape(len(x[:samples]), -1), y[:samples]

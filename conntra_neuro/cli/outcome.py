@@ -1,0 +1,37 @@
+"""What a verb hands back: a JSON document, what people see instead of it, and the exit status."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["DONE", "INTERRUPTED", "NO", "WRONG", "Outcome", "to_json"]
+
+DONE, NO, WRONG, INTERRUPTED = 0, 1, 2, 130
+"""Exit statuses: done; the answer is no; wrong use or bad input; ended by Ctrl-C."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """``document`` is what ``--json`` prints, ``views`` what people get, top to bottom."""
+
+    document: Mapping[str, Any]
+    views: tuple[RenderableType, ...] = ()
+    status: int = DONE
+
+
+def to_json(document: Mapping[str, Any]) -> str:
+    """Return ``document`` as one JSON object; NumPy numbers and tuples are taken as what they mean."""
+    return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    for method in ("tolist", "to_dict"):
+        if hasattr(value, method):
+            return getattr(value, method)()
+    return str(value)

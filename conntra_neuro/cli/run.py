@@ -1,0 +1,66 @@
+"""``conntra run``: a program on a simulator, its accuracy, its events, and what they would cost on the chip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from conntra_neuro.cli.options import (
+    DataOption,
+    Debug,
+    Json,
+    ProgramArgument,
+    Quiet,
+    RunSeed,
+    Samples,
+    Split,
+    TimeLimit,
+    data_of_program,
+    example,
+    select,
+)
+from conntra_neuro.cli.outcome import Outcome, to_json
+from conntra_neuro.cli.progress import step
+
+__all__ = ["run"]
+
+
+def run(
+    program: ProgramArgument,
+    data: DataOption = None,
+    split: Split = "test",
+    samples: Samples = None,
+    backend: Annotated[str, typer.Option(help="reference, lava, lava-stock or brian2.")] = "reference",
+    time_limit: TimeLimit = 600.0,
+    seed: RunSeed = None,
+    out: Annotated[Path | None, typer.Option(metavar="RESULT", help="Write the JSON there, too.")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> Outcome:
+    """Run a program on a simulator: accuracy, events, and the energy and latency modelled from them."""
+    from conntra_hardware.energy import estimate_all
+    from conntra_hardware.files import check_writable, write_atomically
+    from conntra_hardware.program_file import load_program
+    from conntra_neuro.report.documents import run_document
+    from conntra_neuro.report.energy import energy_table
+    from conntra_neuro.report.tables import run_table
+    from conntra_neuro.storage import load_info
+
+    if out is not None:
+        check_writable(out)
+    loaded = load_program(program)
+    dataset = data_of_program(loaded, load_info(program), data, seed)
+    x, y = select(dataset, split, samples)
+    with step(f"running {len(x):,} samples on {backend}", quiet):
+        result = loaded.run(x, y, backend=backend, time_limit_s=time_limit)
+    estimates = estimate_all(result.counts, loaded)
+    document = run_document(result, estimates, {"program": str(program), "data": dataset.name, "split": split})
+    if out is not None:
+        write_atomically(out, (to_json(document) + "\n").encode())
+    return Outcome(document, (run_table(result, dataset.name, split), energy_table(estimates)))
+
+
+run.__doc__ = f"{run.__doc__}\n\n" + example("conntra run digits.loihi1.conntra --data digits --backend lava")

@@ -1,0 +1,93 @@
+"""``conntra train``: from data to a model file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from conntra_neuro.cli.options import DataArgument, Debug, Json, Quiet, Seed, example, hidden_widths
+from conntra_neuro.cli.outcome import Outcome
+from conntra_neuro.cli.progress import say, training_bar
+
+if TYPE_CHECKING:
+    from conntra_neuro.datasets import Dataset
+
+__all__ = ["default_name", "train"]
+
+
+def train(
+    data: DataArgument,
+    layers: Annotated[
+        str, typer.Option(help="Hidden widths, as in 256 or 512,256; none is logistic regression.")
+    ] = "256",
+    levels: Annotated[
+        str, typer.Option(help="What a weight may be: binary, ternary, a number N, or a,b,c.")
+    ] = "ternary",
+    method: Annotated[str, typer.Option(help="conntra, backprop, or warm (backprop, then conntra).")] = "conntra",
+    gear: Annotated[
+        str, typer.Option(help="blocks (fast), annealed, or exact (the objective never rises).")
+    ] = "blocks",
+    encoder: Annotated[
+        str, typer.Option(help="Features to spikes: auto, threshold, thermometer, thermometer:K, or none.")
+    ] = "auto",
+    seed: Seed = 0,
+    time_limit: Annotated[float | None, typer.Option(metavar="SECONDS", help="Stop then, keep the best.")] = None,
+    sweeps: Annotated[int | None, typer.Option(metavar="N", help="Passes over the data or the units.")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(metavar="DIR", help="Save the state there now and then.")] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Go on from a checkpoint.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="MODEL", help="The file to write.", show_default="DATA.conntra")
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> Outcome:
+    """Train a network on DATA and write it to a model file. Ctrl-C keeps the best network so far."""
+    from conntra_hardware.files import check_writable
+    from conntra_neuro.datasets import load_dataset
+    from conntra_neuro.report.documents import provenance, train_document
+    from conntra_neuro.report.tables import training_table
+    from conntra_neuro.storage import save
+    from conntra_neuro.training import train as train_network
+
+    widths = hidden_widths(layers)
+    path = out or Path(default_name(data))
+    check_writable(path)
+    dataset = load_dataset(data, seed=seed)
+    with training_bar(quiet) as progress:
+        trained = train_network(
+            dataset,
+            layers=widths,
+            levels=levels,
+            method=method,
+            gear=gear,
+            seed=seed,
+            encoder=_encoder(dataset, encoder),
+            time_limit_s=time_limit,
+            sweeps=sweeps,
+            checkpoint=checkpoint,
+            resume=resume,
+            progress=progress,
+        )
+    save(trained.network, path, info=provenance(trained, data))
+    if trained.interrupted:
+        say(f"interrupted: the best network so far is in {path}", quiet)
+    document = train_document(trained, data, str(path))
+    return Outcome(document, (training_table(trained, dataset, document),))
+
+
+train.__doc__ = f"{train.__doc__}\n\n" + example("conntra train digits --layers 256 --out digits.conntra")
+
+
+def default_name(data: str) -> str:
+    """Return the model file that DATA is trained into: "digits" to digits.conntra, "npz:some/x.npz" to x.conntra."""
+    kind, _, path = data.partition(":")
+    return f"{Path(path).stem or kind}.conntra"
+
+
+def _encoder(dataset: Dataset, kind: str) -> Any:
+    from conntra_neuro.datasets import fit_encoder
+
+    return None if kind == "none" else fit_encoder(dataset.x_train, kind)

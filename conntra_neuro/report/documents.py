@@ -1,0 +1,97 @@
+"""JSON documents: one function a verb, each returning a dictionary of plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from conntra_neuro.storage import memory_report
+
+if TYPE_CHECKING:
+    from conntra_hardware.energy import EnergyEstimate
+    from conntra_hardware.program import Program
+    from conntra_hardware.runtime import RunResult
+    from conntra_neuro.network import DiscreteNetwork
+    from conntra_neuro.training import TrainResult
+
+__all__ = ["compile_document", "memory_document", "provenance", "run_document", "train_document"]
+
+
+def provenance(trained: TrainResult, data: str) -> dict[str, Any]:
+    """Return what a model file says of where it comes from; ``data`` is the dataset's specification."""
+    import conntra_neuro
+
+    return {
+        "data": data,
+        "seed": int(trained.seed),
+        "method": trained.method,
+        "gear": trained.gear,
+        "levels": str(trained.levels),
+        "layers": list(trained.layers),
+        "train_error": trained.train_error,
+        "validation_error": trained.validation_error,
+        "test_error": trained.test_error,
+        "train_seconds": trained.train_seconds,
+        "interrupted": trained.interrupted,
+        "conntra_neuro": conntra_neuro.__version__,
+    }
+
+
+def train_document(trained: TrainResult, data: str, model: str) -> dict[str, Any]:
+    """Return the document of ``conntra train``; ``model`` is the path written."""
+    history = [asdict(record) for record in trained.history]
+    return {"model": model, **provenance(trained, data), **memory_document(trained.network), "history": history}
+
+
+def memory_document(network: DiscreteNetwork) -> dict[str, Any]:
+    """Return what a network takes, and how many of its weights are not 0."""
+    memory = memory_report(network)
+    nonzero = sum(getattr(layer, "n_nonzero", layer.n_weights) for layer in network.layers)
+    return {
+        "parameters": network.n_parameters,
+        "memory_bytes": memory.packed,
+        "memory_bytes_on_disk": memory.on_disk,
+        "memory_bytes_float64": memory.float64,
+        "memory_bytes_float32": memory.float32,
+        "weight_bits": memory.weight_bits,
+        "nonzero_fraction": nonzero / network.n_weights,
+    }
+
+
+def compile_document(program: Program, path: str) -> dict[str, Any]:
+    """Return the document of ``conntra compile``; ``path`` is the path written."""
+    from conntra_hardware.program_file import program_sha256
+    from conntra_hardware.resources import core_usage
+
+    cores = [usage.to_dict() for usage in core_usage(program)]
+    return {
+        "fits": True,
+        "program": path,
+        "program_sha256": program_sha256(program),
+        "chip": program.chip.name,
+        "cores_used": program.cores_used,
+        "cores_available": program.chip.total_cores,
+        "cores": cores,
+    }
+
+
+def run_document(
+    result: RunResult, estimates: Sequence[EnergyEstimate], origin: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the document of ``conntra run``: what was asked for (``origin``), what happened, what it costs."""
+    energy = [estimate.to_dict() for estimate in estimates]
+    first = energy[0] if energy else {}
+    return {
+        **(origin or {}),
+        "backend": result.backend,
+        "chip": result.program.chip.name,
+        "samples": result.samples,
+        "accuracy": result.accuracy,
+        "run_seconds": result.seconds,
+        "counts": result.counts.totals(),
+        "counts_by_layer": result.counts.by_layer(),
+        "energy": energy,
+        "latency_s": first.get("latency_s"),
+        "throughput_hz": first.get("throughput_hz"),
+    }

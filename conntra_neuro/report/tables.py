@@ -1,0 +1,257 @@
+"""Terminal tables: one function a verb, each returning something that rich prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from conntra_neuro.report.units import bytes_, count, percent, seconds, si, times
+
+if TYPE_CHECKING:
+    from conntra_hardware.chip import Chip
+    from conntra_hardware.errors import DoesNotFit
+    from conntra_hardware.program import Program
+    from conntra_hardware.resources import CoreUsage
+    from conntra_hardware.runtime import RunResult
+    from conntra_neuro.datasets import Dataset, DatasetSpec
+    from conntra_neuro.training import TrainResult
+
+__all__ = [
+    "certificate_view",
+    "chip_table",
+    "chips_table",
+    "cores_table",
+    "datasets_table",
+    "doctor_view",
+    "facts",
+    "grid",
+    "run_table",
+    "shape",
+    "training_table",
+    "violations_table",
+]
+
+_CORES_SHOWN = 16
+_INPUTS_SHOWN = 12
+
+
+def grid(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> RenderableType:
+    """Return a table under its title; a column whose heading ends in ">" is set flush right."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        right = column.endswith(">")
+        table.add_column(column.rstrip(">"), justify="right" if right else "left", overflow="fold")
+    return _titled(title, table, rows, caption)
+
+
+def facts(title: str, rows: Sequence[Sequence[str]], caption: str = "") -> RenderableType:
+    """Return a table of names and what they are."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    return _titled(title, table, rows, caption)
+
+
+def _titled(title: str, table: Table, rows: Sequence[Sequence[str]], caption: str) -> RenderableType:
+    """Put title and caption above and below, for rich would wrap both to the width of the table."""
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    above = [Text(title, style="bold")] if title else []
+    plain = [Text("")] if title and not table.show_header else []
+    below = [*plain, Text(caption, style="dim")] if caption else []
+    return Group(*above, *plain, table, *below, Text(""))
+
+
+def training_table(trained: TrainResult, data: Dataset, document: Mapping[str, Any]) -> RenderableType:
+    """Return what training gave; ``document`` is ``train_document``'s."""
+    packed, float64, model = document["memory_bytes"], document["memory_bytes_float64"], document["model"]
+    saved = f"{bytes_(packed)}, {times(float64 / packed)} less than float64 ({bytes_(float64)})"
+    ended = " (interrupted: the best so far)" if trained.interrupted else ""
+    sizes = f"{count(len(data.x_train))} training and {count(len(data.x_test))} test samples"
+    rows = [
+        ("data", f"{sizes} of {' x '.join(map(str, data.feature_shape))} features; {data.note}"),
+        ("network", f"{shape(trained.network)}, {trained.levels} weights, {count(document['parameters'])} parameters"),
+        ("training error", percent(trained.train_error)),
+        ("validation error", percent(trained.validation_error)),
+        ("test error", f"{percent(trained.test_error)} of {count(len(data.x_test))} samples"),
+        ("time", f"{seconds(trained.train_seconds)}, {len(trained.history)} sweeps{ended}"),
+        ("memory", f"{saved}; {percent(document['nonzero_fraction'], 0)} of the weights are not 0"),
+        ("model", f"{model} ({bytes_(document['memory_bytes_on_disk'])} and its provenance)"),
+    ]
+    rows = [row for row in rows if row[1] != "-"]
+    return facts(f"{data.name}, trained by {trained.method}", rows, f"next: conntra compile {model} --chip loihi1")
+
+
+def shape(network: Any) -> str:
+    """Return a network's widths: "192 -> 256 -> 10"."""
+    return " -> ".join(str(n) for n in (network.n_in, *(layer.n_out for layer in network.layers)))
+
+
+def cores_table(program: Program, cores: Sequence[CoreUsage], path: str) -> RenderableType:
+    """Return what a program takes of each core; the fullest cores where there are many."""
+    shown = sorted(sorted(cores, key=lambda c: -c.utilization)[:_CORES_SHOWN], key=lambda c: c.core)
+    rows = [
+        [
+            str(core.core),
+            ", ".join(core.populations),
+            *(count(core.resources[name].used) for name in _RESOURCES),
+            _fullest(core),
+        ]
+        for core in shown
+    ]
+    limits = [shown[0].resources[name].limit for name in _RESOURCES]
+    headings = [f"{h}\n{f'of {count(n)}' if n else ''}>" for h, n in zip(_RESOURCES.values(), limits, strict=True)]
+    left_out = f"the {_CORES_SHOWN} fullest of {len(cores)} cores; " if len(cores) > len(shown) else ""
+    title = f"{program.chip.name}: {program.cores_used} of {count(program.chip.total_cores)} cores"
+    caption = f"{left_out}program in {path}; next: conntra run {path}"
+    return grid(title, ["core>", "holds", *headings, "nearest to its limit"], rows, caption)
+
+
+_RESOURCES = {
+    "neurons": "neurons",
+    "input axons": "axons in",
+    "output axons": "axons out",
+    "synapse memory": "memory bits",
+}
+
+
+def _fullest(core: CoreUsage) -> str:
+    resources = [(usage.fraction, name) for name, usage in core.resources.items() if name in _RESOURCES]
+    fraction, name = max(resources)
+    return f"{name} {percent(fraction, 0)}"
+
+
+def violations_table(error: DoesNotFit, model: str) -> RenderableType:
+    """Return every violation, with what would help."""
+    rows = [
+        [v.layer + ("" if v.core is None else f", core {v.core}"), v.resource, count(v.used), count(v.limit), v.remedy]
+        for v in error.violations
+    ]
+    columns = ["layer", "resource", "used>", "limit>", "what would help"]
+    return grid(f"{model} does not fit {error.chip}", columns, rows)
+
+
+def run_table(result: RunResult, data: str, split: str) -> RenderableType:
+    """Return a run's accuracy and its events, per sample and layer."""
+    n, totals, program = result.samples, result.counts.totals(), result.program
+    per = {name: {key: value / n for key, value in counts.items()} for name, counts in result.counts.by_layer().items()}
+    layers = [
+        [name, count(program.population(name).size), *(count(round(c[key], 1)) for key in ("spikes", "synops"))]
+        for name, c in per.items()
+    ]
+    total = [
+        "all",
+        count(sum(p.size for p in program.populations)),
+        *(count(round(totals[key] / n, 1)) for key in _BOTH),
+    ]
+    rate = f" ({si(n / result.seconds, 'samples/s')})" if result.seconds > 0 else ""
+    rows = [
+        ("accuracy", f"{percent(result.accuracy)} of {count(n)} samples ({data}, {split})"),
+        ("time", f"{seconds(result.seconds)} on this machine{rate}"),
+    ]
+    columns = ["per sample", "neurons>", "spikes>", "synaptic operations>"]
+    title = f"{program.chip.name} program on {result.backend}"
+    return Group(facts(title, rows), grid("", columns, [*layers, total]))
+
+
+_BOTH = ("spikes", "synops")
+
+
+def certificate_view(document: Mapping[str, Any]) -> RenderableType:
+    """Return a certificate; ``document`` is ``Certificate.to_dict``'s."""
+    compared, names = document["compared"], ", ".join(document["backends"])
+    rows = [
+        ("samples", count(document["samples"])),
+        ("compared", f"{count(compared['spikes'])} spikes and {count(compared['potentials'])} potentials on each"),
+        ("program", f"sha256 {document['program_sha256'][:16]}"),
+        ("versions", ", ".join(f"{name} {version}" for name, version in document["versions"].items())),
+    ]
+    if document["equal"]:
+        return facts(f"equal: {names}", rows)
+    first = document["first_divergence"]
+    shown = ", ".join(map(str, first["inputs"][:_INPUTS_SHOWN]))
+    shown += f" and {len(first['inputs']) - _INPUTS_SHOWN} more" if len(first["inputs"]) > _INPUTS_SHOWN else ""
+    rows += [
+        ("first divergence", f"{first['backend']}, layer {first['layer']}, neuron {first['neuron']}"),
+        ("when", f"time step {first['time_step']}, sample {first['sample']}"),
+        ("expected, got", f"{first['expected']}, {first['got']}"),
+        ("active inputs", shown or "none"),
+    ]
+    return facts(f"NOT equal: {names}", rows)
+
+
+def chips_table(chips: Sequence[Chip]) -> RenderableType:
+    """Return the chips, a row each."""
+    rows = [
+        [
+            chip.name,
+            count(chip.cores),
+            count(chip.neurons_per_core),
+            bytes_(chip.synapse_memory_bits / 8),
+            ", ".join(map(str, chip.weight_bits)),
+            ", ".join(chip.coefficients),
+        ]
+        for chip in chips
+    ]
+    columns = ["chip", "cores>", "neurons a core>", "memory a core>", "weight bits", "energy coefficients"]
+    return grid("chips", columns, rows, "conntra chips CHIP shows all limits of one, with their sources")
+
+
+def chip_table(chip: Chip) -> RenderableType:
+    """Return every limit of a chip with its source."""
+    rows = []
+    for name, cited in chip.cited.items():
+        doubts = (" (second hand)" if cited.second_hand else "") + (f"; {cited.note}" if cited.note else "")
+        rows.append([name.replace("_", " "), f"{_value(cited.value)} {cited.unit}", cited.source + doubts])
+    return grid(f"{chip.name}: {chip.description}", ["limit", "value", "source"], rows)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return ", ".join(map(str, value))
+    return count(value) if isinstance(value, (int, float)) else str(value)
+
+
+def datasets_table(specs: Sequence[DatasetSpec], cache: str, cached: bool) -> RenderableType:
+    """Return what DATA may be."""
+    rows = [[spec.spec, spec.description, spec.split] for spec in specs]
+    caption = f"cache: {cache} ({'holds MNIST' if cached else 'no MNIST yet'})"
+    return grid("datasets", ["DATA", "what it is", "test split"], rows, caption)
+
+
+def doctor_view(document: Mapping[str, Any]) -> RenderableType:
+    """Return what can run here; ``document`` is ``cli.doctor.examine``'s."""
+    memory = document["memory_bytes"]
+    machine = [
+        ("Python", f"{document['python']} ({document['executable']})"),
+        ("platform", document["platform"]),
+        ("threads, memory", f"{document['threads']}, {bytes_(memory) if memory else 'unknown'}"),
+        ("packages", ", ".join(f"{name} {version or 'missing'}" for name, version in document["packages"].items())),
+    ]
+    backends = [
+        [
+            b["name"],
+            "yes" if b["ok"] else "no",
+            _versions(b["versions"]) if b["ok"] else f"{b['reason']}; {b['remedy']}",
+        ]
+        for b in document["backends"]
+    ]
+    extras = [
+        [e["name"], "yes" if e["ok"] else "no", e["purpose"], _versions(e["versions"]) if e["ok"] else e["remedy"]]
+        for e in document["extras"]
+    ]
+    return Group(
+        facts("this machine", machine),
+        grid("simulators", ["backend", "runs here", "on, or why not and what helps"], backends),
+        grid("optional extras", ["extra", "installed", "for", "versions, or how to install"], extras),
+    )
+
+
+def _versions(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())

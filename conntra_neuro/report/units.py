@@ -1,0 +1,58 @@
+"""Numbers as people read them: SI prefixes, bytes, percentages, ratios."""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["bytes_", "count", "percent", "seconds", "si", "times"]
+
+_PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"))
+
+
+def si(value: float | None, unit: str) -> str:
+    """Return ``value`` with three figures and an SI prefix: 0.00123 J is "1.23 mJ"."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    if value == 0:
+        return f"0 {unit}"
+    # Three figures of 0.9999 are 1.00: the rounded value decides on the prefix.
+    size = float(f"{abs(value):.3g}")
+    factor, prefix = next((pair for pair in _PREFIXES if size >= pair[0]), _PREFIXES[-1])
+    return f"{_three(value / factor)} {prefix}{unit}"
+
+
+def bytes_(value: float) -> str:
+    """Return a size in bytes, decimal: "41.7 kB"."""
+    return f"{int(value)} B" if abs(value) < 1000 else si(value, "B")
+
+
+def percent(fraction: float | None, digits: int = 2) -> str:
+    """Return a fraction as a percentage: "97.22 %"."""
+    return "-" if fraction is None else f"{100 * fraction:.{digits}f} %"
+
+
+def seconds(value: float) -> str:
+    """Return a duration: "0.42 s", "3 min 05 s"."""
+    if value < 1e-2:
+        return si(value, "s")
+    if value < 60:
+        return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02d} s"
+
+
+def count(value: float) -> str:
+    """Return a count with separated thousands, or with one decimal where it is a mean: "12,345", "61.3"."""
+    return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:,.1f}"
+
+
+def times(ratio: float) -> str:
+    """Return a ratio: "38.9x"."""
+    return f"{_three(ratio)}x"
+
+
+def _three(value: float) -> str:
+    """Return three figures without an exponent; trailing zeros stay, for they are figures too."""
+    rounded = float(f"{value:.3g}")
+    whole = len(str(int(abs(rounded)))) if abs(rounded) >= 1 else 1
+    return f"{rounded:.{max(3 - whole, 0)}f}"
