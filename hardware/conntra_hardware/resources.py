@@ -1,13 +1,11 @@
 """What a program takes of each core, resource by resource, as (used, limit).
 
 input axons     one for each source neuron (or input) and core with at least one synapse between them
-output axons    one for each neuron and destination core (a spike is sent once to a core, however many synapses it has
-there);
-                nengo-loihi counts slots the same way
-synapse memory  ``encodings``: lists in blocks of whole words. Where the memory is shared (Loihi 2), neurons and axons
-are charged to it
-                too: our model, as the chip file says
-threshold configurations  kinds of neuron on the core: all thresholds stand in the biases, so that a kind needs one
+output axons    one for each neuron and destination core: a spike is sent once to a core, however many synapses it has
+                there; nengo-loihi counts slots the same way
+synapse memory  lists in blocks of whole words, see ``encodings``; where the memory is shared (Loihi 2), neurons and
+                axons are charged to it too, which is our model, as the chip file says
+threshold configurations  one for each kind of neuron on the core: all thresholds stand in the biases
 """
 
 from __future__ import annotations
