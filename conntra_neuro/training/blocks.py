@@ -29,8 +29,8 @@ from conntra_hardware.errors import InputError
 from conntra_neuro.training import kernels
 from conntra_neuro.training.inputs import Batch, Floats, Inputs, inputs_of
 from conntra_neuro.training.moves import LayerMoves
-from conntra_neuro.training.objective import Objective
-from conntra_neuro.training.parameters import BIAS_LIMIT, Parameters, random_parameters
+from conntra_neuro.training.parameters import BIAS_LIMIT, Parameters
+from conntra_neuro.training.start import start_of
 from conntra_neuro.training.task import Clock, Evaluation, Task, Tick, generator
 from conntra_neuro.training.threads import Threads
 
@@ -39,7 +39,6 @@ __all__ = ["Blocks", "BlocksOptions"]
 _EXACT = 2.0**24  # float32 holds every integer up to here
 _LARGEST_EXPONENT = 40.0  # exp of it and of its negative are both far inside float32
 _ROWS = 2048  # samples at a time when evaluating
-_CENTRE = 2000  # samples that place the thresholds at the start
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class BlocksOptions:
 
     sweeps             passes over the training samples
     batch              samples in a mini-batch
-    scale              logit scale s; by default the logits' spread at the start times s is 1.75
+    scale              logit scale s; by default the logits' spread at the start times s is 1.25
     margin             margin of the objective, in logit units
     sigma, sigma_end   noise of the thresholds at the start and the end, in units of the potentials' spread
     fraction           share of a hidden layer's weights that move at the first step, falling to zero
@@ -56,6 +55,7 @@ class BlocksOptions:
     fraction_bias      the same for biases
     memory             weight of the past in the average of the scores, and in that of their squares
                        (memory_square)
+    sparsity           price of a unit of weight, in units of the scores' root mean square: keeps weights at zero
     shift              each image is shifted by up to so many pixels, anew in each sweep
     """
 
@@ -64,28 +64,24 @@ class BlocksOptions:
     scale: float | None = None
     margin: int = 0
     sigma: float = 0.4
-    sigma_end: float = 0.16
+    sigma_end: float = 0.19
     fraction: float = 0.004
     fraction_readout: float = 0.005
-    fraction_bias: float = 0.02
+    fraction_bias: float = 0.05
     memory: float = 0.97
     memory_square: float = 0.99
+    sparsity: float = 0.05
     shift: int = 0
 
     def __post_init__(self) -> None:
         shares = ("fraction", "fraction_readout", "fraction_bias", "memory", "memory_square")
         wrong = [name for name in shares if not 0 <= getattr(self, name) < 1]
         wrong += [name for name in ("sigma", "sigma_end") if not 1e-3 <= getattr(self, name) <= 1e3]
-        wrong += [
-            name
-            for name in ("sweeps", "batch")
-            if getattr(self, name) is not None and getattr(self, name) < 1
-        ]
+        wrong += [name for name in ("sweeps", "batch") if getattr(self, name) is not None and getattr(self, name) < 1]
+        wrong += ["sparsity"] if not 0 <= self.sparsity <= 10 else []
         wrong += ["shift"] if not 0 <= self.shift <= 1000 else []
         if wrong:
-            raise InputError(
-                f"{wrong[0]} {getattr(self, wrong[0])}: out of range; {_ALLOWED[wrong[0]]} allowed"
-            )
+            raise InputError(f"{wrong[0]} {getattr(self, wrong[0])}: out of range; {_ALLOWED[wrong[0]]} allowed")
 
     def with_defaults(self, n: int) -> tuple[int, int]:
         """Return (sweeps, batch) for ``n`` training samples: at least 2,000 steps, and 20 sweeps."""
@@ -103,6 +99,7 @@ _ALLOWED: dict[str, str] = {
     "sigma_end": "0.001 to 1000",
     "sweeps": "1 or more",
     "batch": "1 or more",
+    "sparsity": "0 to 10",
     "shift": "0 to 1000",
 }
 
@@ -114,25 +111,20 @@ class Blocks:
     """
 
     finished = False
+    decides_by_objective = False
 
     def __init__(self, task: Task, options: BlocksOptions, threads: Threads) -> None:
         self._task, self._options, self._threads = task, options, threads
         self.sweeps, self._batch = options.with_defaults(len(task.y))
         self._dtype = _exact_dtype(task)
-        rng = generator(task.seed, purpose=0)
-        sample = task.spikes[np.sort(rng.permutation(len(task.y))[:_CENTRE])]
-        start = task.start or random_parameters(task.sizes, task.levels, rng, sample)
-        spreads = _spreads(start, sample)
-        self._sigma = [max(spread, 1.0) for spread in spreads[:-1]]
-        self.objective = Objective(options.scale or 1.75 / max(spreads[-1], 1.0), options.margin)
+        start, self.objective, self._spreads = start_of(task, options.scale, options.margin)
         self._table = self.objective.table
         if self.objective.scale * _largest(task) > _LARGEST_EXPONENT:
             limit = _LARGEST_EXPONENT / _largest(task)
-            raise InputError(
-                f"scale {self.objective.scale}: at most {limit:g} allowed with levels {task.levels}"
-            )
+            raise InputError(f"scale {self.objective.scale}: at most {limit:g} allowed with levels {task.levels}")
+        floor = 5e-4 * self.objective.scale / self._batch**0.5
         self._layers = [
-            LayerMoves(weight, bias, task.levels, self._dtype)
+            LayerMoves(weight, bias, task.levels, options.sparsity, floor, self._dtype)
             for weight, bias in zip(start.weights, start.biases, strict=True)
         ]
         self._inputs = inputs_of(task.spikes, task.image)
@@ -178,18 +170,12 @@ class Blocks:
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Weights, averages and their squares of every layer."""
-        return {
-            f"{i}.{key}": value
-            for i, layer in enumerate(self._layers)
-            for key, value in layer.state().items()
-        }
+        return {f"{i}.{key}": value for i, layer in enumerate(self._layers) for key, value in layer.state().items()}
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take up a state."""
         for i, layer in enumerate(self._layers):
-            layer.restore(
-                {key.split(".", 1)[1]: value for key, value in state.items() if key.startswith(f"{i}.")}
-            )
+            layer.restore({key.split(".", 1)[1]: value for key, value in state.items() if key.startswith(f"{i}.")})
 
     def _forward(self, batch: Batch, n: int) -> None:
         room = self._room
@@ -214,9 +200,7 @@ class Blocks:
         self._threads.run(kernels.readout, n, *args, room.p[:n], room.q[-1][:n], room.losses, room.wrong)
         return math.fsum(room.losses[:n]), int(np.count_nonzero(room.wrong[:n]))
 
-    def _step(
-        self, batch: Batch, y: npt.NDArray[np.int64], time: float, rng: np.random.Generator
-    ) -> tuple[float, int]:
+    def _step(self, batch: Batch, y: npt.NDArray[np.int64], time: float, rng: np.random.Generator) -> tuple[float, int]:
         """Score all moves on a mini-batch and make the best; ``time`` runs from 0 to 1 over the training."""
         room, options, n = self._room, self._options, len(y)
         self._forward(batch, n)
@@ -231,9 +215,7 @@ class Blocks:
             else:
                 batch.scores(room.q[i][:n], score, self._threads)
         for i, layer in enumerate(self._layers):
-            layer.remember(
-                room.scores[i], n, options.memory, options.memory_square, self.objective.scale, self._threads
-            )
+            layer.remember(room.scores[i], n, options.memory, options.memory_square, self._threads)
             share = options.fraction_readout if i == len(self._layers) - 1 else options.fraction
             layer.move(share * (1 - time), options.fraction_bias * (1 - time), rng, self._threads)
         return found
@@ -242,16 +224,13 @@ class Blocks:
         """Fill ``q[i]``: the gain of every unit of hidden layer i, times the slope of its noisy threshold."""
         room, n, above = self._room, len(y), self._layers[i + 1]
         start, end = self._options.sigma, self._options.sigma_end
-        curve = _slope(max(self._sigma[i] * start * (end / start) ** time, 0.25))
+        curve = _slope(max(self._spreads[i] * start * (end / start) ** time, 0.25))
         terms = max(self._batch, 0 if i == 0 else self._task.sizes[i] * _largest(self._task))
         if i == len(self._layers) - 2:
             weights = above.weights[:-1].T.astype(np.float64) * self.objective.scale
             bound = float(weights.max() - weights.min()) * float(curve.max())
             room.grid = _grid(max(bound, 1e-9), terms)
-            tables = [
-                np.ascontiguousarray(t, dtype=np.float32)
-                for t in (np.exp(weights), np.exp(-weights), weights)
-            ]
+            tables = [np.ascontiguousarray(t, dtype=np.float32) for t in (np.exp(weights), np.exp(-weights), weights)]
             args = (room.z[i][:n], room.h[i][:n], room.p[:n], y, *tables, curve, 1 / room.grid, room.grid)
             self._threads.run(kernels.top_gains, n, *args, room.q[i][:n])
             return
@@ -299,11 +278,6 @@ def _slope(sigma: float) -> npt.NDArray[np.float32]:
     slope = (p[2:] - p[:-2]) / 2
     slope[[0, -1]] = 0  # potentials beyond the table are clipped to its ends
     return slope.astype(np.float32)
-
-
-def _spreads(parameters: Parameters, sample: npt.NDArray[Any]) -> list[float]:
-    """Return the standard deviation of the potentials of each layer, units apart."""
-    return [float(z.std(axis=0).mean()) for z in parameters.potentials(sample)]
 
 
 def _largest(task: Task) -> int:

@@ -24,9 +24,7 @@ from conntra_neuro.training.threads import Threads
 __all__ = ["Batch", "DenseBatch", "Floats", "Inputs", "SparseBatch", "inputs_of"]
 
 Floats = npt.NDArray[np.floating[Any]]
-_SPARSE_BELOW = (
-    0.25  # share of active inputs up to which lists beat BLAS on two cores [measured on MNIST sizes]
-)
+_SPARSE_BELOW = 0.25  # share of active inputs up to which lists beat BLAS on two cores [measured on MNIST sizes]
 _CHUNK = 4096
 
 
@@ -101,9 +99,7 @@ class Inputs:
         if shifts is None:
             return np.empty((0, 2), dtype=np.int32)
         if self.image is None or self.image.n_in != self.n_in:
-            raise InputError(
-                f"shift: inputs are no images ({self.n_in} inputs, image shape {self.image}); use shift=0"
-            )
+            raise InputError(f"shift: inputs are no images ({self.n_in} inputs, image shape {self.image}); use shift=0")
         place = np.arange(self.n_in) % (self.image.rows * self.image.columns)
         limits = (self.image.rows, self.image.columns)
         table = np.stack([place // self.image.columns, place % self.image.columns], axis=1)

@@ -231,17 +231,12 @@ def lower_gains(z, gains, curve, inverse_grid, grid, first, last):
 
 
 @_fast
-def add_average(
-    average, square, score, keep, keep_square, share, floor, index, up, down, benefit, first, last
-):
-    """Running averages of the scores and of their squares, and what the better move of each weight would
-    gain.
+def add_average(average, square, score, keep, keep_square, share, floor, index, moves, benefit, first, last):
+    """Running averages of the scores and of their squares, and what the better move of each weight would gain.
 
-    Over flat arrays. ``share`` turns a score into a mean over samples. The gain is in units of the score's
-    own root
-    mean square (never below ``floor``), times the distance to the next level: ``up[i]``, ``down[i]`` from
-    level i,
-    0 at the end, so that a move that is not allowed gains nothing.
+    Over flat arrays. ``share`` turns a score into a mean over samples. A gain is the average in units of the root of
+    the mean square (never below ``floor``) times the distance to the next level, less the move's price.
+    moves  (4, levels): distance up, distance down, price up, price down; a move that is not allowed has no gain left
     """
     one = np.float32(1)
     for i in range(first, last):
@@ -250,7 +245,9 @@ def add_average(
         v = keep_square * square[i] + (one - keep_square) * mean * mean
         average[i] = a
         square[i] = v
-        benefit[i] = max(-a * up[index[i]], a * down[index[i]]) / (np.sqrt(v) + floor)
+        level = index[i]
+        ratio = a / (np.sqrt(v) + floor)
+        benefit[i] = max(-ratio * moves[0, level] - moves[2, level], ratio * moves[1, level] - moves[3, level])
 
 
 @_fast
@@ -268,11 +265,10 @@ def radix_histogram(bits, shift, prefix_shift, prefix, first, last):
 
 
 @_fast
-def apply_moves(weights, average, index, bits, levels, threshold, ties):
-    """Move every weight whose benefit is above ``threshold`` and the first ``ties`` that equal it; see
-    ``moves.select_largest``.
+def apply_moves(weights, average, square, floor, index, moves, bits, levels, threshold, ties):
+    """Move every weight whose benefit is above ``threshold`` and the first ``ties`` that equal it.
 
-    A moved weight's average starts anew. Returns how many moved.
+    See ``moves.select_largest``. A moved weight's average starts anew. Returns how many moved.
     """
     moved = 0
     for i in range(bits.size):
@@ -283,7 +279,10 @@ def apply_moves(weights, average, index, bits, levels, threshold, ties):
             if ties == 0:
                 continue
             ties -= 1
-        index[i] += 1 if average[i] < 0 else -1
+        level = index[i]
+        ratio = average[i] / (np.sqrt(square[i]) + floor)
+        up = -ratio * moves[0, level] - moves[2, level] > ratio * moves[1, level] - moves[3, level]
+        index[i] = level + 1 if up else level - 1
         weights[i] = levels[index[i]]
         average[i] = 0
         moved += 1

@@ -23,41 +23,33 @@ _BINS = 4096  # of ``kernels.radix_histogram``
 class LayerMoves:
     """Weights (n_in + 1, n_out) of a layer, biases in the last row, and what is known of their scores."""
 
-    def __init__(self, weight: IntArray, bias: IntArray, levels: Levels, dtype: Any) -> None:
+    def __init__(
+        self, weight: IntArray, bias: IntArray, levels: Levels, sparsity: float, floor: float, dtype: Any
+    ) -> None:
         self._levels = levels.array.astype(dtype)
-        gaps = np.diff(levels.array).astype(np.float32)
-        self._up, self._down = np.append(gaps, np.float32(0)), np.append(np.float32(0), gaps)
+        self._moves, self._floor = _move_table(levels, sparsity), np.float32(floor)
         self.weights: Floats = np.vstack([weight, bias]).astype(dtype)
         self._index = levels.index(weight).astype(np.uint8)
         self._average = np.zeros(self.weights.shape, dtype=np.float32)
         self._square = np.zeros(weight.shape, dtype=np.float32)
         self._benefit = np.empty(weight.size, dtype=np.float32)
 
-    def remember(
-        self, scores: Floats, n: int, memory: float, memory_square: float, scale: float, threads: Threads
-    ) -> None:
-        """Take ``scores`` (n_in + 1, n_out), sums over ``n`` samples, into the averages; find benefits."""
-        size = self._benefit.size
-        args = (
-            np.float32(memory),
-            np.float32(memory_square),
-            np.float32(1 / n),
-            np.float32(5e-4 * scale / n**0.5),
-        )
+    def remember(self, scores: Floats, n: int, memory: float, memory_square: float, threads: Threads) -> None:
+        """Take ``scores`` (n_in + 1, n_out), sums over ``n`` samples, into the averages; find all benefits."""
+        keep, share = np.float32(memory), np.float32(1 / n)
         flat = (self._average[:-1].reshape(-1), self._square.reshape(-1), scores[:-1].reshape(-1))
-        tables = (self._index.reshape(-1), self._up, self._down)
-        threads.run(kernels.add_average, size, *flat, *args, *tables, self._benefit, grain=16)
-        self._average[-1] = args[0] * self._average[-1] + (1 - args[0]) * args[2] * scores[-1].astype(
-            np.float32
-        )
+        args = (keep, np.float32(memory_square), share, self._floor, self._index.reshape(-1), self._moves)
+        threads.run(kernels.add_average, self._benefit.size, *flat, *args, self._benefit, grain=16)
+        self._average[-1] = keep * self._average[-1] + (1 - keep) * share * scores[-1].astype(np.float32)
 
     def move(self, fraction: float, fraction_bias: float, rng: np.random.Generator, threads: Threads) -> None:
         """Move the best ``fraction`` of the weights one level, and of the biases by one."""
         count = _count(fraction * self._benefit.size, rng)
         if count:
             threshold, ties = select_largest(self._benefit, count, threads)
-            flat = (self.weights[:-1].reshape(-1), self._average[:-1].reshape(-1), self._index.reshape(-1))
-            kernels.apply_moves(*flat, self._benefit.view(np.int32), self._levels, threshold, ties)
+            flat = (self.weights[:-1].reshape(-1), self._average[:-1].reshape(-1), self._square.reshape(-1))
+            args = (self._floor, self._index.reshape(-1), self._moves, self._benefit.view(np.int32), self._levels)
+            kernels.apply_moves(*flat, *args, threshold, ties)
         average, bias = self._average[-1], self.weights[-1]
         count = _count(fraction_bias * bias.size, rng)
         if count:
@@ -94,6 +86,15 @@ def select_largest(values: npt.NDArray[np.float32], count: int, threads: Threads
         above = int(larger[bin_] - counts[bin_])
         prefix = prefix * _BINS + bin_
     return prefix, count - above
+
+
+def _move_table(levels: Levels, sparsity: float) -> npt.NDArray[np.float32]:
+    """Return ``kernels.add_average``'s (4, levels): a move away from zero costs ``sparsity`` a unit, one back earns it."""
+    array = levels.array
+    gaps, prices = np.diff(array), sparsity * np.diff(np.abs(array))
+    never = 1e30
+    rows = ([*gaps, 0], [0, *gaps], [*prices, never], [never, *-prices])
+    return np.array(rows, dtype=np.float32)
 
 
 def _count(expected: float, rng: np.random.Generator) -> int:

@@ -42,8 +42,10 @@ class Objective:
 
     @property
     def table(self) -> npt.NDArray[np.float64]:
-        """``table[k] = exp(-s * k)``; beyond its end the exponential counts as zero."""
-        return np.exp(-self.scale * np.arange(math.ceil(_LARGEST_EXPONENT / self.scale) + 1))
+        """``table[k] = exp(-s * k)``; its last entry, and all beyond, count as zero."""
+        table = np.exp(-self.scale * np.arange(math.ceil(_LARGEST_EXPONENT / self.scale) + 2))
+        table[-1] = 0
+        return table
 
     def losses(self, logits: IntArray, y: IntArray) -> npt.NDArray[np.int64]:
         """Return the loss (n,) of logits (n, classes) and class indices (n,), in quanta."""
@@ -67,21 +69,17 @@ class Objective:
 
 
 @nb.njit(nogil=True, cache=True)
-def sample_loss(
-    logits: IntArray, y: int, table: npt.NDArray[np.float64], scale: float, margin: int
-) -> np.int64:
+def sample_loss(logits: IntArray, y: int, table: npt.NDArray[np.float64], scale: float, margin: int) -> np.int64:
     """Return the loss of one sample in quanta; the only place where it is computed."""
     target = logits[y] - margin
     top = target
     for k in range(logits.size):
-        if k != y:
-            top = max(top, logits[k])
-    total = table[top - target] if top - target < table.size else 0.0
+        top = max(top, logits[k] - (margin if k == y else 0))
+    last = table.size - 1
+    total = 0.0
     for k in range(logits.size):
-        if k != y:
-            below = top - logits[k]
-            if below < table.size:
-                total += table[below]
+        below = top - logits[k] + (margin if k == y else 0)
+        total += table[min(below, last)]
     return np.int64(np.rint((math.log(total) + scale * (top - target)) * QUANTA))
 
 

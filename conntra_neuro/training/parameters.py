@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,14 +43,28 @@ class Parameters:
             spikes = found[-1] > 0
         return found
 
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays by name, as checkpoints hold them."""
+        found: dict[str, npt.NDArray[Any]] = {}
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            found |= {f"{i}.weight": weight, f"{i}.bias": bias}
+        return found
+
     def copy(self) -> Parameters:
         """Return a copy that shares no memory."""
         return Parameters(tuple(w.copy() for w in self.weights), tuple(b.copy() for b in self.biases))
 
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Parameters:
+        """Return what ``arrays`` was made of."""
+        layers = range(sum(name.endswith(".weight") for name in arrays))
+        return cls(
+            tuple(np.array(arrays[f"{i}.weight"], dtype=np.int32) for i in layers),
+            tuple(np.array(arrays[f"{i}.bias"], dtype=np.int32) for i in layers),
+        )
 
-def random_parameters(
-    sizes: Sequence[int], levels: Levels, rng: np.random.Generator, sample: IntArray
-) -> Parameters:
+
+def random_parameters(sizes: Sequence[int], levels: Levels, rng: np.random.Generator, sample: IntArray) -> Parameters:
     """Return random weights, and biases that put each unit's threshold at the median potential of ``sample``.
 
     ``sample`` (n, n_in) holds spikes. Readout biases are zero.
@@ -78,17 +93,13 @@ def parameters_of(network: DiscreteNetwork, sizes: Sequence[int], levels: Levels
     weights, biases = [], []
     for index, layer in enumerate(network.layers):
         if not isinstance(layer, Dense):
-            raise InputError(
-                f"initial network, layer {index} ({layer!r}): only dense layers can be trained further"
-            )
+            raise InputError(f"initial network, layer {index} ({layer!r}): only dense layers can be trained further")
         levels.index(layer.weight)
         weights.append(np.ascontiguousarray(layer.weight.T, dtype=np.int32))
         biases.append(layer.bias.astype(np.int32))
     found = Parameters(tuple(weights), tuple(biases))
     if found.sizes != tuple(sizes):
-        raise InputError(
-            f"initial network: sizes {found.sizes}; {tuple(sizes)} expected from the data and layers"
-        )
+        raise InputError(f"initial network: sizes {found.sizes}; {tuple(sizes)} expected from the data and layers")
     return found
 
 

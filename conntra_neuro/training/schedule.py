@@ -16,6 +16,7 @@ class Keeper:
     """The history, and the parameters with the lowest key: held-out (error, objective), or the objective."""
 
     held_out: bool
+    decides_by_objective: bool = False
     history: list[Record] = field(default_factory=list)
     best: Parameters | None = None
     best_error: float | None = None
@@ -31,11 +32,17 @@ class Keeper:
 
         With equal keys the later parameters are kept.
         """
-        found = gear.evaluate(self.held_out)
-        key = (found.error, found.objective) if self.held_out else (found.objective, found.error)
+        held_out = gear.evaluate(held_out=True) if self.held_out else None
+        exact = gear.evaluate(held_out=False) if held_out is None or self.decides_by_objective else None
+        if held_out is not None and exact is None:
+            key = (held_out.error, held_out.objective)
+        else:
+            assert exact is not None
+            key = (exact.objective, exact.error)
         if key <= self.key:
-            self.best, self.best_error, self.key = gear.parameters(), found.error, key
-        shown = running if self.held_out else found
-        record = Record(seconds, sweep, shown.objective, shown.error, found.error if self.held_out else None)
+            self.best, self.key = gear.parameters(), key
+            self.best_error = (held_out or exact or running).error
+        shown = exact or running
+        record = Record(seconds, sweep, shown.objective, shown.error, held_out.error if held_out else None)
         self.history.append(record)
         return record

@@ -67,6 +67,8 @@ class Gear(Protocol):
     """One way of training. The trainer calls ``sweep`` until ``finished`` or the last sweep is done."""
 
     finished: bool
+    decides_by_objective: bool  # training objective or held-out samples: what says which network is the best
+    sweeps: int  # how many are planned
 
     def sweep(self, number: int, sweeps: int, clock: Clock, tick: Tick) -> Evaluation:
         """Do sweep ``number`` of ``sweeps``, calling ``tick(sweeps done, running evaluation)``."""

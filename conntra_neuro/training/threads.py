@@ -44,9 +44,7 @@ class Threads:
         try:
             first = kernel(*args, *ranges[0])
         finally:
-            rest = [
-                future.result() for future in futures
-            ]  # nobody may still be writing when an error leaves here
+            rest = [future.result() for future in futures]  # nobody may still be writing when an error leaves here
         return [first, *rest]
 
     def close(self) -> None:

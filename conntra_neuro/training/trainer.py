@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Fit", "fit_spikes", "train"]
 
-GEARS = ("blocks", "annealed", "exact")
-METHODS = ("conntra",)
+GEARS = ("blocks", "annealed", "exact", "straight-through")
+METHODS = ("conntra", "backprop", "warm")
 _HOLD_OUT_FROM = 5000  # samples; in smaller sets every sample is needed for training
 _HOLD_OUT_MOST = 5000
 _TICK_S = 0.5
@@ -50,9 +50,7 @@ class Fit:
     seconds: float
     interrupted: bool
 
-    def network(
-        self, encoder: Encoder | None = None, labels: Sequence[object] | None = None
-    ) -> DiscreteNetwork:
+    def network(self, encoder: Encoder | None = None, labels: Sequence[object] | None = None) -> DiscreteNetwork:
         """Return the network."""
         return network_of(self.parameters, self.levels, encoder, labels)
 
@@ -80,6 +78,11 @@ def train(
 
     layers               widths of the hidden layers; () is logistic regression
     levels               "binary", "ternary", a number, or the values; see ``parse_levels``
+    method               "conntra" (no gradient, from random weights), "backprop" (straight-through
+                         backpropagation of
+                         the same integer network), or "warm" (CoNNTrA from where backpropagation ends); the
+                         last two
+                         need JAX
     gear                 "blocks" (fast, the default), "annealed", or "exact" (the objective never rises)
     encoder              "auto" fits one to the training data, None takes features that are spikes already
     time_limit_s         seconds; where it cuts the training short, the result depends on the machine's speed
@@ -100,7 +103,14 @@ def train(
         raise InputError(f"method {method!r}: unknown; allowed: {', '.join(METHODS)}")
     encoder = _encoder_for(data, encoder)
     spikes = encoder.encode(data.x_train) if encoder else as_spikes(_flat(data.x_train), _width(data.x_train))
-    fit = fit_spikes(
+    fitter = fit_spikes
+    if method == "backprop":
+        gear = "straight-through"
+    elif method == "warm":
+        from conntra_neuro.training.warm import fit_warm
+
+        fitter = fit_warm
+    fit = fitter(
         spikes,
         data.y_train,
         n_classes=len(data.labels),
@@ -161,25 +171,23 @@ def fit_spikes(
     from conntra_neuro.training.threads import Threads
 
     _check_numbers(seed, sweeps, time_limit_s, validation_fraction)
-    task = _task(
-        spikes, y, n_classes, layers, parse_levels(levels), seed, validation_fraction, initial, image
-    )
+    task = _task(spikes, y, n_classes, layers, parse_levels(levels), seed, validation_fraction, initial, image)
     if checkpoint is not None or resume is not None:
         raise InputError("checkpoint, resume: not there yet; leave them out")
     if sweeps is not None:
         options["sweeps"] = sweeps
     clock = Clock(time_limit_s)
     with Threads(threads) as pool:
-        engine, planned = _gear(gear, task, options, pool)
-        return _drive(engine, planned, task, clock, progress)
+        return _drive(_gear(gear, task, options, pool), task, clock, progress)
 
 
-def _drive(
-    engine: Gear, sweeps: int, task: Task, clock: Clock, progress: Callable[[Progress], None] | None
-) -> Fit:
+def _drive(engine: Gear, task: Task, clock: Clock, progress: Callable[[Progress], None] | None) -> Fit:
     """Sweep until the end, the time limit or Ctrl-C; keep the best."""
-    keeper = Keeper(held_out=task.held_out is not None)
+    keeper = Keeper(task.held_out is not None, engine.decides_by_objective)
+    sweeps = engine.sweeps
     interrupted = False
+    if task.start is not None:
+        keeper.take(engine, 0, clock.seconds, engine.evaluate(held_out=False))  # the result is never worse
     try:
         for number in range(sweeps):
             running = engine.sweep(number, sweeps, clock, _ticker(progress, sweeps, clock, keeper))
@@ -228,16 +236,25 @@ def _progress(record: Record, sweeps: int, keeper: Keeper) -> Progress:
     )
 
 
-def _gear(name: str, task: Task, options: dict[str, Any], threads: Threads) -> tuple[Gear, int]:
-    """Return the gear called ``name`` and the sweeps it is to do."""
-    if name not in GEARS:
-        raise InputError(f"gear {name!r}: unknown; allowed: {', '.join(GEARS)}")
+def _gear(name: str, task: Task, options: dict[str, Any], threads: Threads) -> Gear:
+    """Return the gear called ``name``."""
     if name == "blocks":
         from conntra_neuro.training.blocks import Blocks, BlocksOptions
 
-        engine = Blocks(task, _options(BlocksOptions, options, name), threads)
-        return engine, engine.sweeps
-    raise InputError(f"gear {name!r}: not there yet; use gear='blocks'")
+        return Blocks(task, _options(BlocksOptions, options, name), threads)
+    if name == "annealed":
+        from conntra_neuro.training.annealed import Annealed, AnnealedOptions
+
+        return Annealed(task, _options(AnnealedOptions, options, name), threads)
+    if name == "exact":
+        from conntra_neuro.training.exact import Exact, ExactOptions
+
+        return Exact(task, _options(ExactOptions, options, name), threads)
+    if name == "straight-through":
+        from conntra_neuro.training.backprop.straight_through import StraightThrough, StraightThroughOptions
+
+        return StraightThrough(task, _options(StraightThroughOptions, options, name))
+    raise InputError(f"gear {name!r}: unknown; allowed: {', '.join(GEARS)}")
 
 
 def _options(kind: type[Any], options: dict[str, Any], gear: str) -> Any:
@@ -254,9 +271,7 @@ def _options(kind: type[Any], options: dict[str, Any], gear: str) -> Any:
     return kind(**options)
 
 
-def _check_numbers(
-    seed: int, sweeps: int | None, time_limit_s: float | None, validation_fraction: float
-) -> None:
+def _check_numbers(seed: int, sweeps: int | None, time_limit_s: float | None, validation_fraction: float) -> None:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise InputError(f"seed {seed!r}: an integer from 0 on expected")
     if sweeps is not None and (not isinstance(sweeps, (int, np.integer)) or sweeps < 1):
@@ -283,19 +298,13 @@ def _task(
     x = as_spikes(array, _width(array))
     targets = np.asarray(y)
     if targets.ndim != 1 or not np.issubdtype(targets.dtype, np.integer) or len(targets) != len(x):
-        raise InputError(
-            f"y: shape {targets.shape}, type {targets.dtype}; {len(x)} integer class indices expected"
-        )
+        raise InputError(f"y: shape {targets.shape}, type {targets.dtype}; {len(x)} integer class indices expected")
     if len(x) == 0:
         raise InputError("training samples: none; at least one of each of two classes expected")
     if targets.min() < 0 or targets.max() >= n_classes:
-        raise InputError(
-            f"y: class indices {targets.min()} to {targets.max()}; 0 to {n_classes - 1} expected"
-        )
+        raise InputError(f"y: class indices {targets.min()} to {targets.max()}; 0 to {n_classes - 1} expected")
     if len(np.unique(targets)) < 2:
-        raise InputError(
-            f"y: only class {targets[0]} among {len(x)} samples; at least two classes are needed to train"
-        )
+        raise InputError(f"y: only class {targets[0]} among {len(x)} samples; at least two classes are needed to train")
     wrong = [w for w in layers if isinstance(w, bool) or not isinstance(w, (int, np.integer)) or w < 1]
     if wrong:
         raise InputError(f"layers {list(layers)}: widths are integers of at least 1; got {wrong[0]!r}")

@@ -1,0 +1,28 @@
+"""Where training starts: the parameters, the objective's scale, and the spread of the potentials."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from conntra_neuro.training.objective import Objective
+from conntra_neuro.training.parameters import Parameters, random_parameters
+from conntra_neuro.training.task import Task, generator
+
+__all__ = ["start_of"]
+
+_SAMPLES = 2000  # that place the thresholds and measure the spreads
+_LOGIT_SPREAD = 1.25  # of scaled logits at the start [measured: 0.2 a unit of logit at 784-256-10]
+
+
+def start_of(task: Task, scale: float | None, margin: int) -> tuple[Parameters, Objective, list[float]]:
+    """Return the parameters to start from, the objective, and the spread of each layer's potentials.
+
+    The spread is the standard deviation over samples, mean over units, at least 1. Without a ``scale`` the
+    logits'
+    spread at the start decides it.
+    """
+    rng = generator(task.seed, purpose=0)
+    sample = task.spikes[np.sort(rng.permutation(len(task.y))[:_SAMPLES])]
+    start = task.start or random_parameters(task.sizes, task.levels, rng, sample)
+    spreads = [max(float(z.std(axis=0).mean()), 1.0) for z in start.potentials(sample)]
+    return start, Objective(_LOGIT_SPREAD / spreads[-1] if scale is None else scale, margin), spreads
