@@ -128,7 +128,7 @@ def _groups(inputs: int, limit: int) -> str:
 def _memory_of_a_neuron(population: Population, projection: Projection, chip: Chip) -> Iterator[Violation]:
     neuron = int(np.count_nonzero(projection.weights, axis=1).argmax())
     row = projection.weights[neuron : neuron + 1]
-    alone = encode(row, chip)
+    alone = encode(row, chip, share=False)
     used = alone.bits + chip.neuron_memory_bits + alone.axons * chip.axon_memory_bits
     if used > chip.synapse_memory_bits:
         most = chip.synapse_memory_bits * alone.axons // used

@@ -129,7 +129,7 @@ def test_links_between_chips_are_priced_apart():
     ) == pytest.approx(energy.dynamic_j, rel=1e-12)
     costs = load_coefficients("sanafe2025")
     without = {name: value for name, value in costs.energy_j.items() if name != "chip_crossing"}
-    with pytest.raises(InputError, match="no energy.chip_crossing for a program on 2 chips"):
+    with pytest.raises(InputError, match=r"no energy\.chip_crossing for a program on 2 chips"):
         estimate(result.counts, on_two, dataclasses.replace(costs, energy_j=without))
 
 

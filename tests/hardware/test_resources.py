@@ -139,7 +139,7 @@ def test_usage_by_hand():
     assert used["neurons"] == 4
     assert used["input axons"] == 3 + 3
     assert used["output axons"] == 1
-    # Inputs 0 and 1 have the list (1, 0) each and share it; three lists of hidden neurons and one of input 2 stand alone.
+    # Inputs 0 and 1 have the list (1, 0) each and share it; input 2 and three hidden neurons have one of their own.
     assert used["synapse memory"] == 5 * 64
     assert used["threshold configurations"] == 2
     assert first.populations == ("h",)
