@@ -9,64 +9,10 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-import typer
-
 from conntra_hardware.errors import ConntraError
-from conntra_neuro.cli.check import check
-from conntra_neuro.cli.chips import chips
-from conntra_neuro.cli.compile import compile_
-from conntra_neuro.cli.datasets import datasets
-from conntra_neuro.cli.demo import demo
-from conntra_neuro.cli.doctor import doctor
 from conntra_neuro.cli.outcome import DONE, INTERRUPTED, WRONG, Outcome, to_json
-from conntra_neuro.cli.run import run
-from conntra_neuro.cli.train import train
-from conntra_neuro.cli.verify import verify
 
-__all__ = ["app", "main"]
-
-_ABOUT = """Train networks whose weights take few values, compile them onto Loihi-style neuromorphic cores, run them on
-simulated hardware, and prove that all simulators agree spike for spike.
-
-Start with: conntra demo
-"""
-
-app = typer.Typer(
-    help=_ABOUT,
-    pretty_exceptions_enable=False,
-    invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-@app.callback()
-def _root(
-    context: typer.Context,
-    version: bool = typer.Option(False, "--version", metavar="", help="Show the version and exit."),
-) -> None:
-    if version:
-        import conntra_neuro
-
-        print(f"conntra {conntra_neuro.__version__}")
-        raise typer.Exit
-    if context.invoked_subcommand is None:
-        print(context.get_help())
-        raise typer.Exit
-
-
-_VERBS = {
-    "demo": demo,
-    "train": train,
-    "compile": compile_,
-    "check": check,
-    "run": run,
-    "verify": verify,
-    "chips": chips,
-    "datasets": datasets,
-    "doctor": doctor,
-}
-for _name, _verb in _VERBS.items():
-    app.command(_name)(_verb)
+__all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,9 +22,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = {flag: f"--{flag}" in arguments for flag in ("json", "quiet", "debug")}
     asked["quiet"] |= "-q" in arguments
     try:
+        from conntra_neuro.cli.verbs import app  # here, so that Ctrl-C while Python still imports is met, too
+
         # Libraries that print must not get between the braces.
         with contextlib.redirect_stdout(sys.stderr) if asked["json"] else contextlib.nullcontext():
             outcome = app(args=arguments, prog_name="conntra", standalone_mode=False)
+        if outcome == INTERRUPTED:  # what typer makes of Ctrl-C since 0.26; before, it raised Abort
+            raise KeyboardInterrupt
         if not isinstance(outcome, Outcome):
             return int(outcome or DONE)
         _print(outcome, asked)
@@ -115,9 +65,7 @@ def _explain(error: BaseException) -> tuple[str, int]:
     """Return one line and an exit status for an error."""
     if isinstance(error, ConntraError):
         return _line(str(error)), error.exit_status
-    if isinstance(error, KeyboardInterrupt) or (
-        isinstance(error, typer.Abort) and isinstance(error.__cause__, KeyboardInterrupt)
-    ):
+    if isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, KeyboardInterrupt):
         return "interrupted; nothing was written", INTERRUPTED
     usage: Any = error
     if hasattr(usage, "format_message"):  # typer's errors derive from click's, or since 0.26 from its own copy
@@ -130,3 +78,7 @@ def _explain(error: BaseException) -> tuple[str, int]:
 
 def _line(text: str) -> str:
     return " ".join(text.split())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -100,13 +100,16 @@ def cores_table(program: Program, cores: Sequence[CoreUsage], path: str) -> Rend
         [
             str(core.core),
             ", ".join(core.populations),
-            *(count(core.resources[name].used) for name in _RESOURCES),
+            *(_amount(core.resources[name].used, name) for name in _RESOURCES),
             _fullest(core),
         ]
         for core in shown
     ]
     limits = [shown[0].resources[name].limit for name in _RESOURCES]
-    headings = [f"{h}\n{f'of {count(n)}' if n else ''}>" for h, n in zip(_RESOURCES.values(), limits, strict=True)]
+    headings = [
+        f"{heading}\n{f'of {_amount(limit, name)}' if limit else ''}>"
+        for (name, heading), limit in zip(_RESOURCES.items(), limits, strict=True)
+    ]
     left_out = f"the {_CORES_SHOWN} fullest of {len(cores)} cores; " if len(cores) > len(shown) else ""
     title = f"{program.chip.name}: {program.cores_used} of {count(program.chip.total_cores)} cores"
     caption = f"{left_out}program in {path}; next: conntra run {path}"
@@ -117,8 +120,12 @@ _RESOURCES = {
     "neurons": "neurons",
     "input axons": "axons in",
     "output axons": "axons out",
-    "synapse memory": "memory bits",
+    "synapse memory": "memory",
 }
+
+
+def _amount(value: float, resource: str) -> str:
+    return bytes_(value / 8) if resource == "synapse memory" else count(value)
 
 
 def _fullest(core: CoreUsage) -> str:

@@ -1,0 +1,60 @@
+"""The verbs of ``conntra`` and the help of the whole."""
+
+from __future__ import annotations
+
+import typer
+
+from conntra_neuro.cli.check import check
+from conntra_neuro.cli.chips import chips
+from conntra_neuro.cli.compile import compile_
+from conntra_neuro.cli.datasets import datasets
+from conntra_neuro.cli.demo import demo
+from conntra_neuro.cli.doctor import doctor
+from conntra_neuro.cli.run import run
+from conntra_neuro.cli.train import train
+from conntra_neuro.cli.verify import verify
+
+__all__ = ["app"]
+
+_ABOUT = """Train networks whose weights take few values, compile them onto Loihi-style neuromorphic cores, run them on
+simulated hardware, and prove that all simulators agree spike for spike.
+
+Start with: conntra demo
+"""
+
+app = typer.Typer(
+    help=_ABOUT,
+    pretty_exceptions_enable=False,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _root(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", metavar="", help="Show the version and exit."),
+) -> None:
+    if version:
+        import conntra_neuro
+
+        print(f"conntra {conntra_neuro.__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit
+
+
+_VERBS = {
+    "demo": demo,
+    "train": train,
+    "compile": compile_,
+    "check": check,
+    "run": run,
+    "verify": verify,
+    "chips": chips,
+    "datasets": datasets,
+    "doctor": doctor,
+}
+for _name, _verb in _VERBS.items():
+    app.command(_name)(_verb)
