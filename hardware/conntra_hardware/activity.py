@@ -29,13 +29,12 @@ def active_neurons(
 ) -> Callable[[int, int], npt.NDArray[np.int64]]:
     """Return a function from a range of neurons to their active number at each sample, shape (n,).
 
-    ``weights`` (size, n_source), ``source`` (n, n_source) 0/1, ``fired`` (n, size) 0/1 or None for a readout. Before
-    the first sample every potential is 0.
+    ``weights`` (size, n_source), ``source`` (n, n_source) 0/1, ``fired`` (n, size) 0/1 or None for a readout. The
+    samples are taken to repeat: the last one comes before the first.
     """
     quiet = np.flatnonzero(population.bias == 0)
     reached = _reached(source, weights[quiet])
     row, column = np.nonzero(~reached)
-    row, column = row[row > 0], column[row > 0]
     if len(row):
         left = _potential_left(weights[quiet], source, fired if fired is None else fired[:, quiet], row - 1, column)
         reached[row[left], column[left]] = True

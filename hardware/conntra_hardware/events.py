@@ -1,7 +1,8 @@
 """Event counts: what a run did on the chip, in the units that coefficients price.
 
 Backends record spikes and potentials; this module alone turns recordings into counts, so that all backends count alike.
-Counts are those of the steady pipeline: fill steps (before the first sample has reached a population) are left out.
+Counts are those of the steady pipeline: fill steps (before the first sample has reached a population) are left out, and
+the samples are taken to repeat, so that the last one comes before the first.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def count_slowly(program, inputs, spikes):
                 row = projection.weights[neuron]
                 table["neuron_updates"][t, index] += 1
                 event = bool(np.any((row != 0) & (source[t] != 0)))
-                left = t > 0 and row.astype(int) @ source[t - 1].astype(int) != 0
+                left = row.astype(int) @ source[t - 1].astype(int) != 0  # at t = 0, of the last sample
                 if s.population in fired:
                     table["spikes"][t, index] += fired[s.population][t, neuron]
                     left = left and not fired[s.population][t - 1, neuron]
