@@ -14,7 +14,7 @@ __all__ = ["Brian2Backend"]
 
 _MODULE = "conntra_hardware.backends.brian2_simulation"
 _MAX_BATCH = 256
-_MAX_SYNAPSES = 3_000_000
+_MAX_SYNAPSES = 1_500_000
 _EXACT = 2**53
 
 

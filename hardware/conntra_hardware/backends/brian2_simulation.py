@@ -84,8 +84,9 @@ def _source(inputs: SpikeArray, layout: _Layout) -> Any:
 def _neurons(population: Population, batch: int) -> Any:
     """Return ``batch`` copies of a population. ``v`` is the synaptic sum, the potential is ``v + bias``."""
     model = "v : 1\nbias : 1 (constant)"
-    threshold = "v + bias > 0" if population.neuron.spikes else None
-    group = brian2.NeuronGroup(population.size * batch, model, method="euler", threshold=threshold)
+    # Every sum is cleared at every step, below, so a spike needs no reset of its own.
+    threshold, reset = ("v + bias > 0", "") if population.neuron.spikes else (None, None)
+    group = brian2.NeuronGroup(population.size * batch, model, method="euler", threshold=threshold, reset=reset)
     group.bias = np.tile(population.bias.astype(np.float64), batch)
     group.run_regularly("v = 0", when="resets")
     return group

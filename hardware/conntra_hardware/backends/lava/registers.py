@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from conntra_hardware.arrays import IntArray, SpikeArray
 from conntra_hardware.errors import BackendError
+from conntra_hardware.overflow import synaptic_bounds
 from conntra_hardware.program import Population, Program, Projection
 
 __all__ = ["MAX_SUM", "BiasRegisters", "WeightRegisters", "bias_registers", "check_program", "weight_registers"]
@@ -95,7 +96,11 @@ def check_program(program: Program, inputs: SpikeArray) -> None:
         bias_registers(population)
         for projection in program.incoming(population.name):
             weight_registers(projection)
-    unbounded = [p.name for p in program.populations if not _bounded(program, p)]
+    unbounded = []
+    for population in program.populations:
+        low, high = synaptic_bounds(population, program.incoming(population.name))
+        if low.min() < -MAX_SUM or high.max() > MAX_SUM:
+            unbounded.append(population.name)
     if not unbounded:
         return
     source: SpikeArray = inputs
@@ -104,18 +109,6 @@ def check_program(program: Program, inputs: SpikeArray) -> None:
         if population.name in unbounded:
             _check_sums(population, sums)
         source = (sums + population.bias > 0).astype(np.uint8)
-
-
-def _bounded(program: Program, population: Population) -> bool:
-    """Return whether no input takes a sum of ``population`` (a potential, for a readout) out of the registers."""
-    size = population.size
-    low, high = np.zeros(size, np.int64), np.zeros(size, np.int64)
-    for projection in program.incoming(population.name):
-        low += np.minimum(projection.weights, 0).sum(axis=1, dtype=np.int64)
-        high += np.maximum(projection.weights, 0).sum(axis=1, dtype=np.int64)
-    if not population.neuron.spikes:
-        low, high = np.minimum(low, low + population.bias), np.maximum(high, high + population.bias)
-    return bool(low.min(initial=0) >= -MAX_SUM and high.max(initial=0) <= MAX_SUM)
 
 
 def _sums(program: Program, population: Population, source: SpikeArray) -> IntArray:

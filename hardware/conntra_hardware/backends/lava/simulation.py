@@ -43,13 +43,15 @@ def simulate(job: Job) -> float:
     # One step for every batch, and one more for every population that the last batch has to pass.
     steps = -(-job.samples // batch) + len(job.populations)
     source.create_runtime(Loihi2SimCfg(select_tag="fixed_pt"), compile_config={"pypy_channel_size": _CHANNEL_SIZE})
-    threading.Thread(target=_watch, args=(source.runtime, job), daemon=True).start()
+    done = threading.Event()
+    threading.Thread(target=_watch, args=(source.runtime, job, done), daemon=True).start()
     start = time.perf_counter()
-    try:
-        source.run(RunSteps(num_steps=steps))
-        return time.perf_counter() - start
-    finally:
-        source.stop()
+    source.run(RunSteps(num_steps=steps))
+    seconds = time.perf_counter() - start
+    done.set()
+    # Without stop, Lava hangs at exit; after a failure stop would hang, and this process is ended instead.
+    source.stop()
+    return seconds
 
 
 def _add_layer(job: Job, population: Population, projection: Projection, out_port: Any, depth: int) -> Any:
@@ -101,11 +103,10 @@ def _shape(size: int, batch: int, stock: bool) -> tuple[int, ...]:
     return (size,) if stock else (size, batch)
 
 
-def _watch(runtime: Any, job: Job) -> None:
+def _watch(runtime: Any, job: Job, done: threading.Event) -> None:
     """Report a process of the graph that failed: Lava itself would wait for it for ever."""
     actors = list(runtime._messaging_infrastructure.actors)
-    while True:
-        time.sleep(_POLL_S)
+    while not done.wait(_POLL_S):
         for actor in actors:
             cause = _failure(actor)
             if cause is not None:
@@ -113,8 +114,6 @@ def _watch(runtime: Any, job: Job) -> None:
 
 
 def _failure(actor: Any) -> str | None:
-    if actor._is_done:
-        return None
     raised = actor.exception
     if raised is not None:
         return f"{type(raised[0]).__name__}: {raised[0]} (in a Lava process)"

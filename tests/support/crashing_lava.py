@@ -1,0 +1,20 @@
+"""Lava with neurons that fail at the third time step, in the middle of the graph: Lava alone would hang."""
+
+from lava.proc.lif.models import PyLifResetModelBitAcc
+
+from conntra_hardware.backends.lava.simulation import simulate
+from conntra_hardware.backends.serve import serve
+
+_run_spk = PyLifResetModelBitAcc.run_spk
+
+
+def _failing(self: PyLifResetModelBitAcc) -> None:
+    if self.time_step == 3:
+        raise ZeroDivisionError("a neuron broke")
+    _run_spk(self)
+
+
+PyLifResetModelBitAcc.run_spk = _failing
+
+if __name__ == "__main__":
+    serve(simulate)
