@@ -32,6 +32,7 @@ class Coefficients:
                      chip_crossing
     latency_s        seconds an event, under the same names (hops take none in this model)
     synchronisation  seconds a time step by tiles in use: (tiles, seconds), ascending
+                     an entry holds until the next ("step"), or ``synchronisation_between`` them is "linear"
     leakage_w        static power of a chip
     proxy            the figures are another chip's: say so wherever they are shown
     """
@@ -43,15 +44,16 @@ class Coefficients:
     energy_j: Mapping[str, float]
     latency_s: Mapping[str, float]
     synchronisation: tuple[tuple[int, float], ...]
+    synchronisation_between: str
     leakage_w: float
     cited: Mapping[str, Cited] = field(repr=False)
 
     def synchronisation_s(self, tiles: int) -> float:
-        """Return the seconds that synchronising ``tiles`` takes: between entries linear, beyond them as the nearest
-        one.
-        """
+        """Return the seconds that synchronising ``tiles`` takes, beyond the entries as the nearest one."""
         known, seconds = zip(*self.synchronisation, strict=True)
-        return float(np.interp(tiles, known, seconds))
+        if self.synchronisation_between == "linear":
+            return float(np.interp(tiles, known, seconds))
+        return float(seconds[max(int(np.searchsorted(known, tiles, side="right")) - 1, 0)])
 
     @property
     def provenance(self) -> str:
@@ -93,6 +95,7 @@ def load_coefficients(name_or_path: str | Path) -> Coefficients:
         energy_j=_section(values, "energy"),
         latency_s=_section(values, "latency"),
         synchronisation=tuple(steps),
+        synchronisation_between=_between(table, what),
         leakage_w=values["static.leakage"],
         cited=cited,
     )
@@ -115,6 +118,13 @@ def in_si(entry: Cited, what: str) -> float:
     if isinstance(entry.value, (str, tuple)) or not 0 <= entry.value < float("inf"):
         raise InputError(f"{what}: value {entry.value!r}; a number of at least 0 expected")
     return float(entry.value) * _UNITS[entry.unit]
+
+
+def _between(table: Mapping[str, object], what: str) -> str:
+    between = table.get("synchronisation_between", "step")
+    if between not in ("step", "linear"):
+        raise InputError(f"{what}: synchronisation_between {between!r}; allowed: step, linear")
+    return str(between)
 
 
 def _section(values: Mapping[str, float], section: str) -> dict[str, float]:

@@ -55,7 +55,7 @@ def test_three_neurons_by_hand_under_sanafe2025():
     #   input    1 packet, 5.1
     # Step 1 (sample 1 enters; hidden neurons are updated for sample 0): core 0 and 4 44.8;
     #   core 36 message of sample 0: 2 x (16 + 3.8) = 39.6
-    synchronisation = (1.0 + 1.4) / 2 * US  # three tiles, between the entries for two and for four
+    synchronisation = 1.0 * US  # three tiles: the entry for two holds until the one for four
     steps = step_times(result.counts, result.program, load_coefficients("sanafe2025"))
     assert steps == pytest.approx([44.8 * NS + synchronisation] * 2, rel=1e-12)
     assert energy.step_time_s == pytest.approx(44.8 * NS + synchronisation, rel=1e-12)
@@ -186,7 +186,7 @@ def test_steps_against_a_slow_pipeline():
                     neuron += 30.0 * counts.spikes[u, i] + 5.1 * counts.packets_out[u, i]
                     message += 16.0 * counts.packets_in[m, i] + stored[s.population] * counts.synops[m, i]
             times.append(max(neuron, message))
-        assert found == pytest.approx(max(times) * NS + 1.2 * US, rel=1e-12)
+        assert found == pytest.approx(max(times) * NS + 1.0 * US, rel=1e-12)
 
 
 def test_counts_of_another_program_are_refused():

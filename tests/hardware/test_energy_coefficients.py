@@ -46,7 +46,7 @@ def test_what_is_second_hand_is_marked():
     assert load_coefficients("loihi2-proxy").cited["latency.spike"].second_hand
 
 
-@pytest.mark.parametrize(("tiles", "us"), [(1, 0.6), (2, 1.0), (3, 1.2), (4, 1.4), (29, 1.8), (32, 1.8)])
+@pytest.mark.parametrize(("tiles", "us"), [(1, 0.6), (2, 1.0), (3, 1.0), (4, 1.4), (28, 1.4), (29, 1.8), (32, 1.8)])
 def test_synchronisation_by_tiles(tiles, us):
     assert load_coefficients("sanafe2025").synchronisation_s(tiles) == pytest.approx(us * 1e-6)
 
