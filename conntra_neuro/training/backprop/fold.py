@@ -8,6 +8,7 @@ over the potentials that inputs of 0 and 1 can reach finds it; no rounding of a 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,12 +63,13 @@ def fold(weight: npt.ArrayLike, normalisation: Normalisation, levels: Levels) ->
     return weight, -threshold
 
 
-def _last_silent(fires, low: Ints, high: Ints) -> Ints:  # type: ignore[no-untyped-def]
-    """Return the largest integers in [low, high] that do not fire; ``low`` is taken as silent, ``fires`` never falls."""
-    silent, above = low.copy(), high + 1  # what is above counts as firing
-    while (above - silent > 1).any():
-        middle = (silent + above) // 2
-        found = fires(middle) & (middle > silent)
-        above = np.where(found, middle, above)
-        silent = np.where(found, silent, np.maximum(silent, np.minimum(middle, above - 1)))
+def _last_silent(fires: Callable[[Ints], npt.NDArray[np.bool_]], low: Ints, high: Ints) -> Ints:
+    """Return the largest integers in [low, high] that do not fire; ``low`` counts as silent, ``fires`` never falls."""
+    silent, firing = low.copy(), high + 1
+    while (firing - silent > 1).any():
+        middle = (silent + firing) // 2
+        between = middle > silent
+        found = fires(middle)
+        firing = np.where(between & found, middle, firing)
+        silent = np.where(between & ~found, middle, silent)
     return silent

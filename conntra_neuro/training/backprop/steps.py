@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -23,8 +24,9 @@ _adam = optax.scale_by_adam()
 
 def double_precision() -> AbstractContextManager[Any]:
     """Return the context in which JAX computes in float64."""
-    if hasattr(jax, "enable_x64"):
-        return jax.enable_x64(True)
+    if hasattr(jax, "enable_x64"):  # from JAX 0.8 on
+        switch: Any = jax
+        return switch.enable_x64(True)
     from jax.experimental import enable_x64
 
     return enable_x64()
@@ -42,15 +44,17 @@ def leaves(tree: Any) -> list[np.ndarray]:
 
 
 def restored(tree: Any, values: Sequence[np.ndarray]) -> Any:
-    """Return a tree like ``tree`` with other values."""
-    return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(tree), [jnp.asarray(v) for v in values])
+    """Return a tree like ``tree`` with other values; files may have made an array of one element of a number."""
+    like = jax.tree_util.tree_leaves(tree)
+    found = [jnp.asarray(v, leaf.dtype).reshape(leaf.shape) for leaf, v in zip(like, values, strict=True)]
+    return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(tree), found)
 
 
 def quantise(latent: jax.Array, levels: tuple[int, ...]) -> jax.Array:
-    """Return the level nearest to each ``latent``, which is in units of the largest magnitude; gradients pass through."""
+    """Return the level nearest to each ``latent``, in units of the largest magnitude; gradients pass through."""
     unit = float(max(abs(levels[0]), abs(levels[-1])))
     values = latent * unit
-    middles = [(a + b) / 2 for a, b in zip(levels[:-1], levels[1:], strict=True)]
+    middles = [(a + b) / 2 for a, b in pairwise(levels)]
     if len(levels) <= _MOST_STEPS:
         nearest = jnp.full_like(values, levels[0])
         for below, above, middle in zip(levels[:-1], levels[1:], middles, strict=True):
@@ -67,7 +71,9 @@ def _spike(z: jax.Array, width: jax.Array) -> jax.Array:
 
 
 @_spike.defjvp
-def _spike_jvp(primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+def _spike_jvp(
+    primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]
+) -> tuple[jax.Array, jax.Array]:
     z, width = primals
     p = jax.nn.sigmoid(z / width)
     return _spike(z, width), p * (1 - p) / width * tangents[0]
@@ -110,6 +116,7 @@ def straight_through_step(
 
     gradient, (loss, wrong) = jax.grad(objective, has_aux=True)(tree)
     update, moments = _adam.update(gradient, moments)
+    changes: Any = update
     unit = float(max(abs(levels[0]), abs(levels[-1])))
     low, high = levels[0] / unit, levels[-1] / unit
 
@@ -119,7 +126,7 @@ def straight_through_step(
 
     tree = [
         {name: moved(name, value, change[name]) for name, value in layer.items()}
-        for layer, change in zip(tree, update, strict=True)
+        for layer, change in zip(tree, changes, strict=True)
     ]
     return tree, moments, loss, wrong
 
@@ -140,4 +147,5 @@ def real_step(
 
     gradient, (loss, wrong) = jax.grad(objective, has_aux=True)(tree)
     update, moments = _adam.update(gradient, moments)
-    return optax.apply_updates(tree, jax.tree_util.tree_map(lambda u: -rate * u, update)), moments, loss, wrong
+    tree = jax.tree_util.tree_map(lambda value, change: value - rate * change, tree, update)
+    return tree, moments, loss, wrong

@@ -1,0 +1,152 @@
+"""The paper's baseline: the same architecture with real weights, trained by backpropagation in float64.
+
+Hidden units are rectified linear units (a threshold unit has no gradient), the readout is a softmax, inputs are the
+same spikes that the discrete network sees. Its memory is 8 bytes a parameter.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.arrays import SpikeArray, frozen
+from conntra_neuro.training.backprop.load import load_steps
+from conntra_neuro.training.result import Progress, Record
+from conntra_neuro.training.task import Task, generator
+
+__all__ = ["RealFit", "RealNetwork", "fit_real"]
+
+Floats = npt.NDArray[np.float64]
+_RATE = 1e-3  # Adam; falls to zero along a cosine
+_ROWS = 2048
+
+
+@dataclass(frozen=True, eq=False)
+class RealNetwork:
+    """Weights (n_in, n_out) and biases (n_out,) of each layer, float64; rectified linear units, then a readout."""
+
+    weights: tuple[Floats, ...]
+    biases: tuple[Floats, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", tuple(frozen(w) for w in self.weights))
+        object.__setattr__(self, "biases", tuple(frozen(b) for b in self.biases))
+
+    @property
+    def memory_bytes(self) -> int:
+        """8 bytes a parameter."""
+        return sum(array.nbytes for array in (*self.weights, *self.biases))
+
+    def forward(self, x: SpikeArray) -> Floats:
+        """Return the logits (n, classes) of inputs (n, n_in)."""
+        h = np.asarray(x, dtype=np.float64)
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            h = np.maximum(h @ weight + bias, 0)
+        return h @ self.weights[-1] + self.biases[-1]
+
+    def error(self, x: SpikeArray, y: npt.NDArray[np.int64]) -> float:
+        """Return the fraction of ``x`` whose prediction differs from the class indices ``y``."""
+        parts = [slice(first, first + _ROWS) for first in range(0, len(y), _ROWS)]
+        return sum(int((self.forward(x[p]).argmax(axis=1) != y[p]).sum()) for p in parts) / len(y)
+
+
+@dataclass(frozen=True)
+class RealFit:
+    """The best network found, and how it went; as ``Fit``."""
+
+    network: RealNetwork
+    history: tuple[Record, ...]
+    seconds: float
+    interrupted: bool
+
+
+def fit_real(
+    task: Task,
+    *,
+    sweeps: int | None = None,
+    batch: int | None = None,
+    time_limit_s: float | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> RealFit:
+    """Train on ``task`` (its levels are of no concern) and return the network that is best on the held-out samples.
+
+    Where nothing is held out the last one counts. Adam, learning rate 0.001 falling along a cosine.
+    """
+    steps = load_steps()
+    n = len(task.y)
+    batch = min(batch or max(32, min(200, n // 8)), n)
+    sweeps = sweeps or max(20, math.ceil(3000 * batch / n))
+    begin = time.monotonic()
+    history: list[Record] = []
+    best, best_error, interrupted = _first(task), math.inf, False
+    with steps.double_precision():
+        tree, moments = steps.start(best)
+        try:
+            for sweep in range(sweeps):
+                tree, moments, loss, wrong = _sweep(
+                    steps, tree, moments, task, sweep, sweeps, batch, begin, time_limit_s
+                )
+                network = _network(tree)
+                held = None if task.held_out is None else network.error(*task.held_out)
+                history.append(Record(time.monotonic() - begin, sweep + 1, loss, wrong, held))
+                if held is None or held <= best_error:
+                    best, best_error = _arrays(tree), math.inf if held is None else held
+                if progress is not None:
+                    shown = None if held is None else best_error
+                    progress(Progress(history[-1].seconds, sweep + 1, sweeps, loss, wrong, held, shown))
+                if time_limit_s is not None and time.monotonic() - begin >= time_limit_s:
+                    break
+        except KeyboardInterrupt:
+            interrupted = True
+    return RealFit(_network(best), tuple(history), time.monotonic() - begin, interrupted)
+
+
+def _sweep(
+    steps: Any,
+    tree: Any,
+    moments: Any,
+    task: Task,
+    sweep: int,
+    sweeps: int,
+    batch: int,
+    begin: float,
+    time_limit_s: float | None,
+) -> tuple[Any, Any, float, float]:
+    """Pass once over the samples; return the parameters, the moments, mean loss and error of the batches."""
+    order = generator(task.seed, 4, sweep).permutation(len(task.y))
+    count, loss, wrong, seen = len(task.y) // batch, 0.0, 0, 0
+    for step in range(count):
+        spent = 0.0 if time_limit_s is None else (time.monotonic() - begin) / time_limit_s
+        done = max((sweep + step / count) / sweeps, spent)
+        if done >= 1:
+            break
+        rows = order[step * batch : (step + 1) * batch]
+        rate = np.float64(_RATE * (1 + math.cos(math.pi * done)) / 2)
+        x = task.spikes[rows].astype(np.float64)
+        tree, moments, losses, errors = steps.real_step(tree, moments, x, task.y[rows], rate)
+        loss, wrong, seen = loss + float(losses), wrong + int(errors), seen + batch
+    return tree, moments, loss / max(seen, 1), wrong / max(seen, 1)
+
+
+def _first(task: Task) -> list[dict[str, Floats]]:
+    """Return weights of variance 2 / n_in (He et al. 2015), and no bias."""
+    rng = generator(task.seed, purpose=3)
+    pairs: Sequence[tuple[int, int]] = list(zip(task.sizes[:-1], task.sizes[1:], strict=True))
+    return [
+        {"weight": rng.normal(0, math.sqrt(2 / n_in), (n_in, n_out)), "bias": np.zeros(n_out)} for n_in, n_out in pairs
+    ]
+
+
+def _arrays(tree: Any) -> list[dict[str, Floats]]:
+    return [{name: np.array(value, dtype=np.float64) for name, value in layer.items()} for layer in tree]
+
+
+def _network(tree: Any) -> RealNetwork:
+    layers = _arrays(tree)
+    return RealNetwork(tuple(layer["weight"] for layer in layers), tuple(layer["bias"] for layer in layers))

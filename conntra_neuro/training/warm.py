@@ -1,0 +1,134 @@
+"""Warm start: backpropagation finds the basin, CoNNTrA goes on from there on the integer objective.
+
+Backpropagation's latent weights stop where its learning rate does; what it leaves is an integer network like any
+other. CoNNTrA then moves a small fraction of its weights by exact flip gains. The start is kept where nothing better
+on the deciding samples is found, so the result is never worse on them than where it started.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from conntra_hardware.arrays import ArrayLike
+from conntra_hardware.errors import InputError
+from conntra_neuro.training.calibrate import calibrated_scale
+from conntra_neuro.training.checkpoint import checkpoint_file
+from conntra_neuro.training.result import Progress
+from conntra_neuro.training.trainer import Fit, fit_spikes
+
+__all__ = ["fit_warm"]
+
+_POLISH = "polish_"  # prefix of the options that are the second stage's
+_SHARE = 0.4  # of the time limit, and of the sweeps, for the second stage
+_SAMPLES = 10_000  # that say how to scale the logits
+_RECIPE = {"fraction": 2e-3, "fraction_readout": 2e-3, "fraction_bias": 0.01, "sigma": 0.19, "sigma_end": 0.19}
+
+Folder = str | os.PathLike[str] | None
+
+
+def fit_warm(
+    spikes: ArrayLike,
+    y: ArrayLike,
+    *,
+    n_classes: int,
+    gear: str = "blocks",
+    time_limit_s: float | None = None,
+    sweeps: int | None = None,
+    checkpoint: Folder = None,
+    resume: Folder = None,
+    progress: Callable[[Progress], None] | None = None,
+    initial: Any = None,
+    **given: Any,
+) -> Fit:
+    """Train by backpropagation, then by the ``gear`` of CoNNTrA. Parameters as in ``fit_spikes``.
+
+    Further options go to the first stage, those that start with ``polish_`` to the second, e.g. ``polish_sweeps``.
+    Of a time limit the second stage gets four tenths, and what the first has left. Each stage has a checkpoint of
+    its own in the folder.
+    """
+    if initial is not None:
+        raise InputError("initial network: a warm start makes its own; use method conntra to train one further")
+    polish = {name[len(_POLISH) :]: given.pop(name) for name in list(given) if name.startswith(_POLISH)}
+    first = fit_spikes(
+        spikes,
+        y,
+        n_classes=n_classes,
+        gear="straight-through",
+        time_limit_s=None if time_limit_s is None else time_limit_s * (1 - _SHARE),
+        sweeps=sweeps,
+        **_folders(checkpoint, resume, "backprop"),
+        progress=_staged(progress, 0, 1 - _SHARE, 0.0),
+        **given,
+    )
+    if first.interrupted:
+        return first
+    common = ("layers", "levels", "seed", "validation_fraction", "threads", "image")
+    shared = {name: given[name] for name in common if name in given}
+    second = fit_spikes(
+        spikes,
+        y,
+        n_classes=n_classes,
+        gear=gear,
+        initial=first.network(),
+        time_limit_s=None if time_limit_s is None else max(time_limit_s - first.seconds, 1e-3),
+        **_folders(checkpoint, resume, "conntra"),
+        progress=_staged(progress, 1 - _SHARE, _SHARE, first.seconds),
+        **shared,
+        **(_recipe(first, spikes, y, gear, given, sweeps) | polish),
+    )
+    return _joined(first, second)
+
+
+def _recipe(
+    first: Fit, spikes: ArrayLike, y: ArrayLike, gear: str, given: dict[str, Any], sweeps: int | None
+) -> dict[str, Any]:
+    """Return the second stage's options: the logits keep the scale that their softmax has learned."""
+    part = slice(0, _SAMPLES)
+    logits = first.network().forward(np.asarray(spikes)[part])
+    recipe: dict[str, Any] = {"scale": calibrated_scale(logits, np.asarray(y)[part])}
+    if gear == "blocks":
+        recipe |= _RECIPE | {name: given[name] for name in ("shift",) if name in given}
+    if sweeps is not None:
+        recipe["sweeps"] = max(1, round(sweeps * _SHARE / (1 - _SHARE)))
+    return recipe
+
+
+def _folders(checkpoint: Folder, resume: Folder, stage: str) -> dict[str, Folder]:
+    """Return where a stage checkpoints; it resumes where there is something to resume."""
+    at = resume if checkpoint is None else checkpoint
+    if at is None:
+        return {}
+    found = resume is not None and checkpoint_file(Path(resume) / stage).exists()
+    if resume is not None and not found and stage == "backprop":
+        found = True  # nothing there at all: the trainer's own words are the best
+    return {"checkpoint": Path(at) / stage, "resume": Path(resume) / stage if resume is not None and found else None}
+
+
+def _joined(first: Fit, second: Fit) -> Fit:
+    last = first.history[-1].sweep if first.history else 0
+    later = tuple(
+        dataclasses.replace(record, seconds=record.seconds + first.seconds, sweep=record.sweep + last)
+        for record in second.history
+        if record.sweep
+    )
+    return dataclasses.replace(second, history=first.history + later, seconds=first.seconds + second.seconds)
+
+
+def _staged(
+    progress: Callable[[Progress], None] | None, begin: float, share: float, seconds: float
+) -> Callable[[Progress], None] | None:
+    """Return ``progress`` for a stage that is ``share`` of the whole and starts at ``begin``, both 0 to 1."""
+    if progress is None:
+        return None
+
+    def shown(state: Progress) -> None:
+        done = begin + share * min(state.sweep / max(state.sweeps, 1), 1)
+        progress(dataclasses.replace(state, sweep=100 * done, sweeps=100, seconds=state.seconds + seconds))
+
+    return shown

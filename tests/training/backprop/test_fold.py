@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conntra_hardware.errors import InputError
+from conntra_neuro.levels import parse_levels
+from conntra_neuro.training.backprop.fold import Normalisation, fold
+
+
+def _all_inputs(n: int) -> np.ndarray:
+    return (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+
+
+def _random(rng: np.random.Generator, n_out: int, **over: np.ndarray) -> Normalisation:
+    given = {
+        "mean": rng.choice([0.0, 1.0, 0.5, -2.25, 1e3, rng.normal(0, 3)], n_out),
+        "variance": rng.choice([0.0, 1.0, 7.3, 1e4], n_out),
+        "gamma": rng.choice([1.0, 0.0, 1e-9, 3.0, -1.0, -0.2], n_out),
+        "beta": rng.choice([0.0, 1.0, -0.5, 1e-12, -1e-12, 30.0, -30.0], n_out),
+    }
+    return Normalisation(**(given | over), epsilon=float(rng.choice([0.0, 1e-3, 1e-5])) or 1e-3)
+
+
+@settings(max_examples=200, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), levels=st.sampled_from(["ternary", "binary", "5", "-3,-1,1,3"]))
+def test_folded_unit_decides_as_the_normalised_one_on_every_input(seed: int, levels: str) -> None:
+    rng = np.random.default_rng(seed)
+    values = parse_levels(levels)
+    n_in, n_out = int(rng.integers(1, 8)), int(rng.integers(1, 6))
+    weight = rng.choice(values.array, (n_in, n_out))
+    normalisation = _random(rng, n_out)
+    folded, bias = fold(weight, normalisation, values)
+    x = _all_inputs(n_in)
+    np.testing.assert_array_equal(x @ folded + bias > 0, normalisation(x @ weight) > 0)
+    assert np.isin(folded, values.array).all()
+
+
+def test_potential_exactly_on_the_threshold_does_not_spike() -> None:
+    one = np.ones(1)
+    weight, bias = fold([[1], [1]], Normalisation(one, one, one, np.zeros(1)), parse_levels("ternary"))
+    assert (_all_inputs(2) @ weight + bias > 0).ravel().tolist() == [False, False, False, True]
+    assert bias.tolist() == [-1]
+
+
+def test_negative_gamma_needs_symmetric_levels() -> None:
+    one = np.ones(1)
+    given = Normalisation(0.5 * one, one, -one, 0 * one)
+    with pytest.raises(InputError, match=r"unit 0 has gamma -1.*0,1,3; use levels that are symmetric"):
+        fold([[3]], given, parse_levels("0,1,3"))
+    assert fold([[1]], given, parse_levels("ternary"))[0].tolist() == [[-1]]
+
+
+@pytest.mark.parametrize(("beta", "always"), [(1.0, True), (-1.0, False)])
+@pytest.mark.parametrize("gamma", [0.0, -1e-30, -1e-3])
+def test_unit_that_never_changes_keeps_its_weights(gamma: float, beta: float, always: bool) -> None:
+    one = np.ones(1)
+    given = Normalisation(0 * one, one, gamma * one, beta * one)
+    weight, bias = fold([[3], [1]], given, parse_levels("0,1,3"))
+    assert weight.tolist() == [[3], [1]]
+    assert (_all_inputs(2) @ weight + bias > 0).all() == always
+    assert (_all_inputs(2) @ weight + bias > 0).any() == always
