@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from conntra_hardware.runtime import RunResult
     from conntra_neuro.compiler import check, compile
     from conntra_neuro.datasets import Dataset, fit_encoder, load_dataset
+    from conntra_neuro.estimator import ConntraClassifier
     from conntra_neuro.levels import BINARY, TERNARY, Levels, parse_levels
     from conntra_neuro.network import Dense, DiscreteNetwork
     from conntra_neuro.storage import MemoryReport, load, memory_report, save
@@ -36,6 +37,7 @@ __all__ = [
     "TERNARY",
     "BackendError",
     "Chip",
+    "ConntraClassifier",
     "ConntraError",
     "Dataset",
     "Dense",
@@ -71,6 +73,7 @@ _HOMES = {
     "conntra_hardware.runtime": {"RunResult"},
     "conntra_neuro.compiler": {"check", "compile"},
     "conntra_neuro.datasets": {"Dataset", "fit_encoder", "load_dataset"},
+    "conntra_neuro.estimator": {"ConntraClassifier"},
     "conntra_neuro.levels": {"BINARY", "TERNARY", "Levels", "parse_levels"},
     "conntra_neuro.network": {"Dense", "DiscreteNetwork"},
     "conntra_neuro.storage": {"MemoryReport", "load", "memory_report", "save"},
