@@ -119,7 +119,5 @@ def _network(container: Container, path: str | Path) -> DiscreteNetwork:
             for index, entry in enumerate(body["layers"])
         ]
         return DiscreteNetwork(layers, encoder_from_file(body["encoder"], tensors), body["labels"])
-    except (KeyError, TypeError, IndexError, ConntraError) as error:
-        raise FileFormatError(
-            f"{path}: sound, but its contents are not a network ({error}); train it again"
-        ) from error
+    except (KeyError, TypeError, IndexError, ValueError, ConntraError) as error:
+        raise FileFormatError(f"{path}: sound, but its contents are not a network ({error}); train it again") from error

@@ -73,7 +73,7 @@ def assert_same_encoder(a, b):
     widths=st.lists(st.integers(1, 40), min_size=1, max_size=4),
     levels=st.sampled_from(LEVEL_SETS),
     labels=st.sampled_from(LABELS),
-    encoder=st.sampled_from((None, "threshold", "thermometer")),
+    encoder=st.sampled_from((None, "threshold", "thermometer", "shared")),
     seed=st.integers(0, 1000),
 )
 def test_networks_round_trip(tmp_path_factory, widths, levels, labels, encoder, seed):
@@ -83,6 +83,9 @@ def test_networks_round_trip(tmp_path_factory, widths, levels, labels, encoder, 
         encoder = ThresholdEncoder(rng.normal(size=widths[0]))
     elif encoder == "thermometer":
         encoder = ThermometerEncoder(np.sort(rng.normal(size=(2, widths[0])), axis=0))
+        widths[0] *= 2
+    elif encoder == "shared":
+        encoder = ThermometerEncoder(np.repeat([[1.5], [2.5]], widths[0], axis=1))
         widths[0] *= 2
     network = random_network(widths, levels, seed, encoder, labels)
     path = tmp_path_factory.mktemp("files") / "a.conntra"

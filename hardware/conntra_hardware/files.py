@@ -159,9 +159,7 @@ def _header(path: Path, data: bytes) -> dict[str, Any]:
     try:
         listed = json.loads(data[8 : 8 + size])
         header = json.loads(listed["__metadata__"][_KEY])
-        end = max(
-            (entry["data_offsets"][1] for name, entry in listed.items() if name != "__metadata__"), default=0
-        )
+        end = max((entry["data_offsets"][1] for name, entry in listed.items() if name != "__metadata__"), default=0)
         sound = isinstance(header, dict) and isinstance(header["body"], dict) and isinstance(end, int)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         sound, header, end = False, {}, 0

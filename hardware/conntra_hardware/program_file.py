@@ -66,24 +66,20 @@ def program_from_container(container: Container, path: str | Path) -> Program:
                 for index, p in enumerate(body["populations"])
             ),
             projections=tuple(
-                Projection(
-                    p["source"], p["target"], weights_from_file(f"projection.{index}", p["weights"], tensors)
-                )
+                Projection(p["source"], p["target"], weights_from_file(f"projection.{index}", p["weights"], tensors))
                 for index, p in enumerate(body["projections"])
             ),
             slices=tuple(CoreSlice(*s) for s in body["slices"]),
             encoder=encoder_from_file(body["encoder"], tensors),
             labels=None if body["labels"] is None else tuple(body["labels"]),
         )
-    except (KeyError, TypeError, IndexError, ConntraError) as error:
+    except (KeyError, TypeError, IndexError, ValueError, ConntraError) as error:
         raise FileFormatError(
             f"{path}: sound, but its contents are not a program ({error}); compile it again"
         ) from error
 
 
-def weights_to_file(
-    name: str, weights: npt.ArrayLike, alphabet: Sequence[int], tensors: Tensors
-) -> dict[str, Any]:
+def weights_to_file(name: str, weights: npt.ArrayLike, alphabet: Sequence[int], tensors: Tensors) -> dict[str, Any]:
     """Add ``weights`` (n_out, n_in), packed over ``alphabet``, to ``tensors``; return their header entry."""
     array = np.asarray(weights)
     levels = tuple(int(v) for v in alphabet)
@@ -94,29 +90,29 @@ def weights_to_file(
     return {"shape": list(array.shape), "levels": list(levels)}
 
 
-def weights_from_file(
-    name: str, entry: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]
-) -> npt.NDArray[Any]:
+def weights_from_file(name: str, entry: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
     """Return the weights that ``weights_to_file`` stored."""
     stored = tensors[f"{name}.weights"]
-    return (
-        stored if entry["levels"] is None else unpack(stored, tuple(entry["levels"]), tuple(entry["shape"]))
-    )
+    return stored if entry["levels"] is None else unpack(stored, tuple(entry["levels"]), tuple(entry["shape"]))
 
 
 def encoder_to_file(encoder: Encoder | None, tensors: Tensors) -> dict[str, Any] | None:
     """Add the encoder's thresholds to ``tensors``; return what the header says of it."""
     if encoder is None:
         return None
-    tensors["encoder.thresholds"] = encoder.thresholds
-    return {"kind": encoder.kind}
+    # All pixels of an image share their thresholds as a rule: one column of them is enough then.
+    shared = bool((encoder.thresholds == encoder.thresholds[..., :1]).all())
+    tensors["encoder.thresholds"] = encoder.thresholds[..., :1] if shared else encoder.thresholds
+    return {"kind": encoder.kind, "n_features": encoder.n_features}
 
 
-def encoder_from_file(
-    entry: Mapping[str, Any] | None, tensors: Mapping[str, npt.NDArray[Any]]
-) -> Encoder | None:
+def encoder_from_file(entry: Mapping[str, Any] | None, tensors: Mapping[str, npt.NDArray[Any]]) -> Encoder | None:
     """Return the encoder that ``encoder_to_file`` stored."""
-    return None if entry is None else encoder_from_dict(entry["kind"], tensors["encoder.thresholds"])
+    if entry is None:
+        return None
+    stored = tensors["encoder.thresholds"]
+    thresholds = np.broadcast_to(stored, (*stored.shape[:-1], entry["n_features"]))
+    return encoder_from_dict(entry["kind"], thresholds)
 
 
 def labels_to_file(labels: Sequence[Any] | None) -> list[Any] | None:
@@ -126,9 +122,7 @@ def labels_to_file(labels: Sequence[Any] | None) -> list[Any] | None:
     plain = [label.item() if isinstance(label, np.generic) else label for label in labels]
     for label in plain:
         if not isinstance(label, (str, int, float, bool)):
-            raise InputError(
-                f"label {label!r}: type {type(label).__name__}; a file holds strings and numbers"
-            )
+            raise InputError(f"label {label!r}: type {type(label).__name__}; a file holds strings and numbers")
     return plain
 
 
@@ -144,9 +138,7 @@ def _parts(program: Program) -> tuple[dict[str, Any], Tensors]:
             {
                 "source": p.source,
                 "target": p.target,
-                "weights": weights_to_file(
-                    f"projection.{index}", p.weights, np.unique(p.weights).tolist(), tensors
-                ),
+                "weights": weights_to_file(f"projection.{index}", p.weights, np.unique(p.weights).tolist(), tensors),
             }
             for index, p in enumerate(program.projections)
         ],
