@@ -47,11 +47,17 @@ def as_integers(values: ArrayLike, what: str, *, ndim: int, dtype: type = np.int
     return frozen(array.astype(dtype))
 
 
-def as_spikes(values: ArrayLike, n_in: int, what: str = "spikes") -> SpikeArray:
-    """Return ``values`` as 0/1 spikes of shape (n, n_in), uint8."""
+def as_spikes(values: ArrayLike, n_in: int, what: str = "spikes", steps: int = 1) -> SpikeArray:
+    """Return ``values`` as 0/1 spikes of shape (n * steps, n_in), uint8: the ``steps`` of a sample in a row.
+
+    ``values`` has that shape, or (n, steps, n_in).
+    """
     array = np.asarray(values)
-    if array.ndim != 2 or array.shape[1] != n_in:
-        raise InputError(f"{what}: shape {array.shape}; (n, {n_in}) expected")
+    if array.ndim == 3 and array.shape[1:] == (steps, n_in):
+        array = array.reshape(-1, n_in)
+    if array.ndim != 2 or array.shape[1] != n_in or len(array) % steps:
+        expected = f"(n, {n_in})" if steps == 1 else f"(n, {steps}, {n_in})"
+        raise InputError(f"{what}: shape {array.shape}; {expected} expected")
     if array.dtype == np.uint8:
         bad = array.size > 0 and array.max() > 1
     elif array.dtype == bool:

@@ -40,6 +40,7 @@ class ThresholdEncoder:
 
     thresholds: npt.NDArray[np.float64]
     kind: ClassVar[str] = "threshold"
+    steps: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "thresholds", _thresholds(self.thresholds, ndim=1))
@@ -68,6 +69,7 @@ class ThermometerEncoder:
 
     thresholds: npt.NDArray[np.float64]
     kind: ClassVar[str] = "thermometer"
+    steps: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "thresholds", _thresholds(self.thresholds, ndim=2))
