@@ -7,8 +7,8 @@ from conntra_hardware.runtime import Backend
 
 __all__ = ["BACKENDS", "load_backend"]
 
-BACKENDS = ("reference", "lava", "lava-stock", "brian2")
-"""Names of the backends: ``lava`` is the batched form, ``lava-stock`` Lava's own processes, one sample a step."""
+BACKENDS = ("reference", "lava", "lava-stock", "brian2", "sanafe")
+"""``lava`` is the batched form, ``lava-stock`` Lava's own processes at one sample a step; ``sanafe`` is an extra."""
 
 
 def load_backend(name: str) -> Backend:
@@ -25,4 +25,8 @@ def load_backend(name: str) -> Backend:
         from conntra_hardware.backends.brian2 import Brian2Backend
 
         return Brian2Backend()
+    if name == "sanafe":
+        from conntra_hardware.backends.sanafe.backend import SanafeBackend
+
+        return SanafeBackend()
     raise InputError(f"backend {name!r}: unknown; allowed: {', '.join(BACKENDS)}")

@@ -1,0 +1,118 @@
+"""The SANA-FE backend: the same program on a simulator with an energy and timing model of its own.
+
+SANA-FE is licensed under GPL-3. It is never imported here: a child process runs it, and files carry what it did.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.arrays import SpikeArray
+from conntra_hardware.backends.child import child_command, supervise
+from conntra_hardware.backends.job import read_recordings, read_result, write_job
+from conntra_hardware.backends.sanafe.architecture import architecture, core_places
+from conntra_hardware.coefficients import Coefficients, load_coefficients
+from conntra_hardware.errors import BackendError
+from conntra_hardware.program import Program
+from conntra_hardware.runtime import Availability, Recording, RunOptions
+
+__all__ = ["Performance", "SanafeBackend"]
+
+_MODULE = "conntra_hardware.backends.sanafe.simulation"
+_PERFORMANCE_FILE = "performance.json"
+_COEFFICIENTS = "sanafe2025"
+
+Reals = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Performance:
+    """What SANA-FE says the run took, for each step in which a sample enters, shape (n,).
+
+    ``energy_j``: soma (neuron accesses, updates and spikes), synapse, network (packets and hops, the input's too).
+    ``step_time_s`` is that of its simple timing model.
+    """
+
+    energy_j: Mapping[str, Reals]
+    step_time_s: Reals
+
+    @property
+    def dynamic_j(self) -> float:
+        """Energy of the whole run."""
+        return float(sum(energy.sum() for energy in self.energy_j.values()))
+
+
+class SanafeBackend:
+    """SANA-FE in a child process, one sample a time step."""
+
+    name = "sanafe"
+
+    def availability(self) -> Availability:
+        """Say whether SANA-FE is installed; it is not imported."""
+        try:
+            return Availability(ok=True, versions={"sanafe": metadata.version("sanafe")})
+        except metadata.PackageNotFoundError:
+            return Availability(
+                ok=False, reason="sanafe is not installed", remedy="pip install 'conntra-neuro[sanafe]'"
+            )
+
+    def execute(self, program: Program, inputs: SpikeArray, options: RunOptions) -> Recording:
+        """Run input spikes (n, n_inputs) through the program."""
+        return self.measure(program, inputs, options)[0]
+
+    def measure(
+        self,
+        program: Program,
+        inputs: SpikeArray,
+        options: RunOptions | None = None,
+        coefficients: str | Coefficients = _COEFFICIENTS,
+    ) -> tuple[Recording, Performance]:
+        """Run input spikes (n, n_inputs) through the program, and return what SANA-FE says it took.
+
+        BackendError where SANA-FE is not installed, fails, or runs past its time limit.
+        """
+        found = self.availability()
+        if not found.ok:
+            raise BackendError(f"{self.name}: {found.reason}; {found.remedy}")
+        costs = load_coefficients(coefficients) if isinstance(coefficients, str) else coefficients
+        start = time.perf_counter()
+        with tempfile.TemporaryDirectory(prefix="conntra-") as name:
+            folder = Path(name)
+            write_job(folder, program, inputs, _settings(program, costs))
+            limit = (options or RunOptions()).time_limit_s
+            supervise(self.name, child_command(_MODULE, folder), folder, limit)
+            run_seconds = read_result(folder)
+            if run_seconds is None:
+                raise BackendError(f"{self.name}: ended without a result; run it again, and report it if it stays so")
+            spikes, logits = read_recordings(folder, program)
+            measured = json.loads((folder / _PERFORMANCE_FILE).read_text(encoding="utf-8"))
+        seconds = time.perf_counter() - start
+        recording = Recording(spikes, logits, run_seconds=run_seconds, start_seconds=seconds - run_seconds)
+        return recording, _performance(measured)
+
+
+def _settings(program: Program, costs: Coefficients) -> dict[str, object]:
+    stored = {(usage.core, e.target): e.name for usage in program.usage for e in usage.encodings}
+    return {
+        "architecture": architecture(program, costs),
+        "places": {str(core): place for core, place in core_places(program).items()},
+        "slices": {
+            p.name: [(s.start, s.stop, s.core, stored[s.core, p.name]) for s in program.slices_of(p.name)]
+            for p in program.populations
+        },
+    }
+
+
+def _performance(measured: Mapping[str, list[float]]) -> Performance:
+    kinds = ("soma", "synapse", "network", "dendrite")
+    energy = {kind: np.array(measured[f"{kind}_energy"]) for kind in kinds}
+    return Performance(energy, np.array(measured["sim_time"]))
