@@ -85,14 +85,21 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 def __getattr__(name: str) -> Any:
     """Import what is asked for, when it is asked for: NumPy alone would take longer than all else."""
     if name == "__version__":
-        from importlib.metadata import version
-
-        return version("conntra-neuro")
+        return _version()
     if name not in _HOME_OF:
         raise AttributeError(f"module 'conntra_neuro' has no attribute {name!r}")
     value = getattr(import_module(_HOME_OF[name]), name)
     globals()[name] = value
     return value
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("conntra-neuro")
+    except PackageNotFoundError:  # run from its folder, not installed
+        return "unknown"
 
 
 def __dir__() -> list[str]:

@@ -65,7 +65,7 @@ def say(what: str, quiet: bool) -> None:
     if not quiet:
         from rich.console import Console
 
-        Console(stderr=True, highlight=False).print(what)
+        Console(stderr=True, highlight=False, soft_wrap=True).print(what, markup=False)
 
 
 def _console(quiet: bool) -> Console | None:

@@ -32,7 +32,7 @@ def run(
     data: DataOption = None,
     split: Split = "test",
     samples: Samples = None,
-    backend: Annotated[str, typer.Option(help="reference, lava, lava-stock or brian2.")] = "reference",
+    backend: Annotated[str, typer.Option(help="reference, lava, lava-stock, brian2 or sanafe.")] = "reference",
     time_limit: TimeLimit = 600.0,
     seed: RunSeed = None,
     out: Annotated[Path | None, typer.Option(metavar="RESULT", help="Write the JSON there, too.")] = None,

@@ -33,7 +33,7 @@ def verify(
     split: Split = "test",
     samples: Samples = None,
     backends: Annotated[
-        str, typer.Option(help="Two or more of reference, lava, lava-stock, brian2; the first one is right.")
+        str, typer.Option(help="Two or more of reference, lava, lava-stock, brian2, sanafe; the first is right.")
     ] = "reference,lava,brian2",
     time_limit: TimeLimit = 600.0,
     seed: RunSeed = None,
