@@ -21,7 +21,7 @@ Mask = npt.NDArray[np.bool_]
 Words = npt.NDArray[np.uint64]
 _WORD = 64
 _DENSE_WORDS = 2
-_PAIRS = 2**22
+_CACHED = 2**18  # pairs of a block, so that its words stay in the cache
 
 
 def active_neurons(
@@ -54,18 +54,24 @@ def _reached(source: SpikeArray, weights: IntArray) -> Mask:
     # Busy words first: after a few of them nearly every pair is decided.
     order = np.argsort(-np.count_nonzero(spiking, axis=0), kind="stable")
     reached = np.zeros((len(source), len(weights)), dtype=bool)
+    rows = max(1, _CACHED // max(len(weights), 1))
+    for start in range(0, len(source), rows):
+        here = slice(start, start + rows)
+        _mark(reached[here], spiking[here], wired, order)
+    return reached
+
+
+def _mark(reached: Mask, spiking: Words, wired: Words, order: npt.NDArray[np.intp]) -> None:
+    """Set in ``reached`` (rows, neurons) the pairs that share a bit in some word."""
     for word in order[:_DENSE_WORDS]:
         reached |= (spiking[:, word, None] & wired[None, :, word]) != 0
-    pending = np.flatnonzero(~reached)
-    for chunk in np.array_split(pending, -(-len(pending) // _PAIRS) or 1):
-        sample, neuron = np.divmod(chunk, max(len(weights), 1))
-        for word in order[_DENSE_WORDS:]:
-            if not len(sample):
-                break
-            hit = (spiking[sample, word] & wired[neuron, word]) != 0
-            reached[sample[hit], neuron[hit]] = True
-            sample, neuron = sample[~hit], neuron[~hit]
-    return reached
+    sample, neuron = np.nonzero(~reached)
+    for word in order[_DENSE_WORDS:]:
+        if not len(sample):
+            return
+        hit = (spiking[sample, word] & wired[neuron, word]) != 0
+        reached[sample[hit], neuron[hit]] = True
+        sample, neuron = sample[~hit], neuron[~hit]
 
 
 def _words(bits: npt.ArrayLike) -> Words:
