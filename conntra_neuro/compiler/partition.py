@@ -21,7 +21,7 @@ from conntra_hardware.program import Population
 from conntra_hardware.resources import memory_bits
 from conntra_neuro.compiler.lower import Lowered
 
-__all__ = ["Demand", "Part", "Partition", "demand", "partition"]
+__all__ = ["Demand", "Part", "Partition", "demand", "partition", "spread"]
 
 Counts = npt.NDArray[np.int64]
 _REACH = 1.25
@@ -96,6 +96,26 @@ def partition(lowered: Lowered, chip: Chip, weight_bits: int | None = None) -> P
     return Partition(min(even, filler.filled, key=len))
 
 
+def spread(lowered: Lowered, chip: Chip, cores: int) -> Partition:
+    """Return about ``cores`` cores, each population with a share of them by its synapses, or as few as will do.
+
+    More cores make shorter time steps, and so less leakage a sample, and more packets.
+    """
+    fewest = partition(lowered, chip)
+    if cores <= len(fewest.cores):
+        return fewest
+    synapses = {projection.target: projection.n_synapses for projection in lowered.projections}
+    total = max(sum(synapses.values()), 1)
+
+    def cut(sizing: _Sizing) -> list[Part]:
+        share = cores * synapses[sizing.population.name] / total
+        return _even(sizing, at_least=min(max(round(share), 1), sizing.population.size))
+
+    parts = [part for cut_parts in reversed(_cut_all(lowered, chip, None, cut)) for part in cut_parts]
+    apart = Partition(tuple((part,) for part in parts))
+    return apart if len(apart.cores) <= chip.total_cores else fewest
+
+
 def _cut_all(
     lowered: Lowered, chip: Chip, weight_bits: int | None, cut: Callable[[_Sizing], list[Part]]
 ) -> list[list[Part]]:
@@ -143,10 +163,10 @@ class _Sizing:
         return demand(self.weights[start:stop], self.fans[start:stop], self.chip, self.bits)
 
 
-def _even(sizing: _Sizing) -> list[Part]:
-    """Return the fewest slices of equal size that each fit a core."""
+def _even(sizing: _Sizing, at_least: int = 1) -> list[Part]:
+    """Return the fewest slices of equal size, ``at_least`` so many, that each fit a core."""
     size = sizing.population.size
-    for count in range(-(-size // sizing.chip.neurons_per_core), size + 1):
+    for count in range(max(at_least, -(-size // sizing.chip.neurons_per_core)), size + 1):
         parts = []
         for start, stop in pairwise(np.linspace(0, size, count + 1).astype(int).tolist()):
             parts.append(sizing.part(start, stop))

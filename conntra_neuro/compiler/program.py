@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from conntra_hardware.chip import Chip, chip_names, load_chip
-from conntra_hardware.errors import DoesNotFit
+from conntra_hardware.errors import DoesNotFit, InputError
 from conntra_hardware.program import Program
 from conntra_neuro.compiler.check import CheckResult, find_violations
 from conntra_neuro.compiler.lower import Lowered, lower
-from conntra_neuro.compiler.partition import Partition, partition
+from conntra_neuro.compiler.partition import Partition, partition, spread
 from conntra_neuro.compiler.place import place
 from conntra_neuro.network import DiscreteNetwork
 
@@ -19,15 +19,20 @@ AUTO = "auto"
 """The chip name that takes the smallest chip, or number of chips, that fits."""
 
 
-def compile(network: DiscreteNetwork, chip: str | Path | Chip = "loihi1") -> Program:
+def compile(network: DiscreteNetwork, chip: str | Path | Chip = "loihi1", *, cores: int | None = None) -> Program:
     """Return ``network`` as a program for ``chip``: a name, "NAMExN" for N of them, a TOML file, "auto", or a Chip.
 
-    Raises DoesNotFit with every violation, and InputError for a chip that is not known.
+    As few cores as will hold it are used, or about ``cores`` of them where that is more: time steps get shorter, and
+    packets more. Raises DoesNotFit with every violation, and InputError for a chip that is not known.
     """
     lowered = lower(network)
     target, parts, result = _first_that_fits(lowered, chip)
     if not result.fits:
         raise DoesNotFit(target.name, result.violations)
+    if cores is not None:
+        if not 1 <= cores <= target.total_cores:
+            raise InputError(f"cores: {cores}; 1 to {target.total_cores} allowed on {target.name}")
+        parts = spread(lowered, target, cores)
     return _assemble(lowered, parts, target)
 
 

@@ -141,6 +141,24 @@ def test_auto_takes_the_smallest_that_fits(monkeypatch):
     assert not check(network([6, 500, 10]), "loihi2").fits
 
 
+def test_more_cores_make_shorter_steps():
+    from conntra_hardware.energy import estimate
+
+    net = network([40, 300, 200, 10])
+    few, many = compile(net), compile(net, cores=40)
+    assert few.cores_used == 1
+    assert 30 <= many.cores_used <= 45
+    assert_within_limits(many)
+    spikes = np.random.default_rng(0).integers(0, 2, (6, 40))
+    first, second = run(few, spikes), run(many, spikes)
+    assert np.array_equal(first.logits, second.logits)
+    steps = [estimate(r.counts, r.program, "sanafe2025").step_time_s for r in (first, second)]
+    assert steps[1] < steps[0] / 8
+    assert compile(net, cores=1).slices == few.slices
+    with pytest.raises(InputError, match="cores: 129; 1 to 128 allowed"):
+        compile(net, cores=129)
+
+
 def test_an_unknown_chip():
     with pytest.raises(InputError, match="allowed: loihi1, loihi2"):
         compile(network([4, 2]), "loihi9")
