@@ -46,6 +46,9 @@ class EnergyEstimate:
     is more than one chip); it sums to ``dynamic_j``. ``by_layer`` and ``by_core`` split the same energy; input spikes
     are the layer "input" and belong to no core. ``static_j`` is leakage times the time of the run, apart.
     ``per_inference_j`` is dynamic.
+
+    ``stored_zeros_j`` is in no sum: what the zero weights in dense synapse lists would add if the chip takes them for
+    synaptic operations. No source says whether it does; counts and SANA-FE leave them out.
     """
 
     coefficients: str
@@ -62,6 +65,7 @@ class EnergyEstimate:
     latency_s: float
     latency_p95_s: float
     per_inference_p95_j: float
+    stored_zeros_j: float
     counts: Mapping[str, int] = field(repr=False)
     modelled: bool = True
 
@@ -98,14 +102,9 @@ class EnergyEstimate:
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON values; ``breakdown`` there has "static" too, and sums to ``total_j``."""
         plain = ("coefficients", "provenance", "proxy", "modelled", "samples", "dynamic_j", "static_j", "total_j")
-        plain += (
-            "static_second_hand",
-            "per_inference_j",
-            "per_inference_p95_j",
-            "per_inference_total_j",
-            "step_time_s",
-        )
-        plain += ("step_time_p95_s", "latency_s", "latency_p95_s", "throughput_hz", "energy_delay_product_js")
+        plain += ("static_second_hand", "per_inference_j", "per_inference_p95_j", "per_inference_total_j")
+        plain += ("stored_zeros_j", "step_time_s", "step_time_p95_s", "latency_s", "latency_p95_s", "throughput_hz")
+        plain += ("energy_delay_product_js",)
         return {
             **{name: getattr(self, name) for name in plain},
             "breakdown": {**self.breakdown, "static": self.static_j},
@@ -141,6 +140,7 @@ def estimate(counts: EventCounts, program: Program, coefficients: str | Coeffici
         latency_s=float(latency.mean()),
         latency_p95_s=float(np.percentile(latency, _PERCENTILE)),
         per_inference_p95_j=float(np.percentile(per_sample, _PERCENTILE)),
+        stored_zeros_j=_stored_zeros(counts, program, costs),
         counts=counts.totals(),
     )
 
@@ -190,6 +190,16 @@ def _encodings(program: Program) -> list[str]:
     """Return for each slice how its synapses are stored, which decides what a synaptic operation costs."""
     stored = {(usage.core, e.target): e.name for usage in program.usage for e in usage.encodings}
     return [stored[s.core, s.population] for s in program.slices]
+
+
+def _stored_zeros(counts: EventCounts, program: Program, costs: Coefficients) -> float:
+    """Return the joules of the zeros in dense lists that spikes passed, at the cost of a synaptic operation each."""
+    energy = 0.0
+    for index, (s, encoding) in enumerate(zip(program.slices, _encodings(program), strict=True)):
+        if encoding == "dense":
+            zeros = counts.packets_in[:, index].sum() * s.size - counts.synops[:, index].sum()
+            energy += float(zeros) * costs.energy_j["synop_dense"]
+    return energy
 
 
 def _breakdown(kinds: Mapping[str, Reals], entering: Mapping[str, Reals], several: bool) -> dict[str, float]:

@@ -189,6 +189,16 @@ def test_steps_against_a_slow_pipeline():
         assert found == pytest.approx(max(times) * NS + 1.0 * US, rel=1e-12)
 
 
+def test_zeros_in_dense_lists_are_told_apart():
+    """Input 0 has the dense list (1, 0, 1), input 1 (1, 1, 0): each spike passes one zero."""
+    population = Population("readout", Readout(), [0, 0, 0])
+    projection = Projection(INPUT, "readout", [[1, 1], [0, 1], [1, 0]])
+    program = Program(load_chip("loihi1"), 2, (population,), (projection,), (CoreSlice("readout", 0, 3, 0),))
+    energy = estimate(run(program, [[1, 1], [1, 0]]).counts, program, "sanafe2025")
+    assert energy.breakdown["synapse"] == pytest.approx(6 * 35.5 * PJ, rel=1e-12)
+    assert energy.stored_zeros_j == pytest.approx(3 * 35.5 * PJ, rel=1e-12)
+
+
 def test_counts_of_another_program_are_refused():
     result = run(three_neurons(), INPUTS)
     with pytest.raises(InputError, match="of another program"):
