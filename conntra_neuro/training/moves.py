@@ -89,7 +89,7 @@ def select_largest(values: npt.NDArray[np.float32], count: int, threads: Threads
 
 
 def _move_table(levels: Levels, sparsity: float) -> npt.NDArray[np.float32]:
-    """Return ``kernels.add_average``'s (4, levels): a move away from zero costs ``sparsity`` a unit, one back earns it."""
+    """Return ``kernels.add_average``'s (4, levels): a move from zero costs ``sparsity`` a unit, one back earns it."""
     array = levels.array
     gaps, prices = np.diff(array), sparsity * np.diff(np.abs(array))
     never = 1e30

@@ -1,13 +1,11 @@
 """``train``: a dataset and a few words about the network to a ``TrainResult``.
 
 The trainer encodes, holds out, drives one gear sweep by sweep, keeps the best network, and reports. What a
-sweep does
-is the gear's own affair.
+sweep does is the gear's own affair.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,10 +19,13 @@ from conntra_hardware.encoding import Encoder
 from conntra_hardware.errors import InputError
 from conntra_neuro.levels import Levels, parse_levels
 from conntra_neuro.network import DiscreteNetwork
-from conntra_neuro.training.parameters import Parameters, network_of, parameters_of
+from conntra_neuro.training.checkpoint import Checkpoints, load_checkpoint, settings_of
+from conntra_neuro.training.drive import drive
+from conntra_neuro.training.options import parse_options
+from conntra_neuro.training.parameters import Parameters, network_of
 from conntra_neuro.training.result import Progress, Record, TrainResult
-from conntra_neuro.training.schedule import Keeper
-from conntra_neuro.training.task import Clock, Evaluation, Gear, ImageShape, Task, generator
+from conntra_neuro.training.samples import make_task, width_of
+from conntra_neuro.training.task import Clock, Gear, ImageShape, Task
 
 if TYPE_CHECKING:
     from conntra_neuro.datasets import Dataset
@@ -34,9 +35,8 @@ __all__ = ["Fit", "fit_spikes", "train"]
 
 GEARS = ("blocks", "annealed", "exact", "straight-through")
 METHODS = ("conntra", "backprop", "warm")
-_HOLD_OUT_FROM = 5000  # samples; in smaller sets every sample is needed for training
-_HOLD_OUT_MOST = 5000
-_TICK_S = 0.5
+
+_task = make_task  # the name other modules still know it by
 
 
 @dataclass(frozen=True)
@@ -78,31 +78,30 @@ def train(
 
     layers               widths of the hidden layers; () is logistic regression
     levels               "binary", "ternary", a number, or the values; see ``parse_levels``
-    method               "conntra" (no gradient, from random weights), "backprop" (straight-through
-                         backpropagation of
-                         the same integer network), or "warm" (CoNNTrA from where backpropagation ends); the
-                         last two
-                         need JAX
+    method               "conntra" (no gradient, from random weights), "backprop" (straight-through backpropagation
+                         of the same integer network), or "warm" (CoNNTrA from where backpropagation ends); the last
+                         two need JAX
     gear                 "blocks" (fast, the default), "annealed", or "exact" (the objective never rises)
     encoder              "auto" fits one to the training data, None takes features that are spikes already
     time_limit_s         seconds; where it cuts the training short, the result depends on the machine's speed
     sweeps               passes over the data (blocks) or over all units; None leaves it to the gear
-    progress             called at least every second or so; a KeyboardInterrupt in it, or Ctrl-C, ends the
-                         training
+    checkpoint           a folder to keep the state in, at the end of sweeps
+    resume               a folder to go on from: the result is the one an uninterrupted training gives. Everything
+                         else has to be as it was; it goes on keeping its state there
+    progress             called at least every second or so; a KeyboardInterrupt in it, or Ctrl-C, ends the training
                          and returns the best network so far
-    validation_fraction  share of the training samples held out to decide which network is the best, at most
-                         5,000
+    validation_fraction  share of the training samples held out to decide which network is the best, at most 5,000
                          samples, none in sets of fewer than 5,000; ``data.x_test`` decides nothing
     threads              None takes every core; the network is the same on any number
-    initial              a network to start from
+    initial              a network to start from; the result is never worse than it on what decides
     options              the gear's own, e.g. ``BlocksOptions``
 
-    Raises InputError for what cannot be used.
+    Raises InputError for what cannot be used, FileFormatError for a checkpoint that is not sound.
     """
     if method not in METHODS:
         raise InputError(f"method {method!r}: unknown; allowed: {', '.join(METHODS)}")
     encoder = _encoder_for(data, encoder)
-    spikes = encoder.encode(data.x_train) if encoder else as_spikes(_flat(data.x_train), _width(data.x_train))
+    spikes = encoder.encode(data.x_train) if encoder else as_spikes(_flat(data.x_train), width_of(data.x_train))
     fitter = fit_spikes
     if method == "backprop":
         gear = "straight-through"
@@ -171,104 +170,46 @@ def fit_spikes(
     from conntra_neuro.training.threads import Threads
 
     _check_numbers(seed, sweeps, time_limit_s, validation_fraction)
-    task = _task(spikes, y, n_classes, layers, parse_levels(levels), seed, validation_fraction, initial, image)
-    if checkpoint is not None or resume is not None:
-        raise InputError("checkpoint, resume: not there yet; leave them out")
+    task = make_task(spikes, y, n_classes, layers, parse_levels(levels), seed, validation_fraction, initial, image)
     if sweeps is not None:
         options["sweeps"] = sweeps
-    clock = Clock(time_limit_s)
     with Threads(threads) as pool:
-        return _drive(_gear(gear, task, options, pool), task, clock, progress)
+        engine, chosen = _gear(gear, task, options, pool)
+        checkpoints, resumed = None, None
+        folder = resume if checkpoint is None else checkpoint
+        if folder is not None:
+            settings = settings_of(task, gear, chosen, engine.sweeps, validation_fraction)
+            resumed = None if resume is None else load_checkpoint(resume, settings)
+            checkpoints = Checkpoints(folder, settings)
+        clock = Clock(time_limit_s, resumed.seconds if resumed else 0.0)
+        kept, interrupted = drive(engine, task, clock, progress, checkpoints, resumed)
+    assert kept.best is not None
+    return Fit(kept.best, task.levels, tuple(kept.history), kept.error, clock.seconds, interrupted)
 
 
-def _drive(engine: Gear, task: Task, clock: Clock, progress: Callable[[Progress], None] | None) -> Fit:
-    """Sweep until the end, the time limit or Ctrl-C; keep the best."""
-    keeper = Keeper(task.held_out is not None, engine.decides_by_objective)
-    sweeps = engine.sweeps
-    interrupted = False
-    if task.start is not None:
-        keeper.take(engine, 0, clock.seconds, engine.evaluate(held_out=False))  # the result is never worse
-    try:
-        for number in range(sweeps):
-            running = engine.sweep(number, sweeps, clock, _ticker(progress, sweeps, clock, keeper))
-            record = keeper.take(engine, number + 1, clock.seconds, running)
-            if progress is not None:
-                progress(_progress(record, sweeps, keeper))
-            if engine.finished or clock.expired:
-                break
-    except KeyboardInterrupt:
-        interrupted = True
-    if keeper.best is None:
-        keeper.take(engine, 0, clock.seconds, engine.evaluate(held_out=False))
-    assert keeper.best is not None
-    return Fit(keeper.best, task.levels, tuple(keeper.history), keeper.error, clock.seconds, interrupted)
-
-
-def _ticker(
-    progress: Callable[[Progress], None] | None, sweeps: int, clock: Clock, keeper: Keeper
-) -> Callable[[float, Evaluation], None]:
-    """Return what a gear calls at every step: it passes on no more than two calls a second."""
-    if progress is None:
-        return lambda done, running: None
-    last = clock.seconds
-
-    def tick(done: float, running: Evaluation) -> None:
-        nonlocal last
-        now = clock.seconds
-        if now - last >= _TICK_S:
-            last = now
-            error = keeper.history[-1].validation_error if keeper.history else None
-            record = Record(now, 0, running.objective, running.error, error)
-            progress(dataclasses.replace(_progress(record, sweeps, keeper), sweep=done))
-
-    return tick
-
-
-def _progress(record: Record, sweeps: int, keeper: Keeper) -> Progress:
-    return Progress(
-        record.seconds,
-        record.sweep,
-        sweeps,
-        record.objective,
-        record.train_error,
-        record.validation_error,
-        keeper.best_error,
-    )
-
-
-def _gear(name: str, task: Task, options: dict[str, Any], threads: Threads) -> Gear:
-    """Return the gear called ``name``."""
+def _gear(name: str, task: Task, options: dict[str, Any], threads: Threads) -> tuple[Gear, Any]:
+    """Return the gear called ``name``, and its options."""
     if name == "blocks":
         from conntra_neuro.training.blocks import Blocks, BlocksOptions
 
-        return Blocks(task, _options(BlocksOptions, options, name), threads)
+        chosen = parse_options(BlocksOptions, options, name)
+        return Blocks(task, chosen, threads), chosen
     if name == "annealed":
         from conntra_neuro.training.annealed import Annealed, AnnealedOptions
 
-        return Annealed(task, _options(AnnealedOptions, options, name), threads)
+        chosen = parse_options(AnnealedOptions, options, name)
+        return Annealed(task, chosen, threads), chosen
     if name == "exact":
         from conntra_neuro.training.exact import Exact, ExactOptions
 
-        return Exact(task, _options(ExactOptions, options, name), threads)
+        chosen = parse_options(ExactOptions, options, name)
+        return Exact(task, chosen, threads), chosen
     if name == "straight-through":
         from conntra_neuro.training.backprop.straight_through import StraightThrough, StraightThroughOptions
 
-        return StraightThrough(task, _options(StraightThroughOptions, options, name))
+        chosen = parse_options(StraightThroughOptions, options, name)
+        return StraightThrough(task, chosen), chosen
     raise InputError(f"gear {name!r}: unknown; allowed: {', '.join(GEARS)}")
-
-
-def _options(kind: type[Any], options: dict[str, Any], gear: str) -> Any:
-    """Return ``kind(**options)``; InputError where an option is unknown or of the wrong type."""
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    for name, value in options.items():
-        if name not in fields:
-            raise InputError(f"option {name!r}: unknown to gear {gear}; allowed: {', '.join(fields)}")
-        whole = "int" in str(fields[name].type)
-        kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
-        missing = value is None and "None" in str(fields[name].type)
-        if not missing and (isinstance(value, bool) or not isinstance(value, kinds)):
-            raise InputError(f"option {name}={value!r}: {'an integer' if whole else 'a number'} expected")
-    return kind(**options)
 
 
 def _check_numbers(seed: int, sweeps: int | None, time_limit_s: float | None, validation_fraction: float) -> None:
@@ -280,55 +221,6 @@ def _check_numbers(seed: int, sweeps: int | None, time_limit_s: float | None, va
         raise InputError(f"time limit {time_limit_s!r} s: more than 0 expected")
     if not 0 <= validation_fraction < 1:
         raise InputError(f"validation_fraction {validation_fraction!r}: 0 up to 1 expected")
-
-
-def _task(
-    spikes: ArrayLike,
-    y: ArrayLike,
-    n_classes: int,
-    layers: Sequence[int],
-    levels: Levels,
-    seed: int,
-    validation_fraction: float,
-    initial: DiscreteNetwork | None,
-    image: ImageShape | None,
-) -> Task:
-    """Check the samples and split them into training and held-out ones."""
-    array = np.asarray(spikes)
-    x = as_spikes(array, _width(array))
-    targets = np.asarray(y)
-    if targets.ndim != 1 or not np.issubdtype(targets.dtype, np.integer) or len(targets) != len(x):
-        raise InputError(f"y: shape {targets.shape}, type {targets.dtype}; {len(x)} integer class indices expected")
-    if len(x) == 0:
-        raise InputError("training samples: none; at least one of each of two classes expected")
-    if targets.min() < 0 or targets.max() >= n_classes:
-        raise InputError(f"y: class indices {targets.min()} to {targets.max()}; 0 to {n_classes - 1} expected")
-    if len(np.unique(targets)) < 2:
-        raise InputError(f"y: only class {targets[0]} among {len(x)} samples; at least two classes are needed to train")
-    wrong = [w for w in layers if isinstance(w, bool) or not isinstance(w, (int, np.integer)) or w < 1]
-    if wrong:
-        raise InputError(f"layers {list(layers)}: widths are integers of at least 1; got {wrong[0]!r}")
-    sizes = (x.shape[1], *(int(w) for w in layers), n_classes)
-    targets = targets.astype(np.int64)
-    start = None if initial is None else parameters_of(initial, sizes, levels)
-    held = _held_out_rows(targets, validation_fraction, int(seed))
-    kept = np.setdiff1d(np.arange(len(x)), held)
-    held_out = (x[held], targets[held]) if len(held) else None
-    x, targets = (x[kept], targets[kept]) if len(held) else (x, targets)
-    return Task(x, targets, sizes, levels, int(seed), held_out, start, image)
-
-
-def _held_out_rows(y: npt.NDArray[np.int64], fraction: float, seed: int) -> npt.NDArray[np.int64]:
-    """Return the rows to hold out: the same share of every class, chosen by the seed."""
-    if len(y) < _HOLD_OUT_FROM:
-        return np.empty(0, dtype=np.int64)
-    share = min(fraction, _HOLD_OUT_MOST / len(y))
-    rng = generator(seed, purpose=2)
-    held = []
-    for label in np.unique(y):
-        rows = np.flatnonzero(y == label)
-        held.append(rng.permutation(rows)[: int(share * len(rows))])
-    return np.sort(np.concatenate(held))
 
 
 def _encoder_for(data: Dataset, encoder: Encoder | Literal["auto"] | None) -> Encoder | None:
@@ -349,13 +241,6 @@ def _image_shape(feature_shape: Sequence[int], n_in: int) -> ImageShape | None:
 def _flat(x: ArrayLike) -> npt.NDArray[Any]:
     array = np.asarray(x)
     return array.reshape(len(array), -1)
-
-
-def _width(x: ArrayLike) -> int:
-    array = np.asarray(x)
-    if array.ndim < 2 or 0 in array.shape[1:]:
-        raise InputError(f"training samples: shape {array.shape}; (n, inputs) expected")
-    return int(np.prod(array.shape[1:]))
 
 
 def _error(network: DiscreteNetwork, x: ArrayLike, y: ArrayLike) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from conntra_neuro.training.checkpoint import TrainingState
 from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.result import Record
 from conntra_neuro.training.task import Evaluation, Gear
@@ -46,3 +47,15 @@ class Keeper:
         record = Record(seconds, sweep, shown.objective, shown.error, held_out.error if held_out else None)
         self.history.append(record)
         return record
+
+    def state(self, gear: Gear, seconds: float) -> TrainingState:
+        """Return where training stands, after the last record."""
+        assert self.best is not None
+        assert self.best_error is not None
+        history = tuple(self.history)
+        return TrainingState(history[-1].sweep, seconds, gear.state(), self.best, self.key, self.best_error, history)
+
+    def restore(self, state: TrainingState) -> None:
+        """Take up a state."""
+        self.history = list(state.history)
+        self.best, self.key, self.best_error = state.best, state.key, state.best_error

@@ -1,0 +1,145 @@
+"""Checkpoints: all that the rest of a training depends on, at the end of a sweep, in one file.
+
+A training that is killed at any moment and resumed ends bit for bit where an uninterrupted one ends: the random
+numbers of a sweep follow from the seed and the sweep's number, everything else is in ``TrainingState``. (A time
+limit that cuts a training short depends on the clock, and so does the end then.)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.errors import FileFormatError, InputError
+from conntra_hardware.files import read_container, write_container
+from conntra_neuro.training.parameters import Parameters
+from conntra_neuro.training.result import Record
+from conntra_neuro.training.task import Task
+
+__all__ = ["Checkpoints", "TrainingState", "checkpoint_file", "load_checkpoint", "read_settings", "settings_of"]
+
+_KIND = "checkpoint"
+_NAME = "checkpoint.conntra"
+_EVERY_S = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingState:
+    """Where a training stands after ``sweep`` sweeps.
+
+    gear      the gear's own arrays, as ``Gear.state`` returns them
+    best      the best parameters so far, with the key that they won by and their error on what decides
+    history   every record so far; seconds: spent so far
+    """
+
+    sweep: int
+    seconds: float
+    gear: Mapping[str, npt.NDArray[Any]]
+    best: Parameters
+    key: tuple[float, float]
+    best_error: float
+    history: tuple[Record, ...]
+
+
+class Checkpoints:
+    """A folder that holds the latest state; written at most every two seconds, whole or not at all."""
+
+    def __init__(self, folder: str | os.PathLike[str], settings: Mapping[str, Any]) -> None:
+        self._file, self._settings = checkpoint_file(folder), settings
+        self._saved = -_EVERY_S
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"checkpoint folder {folder}: cannot be made ({error.strerror}); name another") from None
+
+    def save(self, state: Callable[[], TrainingState], now: bool = False) -> None:
+        """Write the state, unless one was written just before and ``now`` is False."""
+        if not now and time.monotonic() - self._saved < _EVERY_S:
+            return
+        found = state()
+        body = {
+            "settings": dict(self._settings),
+            "sweep": found.sweep,
+            "seconds": found.seconds,
+            "key": list(found.key),
+            "best_error": found.best_error,
+            "history": [dataclasses.astuple(record) for record in found.history],
+        }
+        tensors = {f"gear.{name}": array for name, array in found.gear.items()}
+        tensors |= {f"best.{name}": array for name, array in found.best.arrays().items()}
+        write_container(self._file, _KIND, body, tensors)
+        self._saved = time.monotonic()
+
+
+def checkpoint_file(folder: str | os.PathLike[str]) -> Path:
+    """Return the file in ``folder`` that holds the state."""
+    return Path(folder) / _NAME
+
+
+def settings_of(task: Task, gear: str, options: Any, sweeps: int, validation_fraction: float) -> dict[str, Any]:
+    """Return, as JSON, what a resumed training must have in common with the one that it goes on with."""
+    digest = hashlib.sha256()
+    start = () if task.start is None else task.start.arrays().values()
+    for array in (task.spikes, task.y, *(task.held_out or ()), *start):
+        digest.update(np.ascontiguousarray(array).data)
+    return {
+        "gear": gear,
+        "layers": list(task.sizes[1:-1]),
+        "levels": list(task.levels.values),
+        "seed": task.seed,
+        "sweeps": sweeps,
+        "validation_fraction": validation_fraction,
+        "options": dataclasses.asdict(options),
+        "samples": len(task.y),
+        "data_sha256": digest.hexdigest(),
+    }
+
+
+def read_settings(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the settings of the training that ``folder`` holds; FileFormatError where it holds none."""
+    return dict(read_container(checkpoint_file(folder), _KIND).body["settings"])
+
+
+def load_checkpoint(folder: str | os.PathLike[str], settings: Mapping[str, Any]) -> TrainingState:
+    """Return the state in ``folder``. InputError where it belongs to a training with other settings."""
+    path = checkpoint_file(folder)
+    found = read_container(path, _KIND)
+    try:
+        before = found.body["settings"]
+        _check_same(path, before, settings)
+        return TrainingState(
+            sweep=found.body["sweep"],
+            seconds=found.body["seconds"],
+            gear=_part(found.tensors, "gear."),
+            best=Parameters.from_arrays(_part(found.tensors, "best.")),
+            key=(found.body["key"][0], found.body["key"][1]),
+            best_error=found.body["best_error"],
+            history=tuple(Record(*record) for record in found.body["history"]),
+        )
+    except (KeyError, IndexError, TypeError) as error:
+        raise FileFormatError(f"{path}: a checkpoint with parts missing ({error!r}); start anew") from None
+
+
+def _check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    for name, value in now.items():
+        if before[name] == value:
+            continue
+        if name == "data_sha256":
+            raise InputError(f"{path}: made with other training samples; resume with the same data and encoder")
+        if name == "options":
+            name, value = next((n, v) for n, v in value.items() if before["options"].get(n) != v)
+            before = before["options"]
+        raise InputError(f"{path}: made with {name}={before[name]}, now {name}={value}; resume with the same settings")
+
+
+def _part(tensors: Mapping[str, npt.NDArray[Any]], prefix: str) -> dict[str, npt.NDArray[Any]]:
+    return {name[len(prefix) :]: array for name, array in tensors.items() if name.startswith(prefix)}

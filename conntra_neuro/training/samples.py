@@ -1,0 +1,77 @@
+"""Samples as a task: checked, and split into training and held-out ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.arrays import ArrayLike, as_spikes
+from conntra_hardware.errors import InputError
+from conntra_neuro.levels import Levels
+from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.training.parameters import parameters_of
+from conntra_neuro.training.task import ImageShape, Task, generator
+
+__all__ = ["make_task", "width_of"]
+
+_HOLD_OUT_FROM = 5000  # samples; in smaller sets every sample is needed for training
+_HOLD_OUT_MOST = 5000
+
+
+def make_task(
+    spikes: ArrayLike,
+    y: ArrayLike,
+    n_classes: int,
+    layers: Sequence[int],
+    levels: Levels,
+    seed: int,
+    validation_fraction: float,
+    initial: DiscreteNetwork | None,
+    image: ImageShape | None,
+) -> Task:
+    """Check the samples and split them into training and held-out ones."""
+    array = np.asarray(spikes)
+    x = as_spikes(array, width_of(array))
+    targets = np.asarray(y)
+    if targets.ndim != 1 or not np.issubdtype(targets.dtype, np.integer) or len(targets) != len(x):
+        raise InputError(f"y: shape {targets.shape}, type {targets.dtype}; {len(x)} integer class indices expected")
+    if len(x) == 0:
+        raise InputError("training samples: none; at least one of each of two classes expected")
+    if targets.min() < 0 or targets.max() >= n_classes:
+        raise InputError(f"y: class indices {targets.min()} to {targets.max()}; 0 to {n_classes - 1} expected")
+    if len(np.unique(targets)) < 2:
+        raise InputError(f"y: only class {targets[0]} among {len(x)} samples; at least two classes are needed to train")
+    wrong = [w for w in layers if isinstance(w, bool) or not isinstance(w, (int, np.integer)) or w < 1]
+    if wrong:
+        raise InputError(f"layers {list(layers)}: widths are integers of at least 1; got {wrong[0]!r}")
+    sizes = (x.shape[1], *(int(w) for w in layers), n_classes)
+    targets = targets.astype(np.int64)
+    start = None if initial is None else parameters_of(initial, sizes, levels)
+    held = _held_out_rows(targets, validation_fraction, int(seed))
+    kept = np.setdiff1d(np.arange(len(x)), held)
+    held_out = (x[held], targets[held]) if len(held) else None
+    x, targets = (x[kept], targets[kept]) if len(held) else (x, targets)
+    return Task(x, targets, sizes, levels, int(seed), held_out, start, image)
+
+
+def _held_out_rows(y: npt.NDArray[np.int64], fraction: float, seed: int) -> npt.NDArray[np.int64]:
+    """Return the rows to hold out: the same share of every class, chosen by the seed."""
+    if len(y) < _HOLD_OUT_FROM:
+        return np.empty(0, dtype=np.int64)
+    share = min(fraction, _HOLD_OUT_MOST / len(y))
+    rng = generator(seed, purpose=2)
+    held = []
+    for label in np.unique(y):
+        rows = np.flatnonzero(y == label)
+        held.append(rng.permutation(rows)[: int(share * len(rows))])
+    return np.sort(np.concatenate(held))
+
+
+def width_of(x: ArrayLike) -> int:
+    """Return the number of inputs of samples (n, ...)."""
+    array = np.asarray(x)
+    if array.ndim < 2 or 0 in array.shape[1:]:
+        raise InputError(f"training samples: shape {array.shape}; (n, inputs) expected")
+    return int(np.prod(array.shape[1:]))
