@@ -25,7 +25,8 @@ class Levels:
     def __post_init__(self) -> None:
         values = tuple(sorted({int(v) for v in self.values}))
         if not 2 <= len(values) <= _MAX_LEVELS:
-            raise InputError(f"levels {values}: {len(values)} distinct value(s); 2 to {_MAX_LEVELS} allowed")
+            listed = ", ".join(map(str, values[:5])) + (" ..." if len(values) > 5 else "")
+            raise InputError(f"levels {listed}: {len(values)} distinct value(s); 2 to {_MAX_LEVELS} allowed")
         if max(-values[0], values[-1]) > _MAX_MAGNITUDE:
             raise InputError(f"levels {values[0]} to {values[-1]}: magnitudes up to {_MAX_MAGNITUDE} allowed")
         object.__setattr__(self, "values", values)

@@ -52,10 +52,9 @@ def compare(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> Outcome:
-    """Train a network in four ways and compare errors, memory and time, mean and spread over seeds.
+    """Train a network in four ways and compare errors, memory and time: mean and spread over seeds.
 
-    By backpropagation in float64, by straight-through backpropagation, by CoNNTrA from random weights, and by CoNNTrA
-    from a warm start. --seed decides the split of a dataset without test samples, --seeds how often each is trained.
+    The ways: backpropagation in float64, straight-through, CoNNTrA, CoNNTrA from a warm start.
     """
     from conntra_hardware.files import check_writable
     from conntra_neuro.compare import compare as compare_methods

@@ -21,6 +21,10 @@ def compile_(
     out: Annotated[
         Path | None, typer.Option(metavar="PROGRAM", help="The file to write.", show_default="MODEL.CHIP.conntra")
     ] = None,
+    cores: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Spread over about N cores: shorter steps, more packets.", show_default="few"),
+    ] = None,
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
@@ -40,7 +44,7 @@ def compile_(
     network = load_network(model)
     try:
         with step(f"compiling {model} for {chip}", quiet):
-            program = compile(network, chip)
+            program = compile(network, chip, cores=cores)
     except DoesNotFit as error:
         return refusal(error, str(model))
     path = out or model.with_name(f"{model.stem}.{program.chip.name}.conntra")

@@ -6,6 +6,7 @@ import typer
 
 from conntra_neuro.cli.check import check
 from conntra_neuro.cli.chips import chips
+from conntra_neuro.cli.compare import compare
 from conntra_neuro.cli.compile import compile_
 from conntra_neuro.cli.datasets import datasets
 from conntra_neuro.cli.demo import demo
@@ -48,6 +49,7 @@ def _root(
 _VERBS = {
     "demo": demo,
     "train": train,
+    "compare": compare,
     "compile": compile_,
     "check": check,
     "run": run,

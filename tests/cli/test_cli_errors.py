@@ -56,6 +56,7 @@ def test_unusable_data(fails, npz, tmp_path, case):
 
 OPTIONS = {
     "one level": (["--levels", "3,3"], "1 distinct value"),
+    "too many levels": (["--levels", ",".join(map(str, range(300)))], "300 distinct value(s); 2 to 256 allowed"),
     "a level alone": (["--levels", "1"], "2 to 256 allowed"),
     "levels of nonsense": (["--levels", "few"], "binary, ternary"),
     "layers of nonsense": (["--layers", "256;10"], "hidden widths"),
@@ -103,6 +104,10 @@ def test_unusable_files(fails, model, program, tmp_path, verb):
     fails(verb, right, says=["damaged", "checksum"])
     right.write_text("a text")
     fails(verb, right, says=["not a model or program file"])
+
+
+def test_unusable_cores(fails, model):
+    fails("compile", model, "--cores", "0", says=["cores: 0; 1 to 128 allowed"])
 
 
 @pytest.mark.parametrize("verb", ["check", "compile"])

@@ -58,6 +58,7 @@ def test_train_compile_check_run_verify(conntra):
 
 def test_people_get_tables(conntra, model, program):
     assert "loihi1: 1 of 128 cores" in conntra("compile", model, "--out", "a.conntra").out
+    assert "loihi1: 3 of 128 cores" in conntra("compile", model, "--out", "a.conntra", "--cores", "3").out
     assert "fits loihi1" in conntra("check", model).out
     ran = conntra("run", program).out
     for words in ("accuracy", "modelled, not measured", "davies2018", "sanafe2025", "static energy"):
