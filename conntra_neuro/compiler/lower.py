@@ -8,6 +8,7 @@ from typing import Any
 
 from conntra_hardware.encoding import Encoder
 from conntra_hardware.errors import InputError
+from conntra_hardware.neurons import Readout, Threshold
 from conntra_hardware.program import INPUT, Population, Projection
 from conntra_neuro.network import Dense, DiscreteNetwork
 
@@ -52,4 +53,6 @@ def lower_layer(layer: Any, name: str, source: str) -> tuple[Population, Project
 
 @lower_layer.register
 def _(layer: Dense, name: str, source: str) -> tuple[Population, Projection]:
+    if not isinstance(layer.neuron, (Threshold, Readout)):
+        raise InputError(f"{name}: {layer.neuron.kind} neurons cannot be compiled; allowed: threshold, readout")
     return Population(name, layer.neuron, layer.bias), Projection(source, name, layer.weight)

@@ -62,6 +62,14 @@ def test_a_layer_of_another_kind_is_refused_clearly():
         lower_layer("conv", "hidden0", INPUT)
 
 
+def test_neurons_that_no_chip_here_takes_are_refused_clearly():
+    layers = [Dense([[1, -1]], None, "graded_relu"), Dense([[1]], None, "readout")]
+    with pytest.raises(
+        InputError, match="hidden0: graded_relu neurons cannot be compiled; allowed: threshold, readout"
+    ):
+        compile(DiscreteNetwork(layers))
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.integers(1, 40), min_size=2, max_size=5),
