@@ -6,6 +6,8 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from conntra_hardware.errors import InputError
 from conntra_hardware.files import write_atomically
 from conntra_neuro.report.tables import grid
@@ -125,12 +127,16 @@ def _memory_panel(axis: Any, group: list[Row]) -> None:
 
 
 def _curves_panel(axis: Any, group: list[Row]) -> None:
+    positive = [e for row in group for _, e in row.curve if e > 0]
+    floor = min(positive, default=1e-3) / 2  # no error at all lies below the axis of a logarithm
     for row in group:
         if row.curve:
             x, y = zip(*row.curve, strict=True)
-            axis.plot(x, [100 * max(e, 1e-5) for e in y], color=_COLOURS[row.method], label=row.method, lw=1.4)
+            best = np.maximum(np.minimum.accumulate(y), floor)
+            axis.plot(x, 100 * best, color=_COLOURS[row.method], label=row.method, lw=1.4)
+    axis.set_xscale("log")
     axis.set_yscale("log")
     axis.set_xlabel("seconds (first training)")
-    axis.set_ylabel("error while training, %")
+    axis.set_ylabel("lowest error so far, %")
     axis.legend(fontsize=8, frameon=False)
     axis.spines[["top", "right"]].set_visible(False)

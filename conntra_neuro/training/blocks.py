@@ -30,6 +30,7 @@ from conntra_neuro.training import kernels
 from conntra_neuro.training.inputs import Batch, Floats, Inputs, inputs_of
 from conntra_neuro.training.moves import LayerMoves
 from conntra_neuro.training.parameters import BIAS_LIMIT, Parameters
+from conntra_neuro.training.penalty import prices_of
 from conntra_neuro.training.start import start_of
 from conntra_neuro.training.task import Clock, Evaluation, Task, Tick, generator
 from conntra_neuro.training.threads import Threads
@@ -57,6 +58,7 @@ class BlocksOptions:
                        (memory_square)
     sparsity           price of a unit of weight, in units of the scores' root mean square: keeps weights at zero
     shift              each image is shifted by up to so many pixels, anew in each sweep
+    penalty_...        what an inference may cost, in nats; see ``penalty``
     """
 
     sweeps: int | None = None
@@ -72,12 +74,17 @@ class BlocksOptions:
     memory_square: float = 0.99
     sparsity: float = 0.05
     shift: int = 0
+    penalty_synops: float = 0.0
+    penalty_spikes: float = 0.0
+    penalty_nonzero: float = 0.0
+    penalty_energy: float = 0.0
 
     def __post_init__(self) -> None:
         shares = ("fraction", "fraction_readout", "fraction_bias", "memory", "memory_square")
         wrong = [name for name in shares if not 0 <= getattr(self, name) < 1]
         wrong += [name for name in ("sigma", "sigma_end") if not 1e-3 <= getattr(self, name) <= 1e3]
         wrong += [name for name in ("sweeps", "batch") if getattr(self, name) is not None and getattr(self, name) < 1]
+        wrong += [name for name in _PENALTIES if not 0 <= getattr(self, name) <= 1e6]
         wrong += ["sparsity"] if not 0 <= self.sparsity <= 10 else []
         wrong += ["shift"] if not 0 <= self.shift <= 1000 else []
         if wrong:
@@ -89,7 +96,9 @@ class BlocksOptions:
         return self.sweeps or max(20, math.ceil(2000 * batch / n)), batch
 
 
+_PENALTIES = ("penalty_synops", "penalty_spikes", "penalty_nonzero", "penalty_energy")
 _ALLOWED: dict[str, str] = {
+    **dict.fromkeys(_PENALTIES, "0 to 1e6"),
     "fraction": "0 up to 1",
     "fraction_readout": "0 up to 1",
     "fraction_bias": "0 up to 1",
@@ -111,7 +120,6 @@ class Blocks:
     """
 
     finished = False
-    decides_by_objective = False
 
     def __init__(self, task: Task, options: BlocksOptions, threads: Threads) -> None:
         self._task, self._options, self._threads = task, options, threads
@@ -129,6 +137,9 @@ class Blocks:
         ]
         self._inputs = inputs_of(task.spikes, task.image)
         self._held_out = inputs_of(task.held_out[0]) if task.held_out else None
+        self._prices = prices_of(options, task.sizes)
+        # A penalised network is not the one with the fewest errors: cost and errors are weighed in the objective.
+        self.decides_by_objective = self._prices is not None
         self._room = _Room(task.sizes, max(self._batch, min(_ROWS, len(task.y))), self._dtype)
 
     def sweep(self, number: int, sweeps: int, clock: Clock, tick: Tick) -> Evaluation:
@@ -204,11 +215,12 @@ class Blocks:
         """Score all moves on a mini-batch and make the best; ``time`` runs from 0 to 1 over the training."""
         room, options, n = self._room, self._options, len(y)
         self._forward(batch, n)
+        spike_prices = self._price(n)
         room.grid = _grid(self.objective.scale, self._batch)
         found = self._readout(y, room.grid)
         for i in range(len(self._layers) - 1, -1, -1):
             if i < len(self._layers) - 1:
-                self._gains(i, y, time)
+                self._gains(i, y, time, spike_prices[i])
             score = room.scores[i]
             if i:
                 np.dot(room.h[i - 1][:n].T, room.q[i][:n], out=score)
@@ -220,33 +232,55 @@ class Blocks:
             layer.move(share * (1 - time), options.fraction_bias * (1 - time), rng, self._threads)
         return found
 
-    def _gains(self, i: int, y: npt.NDArray[np.int64], time: float) -> None:
+    def _price(self, n: int) -> list[Floats | None]:
+        """Set the price of every nonzero weight, and return that of a spike of each hidden unit; None is free."""
+        prices, room = self._prices, self._room
+        if prices is None:
+            return [None] * len(room.h)
+        rates = [self._inputs.rates, *(h[:n, :-1].mean(axis=0) for h in room.h)]
+        for layer, rate in zip(self._layers, rates, strict=True):
+            layer.price = prices.of_weights(rate)
+        return [prices.of_spikes(i, above.fan_out) for i, above in enumerate(self._layers[1:])]
+
+    def _gains(self, i: int, y: npt.NDArray[np.int64], time: float, price: Floats | None) -> None:
         """Fill ``q[i]``: the gain of every unit of hidden layer i, times the slope of its noisy threshold."""
         room, n, above = self._room, len(y), self._layers[i + 1]
         start, end = self._options.sigma, self._options.sigma_end
         curve = _slope(max(self._spreads[i] * start * (end / start) ** time, 0.25))
         terms = max(self._batch, 0 if i == 0 else self._task.sizes[i] * _largest(self._task))
+        extra = 0.0 if price is None else float(price.max()) * float(curve.max())
         if i == len(self._layers) - 2:
             weights = above.weights[:-1].T.astype(np.float64) * self.objective.scale
-            bound = float(weights.max() - weights.min()) * float(curve.max())
+            bound = float(weights.max() - weights.min()) * float(curve.max()) + extra
             room.grid = _grid(max(bound, 1e-9), terms)
             tables = [np.ascontiguousarray(t, dtype=np.float32) for t in (np.exp(weights), np.exp(-weights), weights)]
             args = (room.z[i][:n], room.h[i][:n], room.p[:n], y, *tables, curve, 1 / room.grid, room.grid)
             self._threads.run(kernels.top_gains, n, *args, room.q[i][:n])
-            return
-        q = room.q[i][:n]
-        np.dot(room.q[i + 1][:n], above.weights[:-1].T, out=q)
-        room.grid = _grid(max(float(np.abs(q).max()) * float(curve.max()), 1e-9), terms)
-        self._threads.run(kernels.lower_gains, n, room.z[i][:n], q, curve, 1 / room.grid, room.grid)
+        else:
+            q = room.q[i][:n]
+            np.dot(room.q[i + 1][:n], above.weights[:-1].T, out=q)
+            room.grid = _grid(max(float(np.abs(q).max()) * float(curve.max()) + extra, 1e-9), terms)
+            self._threads.run(kernels.lower_gains, n, room.z[i][:n], q, curve, 1 / room.grid, room.grid)
+        if price is not None:
+            spike_args = (room.z[i][:n], price, curve, 1 / room.grid, room.grid, room.q[i][:n])
+            self._threads.run(kernels.price_spikes, n, *spike_args)
 
     def _evaluate(self, inputs: Inputs, y: npt.NDArray[np.int64]) -> Evaluation:
         loss, wrong = 0.0, 0
+        spikes = [np.zeros(h.shape[1] - 1) for h in self._room.h]
         for first in range(0, inputs.n, len(self._room.losses)):
             rows = np.arange(first, min(first + len(self._room.losses), inputs.n))
             self._forward(inputs.batch(rows, self._dtype), len(rows))
             losses, errors = self._readout(y[rows], 1.0)
             loss, wrong = loss + losses, wrong + errors
-        return Evaluation(loss / inputs.n, wrong / inputs.n)
+            if self._prices is not None:
+                for count, h in zip(spikes, self._room.h, strict=True):
+                    count += h[: len(rows), :-1].sum(axis=0, dtype=np.float64)
+        cost = 0.0
+        if self._prices is not None:
+            rates = [inputs.rates, *(count / inputs.n for count in spikes)]
+            cost = self._prices.mean_cost(rates, [layer.fan_out for layer in self._layers])
+        return Evaluation(loss / inputs.n + cost, wrong / inputs.n)
 
 
 class _Room:

@@ -10,6 +10,7 @@ number of threads.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -81,6 +82,13 @@ class Inputs:
     start: npt.NDArray[np.int64] | None = None
     index: IntArray | None = None
     x: SpikeArray | None = None
+
+    @cached_property
+    def rates(self) -> npt.NDArray[np.float64]:
+        """Share of the samples in which each input spikes (n_in,)."""
+        if self.x is not None:
+            return self.x.mean(axis=0, dtype=np.float64)
+        return np.bincount(self.index, minlength=self.n_in) / self.n  # type: ignore[arg-type]
 
     def batch(self, rows: IntArray, dtype: Any, shifts: IntArray | None = None) -> Batch:
         """Return the samples ``rows``, each image moved by ``shifts`` (B, 2): rows down, columns right."""

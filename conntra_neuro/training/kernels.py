@@ -17,6 +17,7 @@ __all__ = [
     "gather_sparse",
     "log_rows",
     "lower_gains",
+    "price_spikes",
     "radix_histogram",
     "readout",
     "sparse_potentials",
@@ -231,23 +232,52 @@ def lower_gains(z, gains, curve, inverse_grid, grid, first, last):
 
 
 @_fast
-def add_average(average, square, score, keep, keep_square, share, floor, index, moves, benefit, first, last):
+def price_spikes(z, price, curve, inverse_grid, grid, q, first, last):
+    """Add to ``q`` what a spike of each unit costs, ``price`` (H,), times the slope at ``z``, on the grid."""
+    reach = (curve.size - 1) // 2
+    for n in range(first, last):
+        potential, row = z[n], q[n]
+        for i in range(row.size):
+            at = np.int32(min(max(potential[i], -reach), reach)) + reach
+            row[i] += np.rint(price[i] * curve[at] * inverse_grid) * grid
+
+
+@_fast
+def _move_gains(average, square, floor, level, moves, price):
+    """What the moves up and down would gain: the average in units of the root of the mean square (never below
+
+    ``floor``) times the distance to the next level, less the move's price; ``price`` is that of a nonzero weight.
+    """
+    unit = np.sqrt(square) + floor
+    ratio = average / unit
+    up = -ratio * moves[0, level] - moves[2, level]
+    down = ratio * moves[1, level] - moves[3, level]
+    if price != 0:
+        up -= moves[4, level] * price / unit
+        down -= moves[5, level] * price / unit
+    return up, down
+
+
+@_fast
+def add_average(average, square, score, keep, keep_square, share, floor, index, moves, price, benefit, first, last):
     """Running averages of the scores and of their squares, and what the better move of each weight would gain.
 
-    Over flat arrays. ``share`` turns a score into a mean over samples. A gain is the average in units of the root of
-    the mean square (never below ``floor``) times the distance to the next level, less the move's price.
-    moves  (4, levels): distance up, distance down, price up, price down; a move that is not allowed has no gain left
+    Over flat arrays. ``share`` turns a score into a mean over samples.
+    moves  (6, levels): distance up, distance down, price up, price down (a move that is not allowed has no gain left),
+           nonzero weights more after a move up, after one down
+    price  of a nonzero weight from each input (n_in,), in the scores' unit; empty where it is free
     """
     one = np.float32(1)
+    width = benefit.size // price.size if price.size else 0
     for i in range(first, last):
         mean = score[i] * share
         a = keep * average[i] + (one - keep) * mean
         v = keep_square * square[i] + (one - keep_square) * mean * mean
         average[i] = a
         square[i] = v
-        level = index[i]
-        ratio = a / (np.sqrt(v) + floor)
-        benefit[i] = max(-ratio * moves[0, level] - moves[2, level], ratio * moves[1, level] - moves[3, level])
+        cost = price[i // width] if width else np.float32(0)
+        up, down = _move_gains(a, v, floor, index[i], moves, cost)
+        benefit[i] = max(up, down)
 
 
 @_fast
@@ -265,12 +295,13 @@ def radix_histogram(bits, shift, prefix_shift, prefix, first, last):
 
 
 @_fast
-def apply_moves(weights, average, square, floor, index, moves, bits, levels, threshold, ties):
+def apply_moves(weights, average, square, floor, index, moves, price, bits, levels, threshold, ties):
     """Move every weight whose benefit is above ``threshold`` and the first ``ties`` that equal it.
 
     See ``moves.select_largest``. A moved weight's average starts anew. Returns how many moved.
     """
     moved = 0
+    width = bits.size // price.size if price.size else 0
     for i in range(bits.size):
         b = bits[i] >> 7
         if b < threshold or bits[i] <= 0:
@@ -279,10 +310,9 @@ def apply_moves(weights, average, square, floor, index, moves, bits, levels, thr
             if ties == 0:
                 continue
             ties -= 1
-        level = index[i]
-        ratio = average[i] / (np.sqrt(square[i]) + floor)
-        up = -ratio * moves[0, level] - moves[2, level] > ratio * moves[1, level] - moves[3, level]
-        index[i] = level + 1 if up else level - 1
+        cost = price[i // width] if width else np.float32(0)
+        up, down = _move_gains(average[i], square[i], floor, index[i], moves, cost)
+        index[i] = index[i] + 1 if up > down else index[i] - 1
         weights[i] = levels[index[i]]
         average[i] = 0
         moved += 1

@@ -33,12 +33,13 @@ class LayerMoves:
         self._average = np.zeros(self.weights.shape, dtype=np.float32)
         self._square = np.zeros(weight.shape, dtype=np.float32)
         self._benefit = np.empty(weight.size, dtype=np.float32)
+        self.price = np.empty(0, dtype=np.float32)  # of a nonzero weight from each input, nats; none where it is free
 
     def remember(self, scores: Floats, n: int, memory: float, memory_square: float, threads: Threads) -> None:
         """Take ``scores`` (n_in + 1, n_out), sums over ``n`` samples, into the averages; find all benefits."""
         keep, share = np.float32(memory), np.float32(1 / n)
         flat = (self._average[:-1].reshape(-1), self._square.reshape(-1), scores[:-1].reshape(-1))
-        args = (keep, np.float32(memory_square), share, self._floor, self._index.reshape(-1), self._moves)
+        args = (keep, np.float32(memory_square), share, self._floor, self._index.reshape(-1), self._moves, self.price)
         threads.run(kernels.add_average, self._benefit.size, *flat, *args, self._benefit, grain=16)
         self._average[-1] = keep * self._average[-1] + (1 - keep) * share * scores[-1].astype(np.float32)
 
@@ -48,14 +49,19 @@ class LayerMoves:
         if count:
             threshold, ties = select_largest(self._benefit, count, threads)
             flat = (self.weights[:-1].reshape(-1), self._average[:-1].reshape(-1), self._square.reshape(-1))
-            args = (self._floor, self._index.reshape(-1), self._moves, self._benefit.view(np.int32), self._levels)
-            kernels.apply_moves(*flat, *args, threshold, ties)
+            args = (self._floor, self._index.reshape(-1), self._moves, self.price, self._benefit.view(np.int32))
+            kernels.apply_moves(*flat, *args, self._levels, threshold, ties)
         average, bias = self._average[-1], self.weights[-1]
         count = _count(fraction_bias * bias.size, rng)
         if count:
             best = np.argsort(-np.abs(average), kind="stable")[:count]
             bias[best] = np.clip(bias[best] - np.sign(average[best]), -BIAS_LIMIT, BIAS_LIMIT)
             average[best] = 0
+
+    @property
+    def fan_out(self) -> npt.NDArray[np.int64]:
+        """Nonzero weights from each input (n_in,)."""
+        return np.count_nonzero(self.weights[:-1], axis=1)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """All that the next step depends on."""
@@ -89,11 +95,12 @@ def select_largest(values: npt.NDArray[np.float32], count: int, threads: Threads
 
 
 def _move_table(levels: Levels, sparsity: float) -> npt.NDArray[np.float32]:
-    """Return ``kernels.add_average``'s (4, levels): a move from zero costs ``sparsity`` a unit, one back earns it."""
+    """Return ``kernels.add_average``'s (6, levels): a move from zero costs ``sparsity`` a unit, one back earns it."""
     array = levels.array
     gaps, prices = np.diff(array), sparsity * np.diff(np.abs(array))
+    filled = np.diff((array != 0).astype(np.int64))
     never = 1e30
-    rows = ([*gaps, 0], [0, *gaps], [*prices, never], [never, *-prices])
+    rows = ([*gaps, 0], [0, *gaps], [*prices, never], [never, *-prices], [*filled, 0], [0, *-filled])
     return np.array(rows, dtype=np.float32)
 
 
