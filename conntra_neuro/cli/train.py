@@ -35,6 +35,10 @@ def train(
     seed: Seed = 0,
     time_limit: Annotated[float | None, typer.Option(metavar="SECONDS", help="Stop then, keep the best.")] = None,
     sweeps: Annotated[int | None, typer.Option(metavar="N", help="Passes over the data or the units.")] = None,
+    penalty: Annotated[
+        str,
+        typer.Option(metavar="PRICES", help="Trade error for cost: energy=0.8 (nats/µJ), synops=, spikes=, nonzero=."),
+    ] = "",
     checkpoint: Annotated[Path | None, typer.Option(metavar="DIR", help="Save the state there now and then.")] = None,
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Go on from a checkpoint.")] = None,
     out: Annotated[
@@ -51,8 +55,9 @@ def train(
     from conntra_neuro.report.tables import training_table
     from conntra_neuro.storage import save
     from conntra_neuro.training import train as train_network
+    from conntra_neuro.training.penalty import parse_penalty
 
-    widths = hidden_widths(layers)
+    widths, prices = hidden_widths(layers), parse_penalty(penalty)
     path = out or Path(default_name(data))
     check_writable(path)
     dataset = load_dataset(data, seed=seed)
@@ -70,6 +75,7 @@ def train(
             checkpoint=checkpoint,
             resume=resume,
             progress=progress,
+            **prices,
         )
     save(trained.network, path, info=provenance(trained, data))
     if trained.interrupted:

@@ -48,13 +48,15 @@ def fit_warm(
 ) -> Fit:
     """Train by backpropagation, then by the ``gear`` of CoNNTrA. Parameters as in ``fit_spikes``.
 
-    Further options go to the first stage, those that start with ``polish_`` to the second, e.g. ``polish_sweeps``.
+    Further options go to the first stage; penalties, and those that start with ``polish_``, e.g. ``polish_sweeps``,
+    to the second.
     Of a time limit the second stage gets four tenths, and what the first has left. Each stage has a checkpoint of
     its own in the folder.
     """
     if initial is not None:
         raise InputError("initial network: a warm start makes its own; use method conntra to train one further")
     polish = {name[len(_POLISH) :]: given.pop(name) for name in list(given) if name.startswith(_POLISH)}
+    polish |= {name: given.pop(name) for name in list(given) if name.startswith("penalty_")}
     first = fit_spikes(
         spikes,
         y,
