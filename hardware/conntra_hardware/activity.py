@@ -13,13 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.arrays import IntArray, SpikeArray
+from conntra_hardware.bits import Words, words
 from conntra_hardware.program import Population
 
 __all__ = ["active_neurons"]
 
 Mask = npt.NDArray[np.bool_]
-Words = npt.NDArray[np.uint64]
-_WORD = 64
 _DENSE_WORDS = 2
 _CACHED = 2**18  # pairs of a block, so that its words stay in the cache
 
@@ -50,7 +49,7 @@ def _reached(source: SpikeArray, weights: IntArray) -> Mask:
     """Return whether a spike meets a nonzero weight, shape (n, neurons), without multiplying: by words of 64
     sources.
     """
-    spiking, wired = _words(source), _words(weights != 0)
+    spiking, wired = words(source), words(weights != 0)
     # Busy words first: after a few of them nearly every pair is decided.
     order = np.argsort(-np.count_nonzero(spiking, axis=0), kind="stable")
     reached = np.zeros((len(source), len(weights)), dtype=bool)
@@ -72,15 +71,6 @@ def _mark(reached: Mask, spiking: Words, wired: Words, order: npt.NDArray[np.int
         hit = (spiking[sample, word] & wired[neuron, word]) != 0
         reached[sample[hit], neuron[hit]] = True
         sample, neuron = sample[~hit], neuron[~hit]
-
-
-def _words(bits: npt.ArrayLike) -> Words:
-    """Return the rows of a 0/1 matrix as words of 64 bits."""
-    packed = np.packbits(np.asarray(bits, dtype=bool), axis=1)
-    width = -(-max(packed.shape[1], 1) // (_WORD // 8)) * (_WORD // 8)
-    padded = np.zeros((len(packed), width), dtype=np.uint8)
-    padded[:, : packed.shape[1]] = packed
-    return padded.view(np.uint64)
 
 
 def _potential_left(

@@ -1,15 +1,20 @@
-"""The reference backend: batched matrix products, exact in floating point by a bound that is checked."""
+"""The reference backend: batched products, exact integers throughout.
+
+Large products of spikes with ternary weights count bits, all others are matrix products in the narrowest floating
+point that a bound proves exact. Both use every core.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.arrays import SpikeArray
+from conntra_hardware.popcount import TernaryProduct
 from conntra_hardware.program import Population, Program
 from conntra_hardware.runtime import Availability, Recording, RunOptions
 
@@ -32,14 +37,14 @@ class ReferenceBackend:
         """Run input spikes (n, n_inputs) through the program."""
         start = time.perf_counter()
         n = len(inputs)
-        matrices = {p.name: _matrix(program, p) for p in program.populations}
+        products = {p.name: _product(program, p, n) for p in program.populations}
         spikes = {p.name: np.empty((n, p.size), np.uint8) for p in program.populations if p.neuron.spikes}
         logits = np.empty((n, program.readout.size), np.int64)
         for rows in _batches(n, options.batch_size or _BATCH):
             source = inputs[rows]
             for population in program.populations:
-                weights = matrices[population.name]
-                potential = source.astype(weights.dtype) @ weights + population.bias.astype(weights.dtype)
+                potential = products[population.name](source)
+                potential += population.bias.astype(potential.dtype)
                 if not population.neuron.spikes:
                     logits[rows] = potential.astype(np.int64)
                     break
@@ -47,13 +52,20 @@ class ReferenceBackend:
         return Recording(spikes, logits, run_seconds=time.perf_counter() - start)
 
 
-def _matrix(program: Program, population: Population) -> npt.NDArray[Any]:
-    """Return the weights (n_source, n_target) in the narrowest type whose products are exact integers."""
+def _product(program: Program, population: Population, n: int) -> Callable[[SpikeArray], npt.NDArray[Any]]:
+    """Return a function from spikes (rows, n_source) to their synaptic sums (rows, size), for ``n`` rows in all.
+
+    The type it returns holds the sums with the bias exactly, and all partial sums on the way.
+    """
     (projection,) = program.incoming(population.name)
-    magnitude = np.abs(projection.weights.astype(np.int64)).sum(axis=1) + np.abs(population.bias)
+    weights = projection.weights
+    magnitude = np.abs(weights.astype(np.int64)).sum(axis=1) + np.abs(population.bias)
     largest = int(magnitude.max(initial=0))
+    if largest < 2**31 and TernaryProduct.pays(weights, n):
+        return TernaryProduct(weights)
     exact = np.float32 if largest < _FLOAT32_EXACT else np.float64 if largest < 2**53 else np.int64
-    return np.ascontiguousarray(projection.weights.T.astype(exact))
+    matrix = np.ascontiguousarray(weights.T.astype(exact))
+    return lambda source: source.astype(exact) @ matrix
 
 
 def _batches(n: int, size: int) -> Iterator[slice]:
