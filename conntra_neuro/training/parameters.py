@@ -67,13 +67,13 @@ class Parameters:
 def random_parameters(sizes: Sequence[int], levels: Levels, rng: np.random.Generator, sample: IntArray) -> Parameters:
     """Return random weights, and biases that put each unit's threshold at the median potential of ``sample``.
 
-    ``sample`` (n, n_in) holds spikes. Readout biases are zero.
+    Logits are centred in the same way. ``sample`` (n, n_in) holds spikes.
     """
     weights, biases = [], []
     for n_in, n_out in pairwise(sizes):
         weight = rng.choice(levels.array, size=(n_in, n_out), p=_start_shares(levels)).astype(np.int32)
         potentials = np.rint(sample.astype(np.float64) @ weight.astype(np.float64))
-        bias = -np.floor(np.median(potentials, axis=0)) if len(biases) < len(sizes) - 2 else np.zeros(n_out)
+        bias = -np.floor(np.median(potentials, axis=0))
         weights.append(weight)
         biases.append(np.clip(bias, -BIAS_LIMIT, BIAS_LIMIT).astype(np.int32))
         sample = potentials + biases[-1] > 0
