@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ import numpy.typing as npt
 from conntra_hardware.chip import Chip, Cited
 from conntra_hardware.encoding import Encoder, encoder_from_dict
 from conntra_hardware.errors import ConntraError, FileFormatError, InputError
-from conntra_hardware.files import Container, container_bytes, read_container, write_container
+from conntra_hardware.files import Container, read_container, write_container
+from conntra_hardware.fingerprint import program_sha256
 from conntra_hardware.neurons import neuron_from_name
 from conntra_hardware.packing import pack, unpack
 from conntra_hardware.program import CoreSlice, Population, Program, Projection
@@ -47,11 +47,6 @@ def save_program(program: Program, path: str | Path, info: Mapping[str, Any] | N
 def load_program(path: str | Path) -> Program:
     """Read a program; FileFormatError where it is missing, damaged, newer than known, or no program."""
     return program_from_container(read_container(path, KIND), path)
-
-
-def program_sha256(program: Program) -> str:
-    """Return a checksum of what the program does: chip, neurons, synapses, cores, encoder and labels."""
-    return hashlib.sha256(container_bytes(KIND, *_parts(program))).hexdigest()
 
 
 def program_from_container(container: Container, path: str | Path) -> Program:

@@ -6,7 +6,6 @@ behind it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
@@ -22,8 +21,8 @@ from conntra_hardware.arrays import ArrayLike, IntArray, SpikeArray
 from conntra_hardware.backends import load_backend
 from conntra_hardware.errors import BackendError, DoesNotVerify, InputError
 from conntra_hardware.files import write_atomically
+from conntra_hardware.fingerprint import inputs_sha256, program_sha256
 from conntra_hardware.program import INPUT, Program
-from conntra_hardware.program_file import program_sha256
 from conntra_hardware.runtime import Backend, Recording, RunOptions
 
 __all__ = ["Certificate", "Divergence", "inputs_sha256", "verify"]
@@ -145,13 +144,6 @@ def verify(
         chip=program.chip.name,
         versions=versions,
     )
-
-
-def inputs_sha256(inputs: SpikeArray) -> str:
-    """Return a checksum of input spikes (n, n_inputs): their shape, then one byte a spike."""
-    digest = hashlib.sha256(f"spikes {inputs.shape[0]} {inputs.shape[1]}\n".encode())
-    digest.update(np.ascontiguousarray(inputs, dtype=np.uint8).data)
-    return digest.hexdigest()
 
 
 def _simulators(backends: Sequence[str | Backend]) -> list[Backend]:
