@@ -52,6 +52,10 @@ class Prices:
     nonzero: float
     spike: tuple[float, ...]
 
+    def times(self, share: float) -> Prices:
+        """Return all prices times ``share``."""
+        return Prices(self.synop * share, self.nonzero * share, tuple(price * share for price in self.spike))
+
     def of_weights(self, rates: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         """Return the price of a nonzero weight from each input (n_in,), whose spike rates are ``rates``."""
         return (self.nonzero + self.synop * rates).astype(np.float32)

@@ -40,7 +40,7 @@ def test_objective_adds_the_counts_of_the_compiled_program(layers: tuple[int, ..
     task = _task(layers)
     weights: dict[str, Any] = {"penalty_synops": 30.0, "penalty_spikes": 70.0, "penalty_nonzero": 0.5}
     with Threads(1) as threads:
-        free, priced = (Blocks(task, BlocksOptions(sweeps=3, **w), threads) for w in ({}, weights))
+        free, priced = (Blocks(task, BlocksOptions(sweeps=3, scale=0.1, **w), threads) for w in ({}, weights))
         priced.sweep(0, 3, Clock(), lambda done, running: None)
         free.restore(priced.state())
         added = priced.evaluate(held_out=False).objective - free.evaluate(held_out=False).objective
