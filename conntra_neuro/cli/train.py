@@ -57,7 +57,8 @@ def train(
     from conntra_neuro.training import train as train_network
     from conntra_neuro.training.penalty import parse_penalty
 
-    widths, prices = hidden_widths(layers), parse_penalty(penalty)
+    widths = hidden_widths(layers)
+    prices: dict[str, Any] = parse_penalty(penalty)
     path = out or Path(default_name(data))
     check_writable(path)
     dataset = load_dataset(data, seed=seed)
