@@ -1,0 +1,284 @@
+"""Scoring: the part of a step of the blocks gear that needs samples, and nothing of a step but that.
+
+Whatever it returns is a sum over samples of terms that add up exactly (multiples of one power of two in float32,
+whole numbers elsewhere). So a mini-batch may be split in any way, over threads, buffers or machines, and its parts
+added in any order: the sums are the same bits. One number alone is no sum: in networks of two and more hidden layers
+the grid of a lower layer follows the largest gain of the whole mini-batch. ``Scorer.rounds`` asks for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.arrays import IntArray
+from conntra_neuro.training import kernels
+from conntra_neuro.training.inputs import Batch, Floats, Inputs
+from conntra_neuro.training.objective import QUANTA, Objective
+from conntra_neuro.training.parameters import BIAS_LIMIT
+from conntra_neuro.training.penalty import Prices
+from conntra_neuro.training.threads import Threads
+
+__all__ = ["LocalSamples", "Plan", "Samples", "Scorer", "Sums"]
+
+_EXACT = 2.0**24  # float32 holds every integer up to here
+_ROWS = 2048  # samples at a time when evaluating
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What scores depend on besides weights and samples; the same for the whole training.
+
+    sizes       inputs, hidden widths, classes
+    largest     the largest magnitude of a level; ``step`` the smallest distance between two
+    batch       samples in a mini-batch, at most
+    spreads     of each layer's potentials at the start; sigma and sigma_end are in their units
+    prices      None where cost is no part of the objective
+    """
+
+    sizes: tuple[int, ...]
+    largest: int
+    step: int
+    batch: int
+    objective: Objective
+    spreads: tuple[float, ...]
+    sigma: float
+    sigma_end: float
+    prices: Prices | None = None
+
+    @property
+    def dtype(self) -> Any:
+        """float32 while every potential is exact in it, else float64."""
+        return np.float32 if max(self.sizes[:-1]) * self.largest + 2 * BIAS_LIMIT < _EXACT else np.float64
+
+    def prices_at(self, time: float) -> Prices | None:
+        """Return the prices at ``time`` from 0 to 1 over the training. They rise from a tenth to the whole:
+
+        what is cheap and useful has to be found before it can be kept.
+        """
+        return None if self.prices is None else self.prices.times(min(1.0, 0.1 + time))
+
+    def rows(self, n: int) -> int:
+        """Return how many samples buffers hold where there are ``n`` in all."""
+        return max(min(self.batch, n), min(_ROWS, n))
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums over samples: exact, so that parts add up to the same bits in any order.
+
+    scores   (n_in + 1, n_out) of every layer, the bias in the last row; none where the samples were only evaluated
+    loss     in quanta of 2^-32 nats, and the number of ``wrong`` predictions
+    spikes   of every unit (width,) of each hidden layer; none where spikes are free
+    """
+
+    scores: list[Floats]
+    loss: int
+    wrong: int
+    spikes: list[npt.NDArray[np.float64]]
+
+    @property
+    def nats(self) -> float:
+        """The loss in nats."""
+        return self.loss / QUANTA
+
+    def __add__(self, other: Sums) -> Sums:
+        scores = [a + b for a, b in zip(self.scores, other.scores, strict=True)]
+        spikes = [a + b for a, b in zip(self.spikes, other.spikes, strict=True)]
+        return Sums(scores, self.loss + other.loss, self.wrong + other.wrong, spikes)
+
+
+class Samples(Protocol):
+    """The training samples, wherever they are."""
+
+    @property
+    def rates(self) -> npt.NDArray[np.float64]:
+        """Share of the samples in which each input spikes (n_in,)."""
+        ...
+
+    def score(self, rows: IntArray, shifts: IntArray | None, time: float) -> Sums:
+        """Score the samples ``rows``, images moved by ``shifts`` (rows, 2). The scores last until the next call."""
+        ...
+
+    def evaluate(self) -> Sums:
+        """Return losses, errors and spikes of all samples, without scores."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class LocalSamples:
+    """Samples in this process."""
+
+    inputs: Inputs
+    y: npt.NDArray[np.int64]
+    scorer: Scorer
+
+    @property
+    def rates(self) -> npt.NDArray[np.float64]:
+        """Share of the samples in which each input spikes (n_in,)."""
+        return self.inputs.rates
+
+    def score(self, rows: IntArray, shifts: IntArray | None, time: float) -> Sums:
+        """Score the samples ``rows``."""
+        rounds = self.rounds(rows, shifts, time)
+        try:
+            peak = next(rounds)
+            while True:
+                peak = rounds.send(peak)
+        except StopIteration as ended:
+            return ended.value
+
+    def rounds(self, rows: IntArray, shifts: IntArray | None, time: float) -> Generator[float, float, Sums]:
+        """As ``Scorer.rounds``, of the samples ``rows``."""
+        batch = self.inputs.batch(rows, self.scorer.plan.dtype, shifts)
+        return self.scorer.rounds(batch, self.y[rows], time)
+
+    def evaluate(self) -> Sums:
+        """Return losses, errors and spikes of all samples."""
+        return self.scorer.evaluate(self.inputs, self.y)
+
+
+class Scorer:
+    """Scores of all moves on mini-batches of at most ``rows`` samples.
+
+    ``weights`` are (n_in + 1, n_out) of every layer, biases in the last row; they are read anew at every call.
+    """
+
+    def __init__(self, plan: Plan, weights: Sequence[Floats], rows: int, threads: Threads) -> None:
+        self.plan, self._weights, self._threads = plan, weights, threads
+        self._table = plan.objective.table
+        self._room = _Room(plan.sizes, rows, plan.dtype)
+
+    def rounds(self, batch: Batch, y: npt.NDArray[np.int64], time: float) -> Generator[float, float, Sums]:
+        """Score all moves on a mini-batch; ``time`` runs from 0 to 1 over the training.
+
+        Yields the largest gain of each hidden layer below the topmost, from above, and takes that of the whole
+        mini-batch, of which ``batch`` may be a part.
+        """
+        room, n, last = self._room, len(y), len(self._weights) - 1
+        self._forward(batch, n)
+        spike_prices = self._spike_prices(time)
+        room.grid = _grid(self.plan.objective.scale, self.plan.batch)
+        loss, wrong = self._readout(y, room.grid)
+        for i in range(last, -1, -1):
+            if i == last - 1:
+                self._top_gains(i, y, time, spike_prices[i])
+            elif i < last:
+                q = room.q[i][:n]
+                np.dot(room.q[i + 1][:n], self._weights[i + 1][:-1].T, out=q)
+                peak = yield float(np.abs(q).max())
+                self._lower_gains(i, peak, n, time, spike_prices[i])
+            if i:
+                np.dot(room.h[i - 1][:n].T, room.q[i][:n], out=room.scores[i])
+            else:
+                batch.scores(room.q[i][:n], room.scores[i], self._threads)
+        return Sums(room.scores, loss, wrong, self._spikes(n))
+
+    def evaluate(self, inputs: Inputs, y: npt.NDArray[np.int64]) -> Sums:
+        """Return losses, errors and spikes of all samples."""
+        rows_at_once = len(self._room.losses)
+        total = Sums([], 0, 0, [np.zeros(width) for width in self.plan.sizes[1:-1]] if self.plan.prices else [])
+        for first in range(0, inputs.n, rows_at_once):
+            rows = np.arange(first, min(first + rows_at_once, inputs.n))
+            self._forward(inputs.batch(rows, self.plan.dtype), len(rows))
+            total = total + Sums([], *self._readout(y[rows], 1.0), self._spikes(len(rows)))
+        return total
+
+    def _forward(self, batch: Batch, n: int) -> None:
+        room = self._room
+        batch.potentials(self._weights[0], room.z[0][:n], self._threads)
+        for weights, z, h, above in zip(self._weights[1:], room.z[:-1], room.h, room.z[1:], strict=True):
+            self._threads.run(kernels.spikes, n, z[:n], h[:n])
+            np.dot(h[:n], weights, out=above[:n])
+
+    def _readout(self, y: npt.NDArray[np.int64], grid: float) -> tuple[int, int]:
+        """Fill softmax and readout terms; return the sum of the losses in quanta and the number of errors."""
+        room, n, objective = self._room, len(y), self.plan.objective
+        args = (room.z[-1][:n], y, self._table, objective.scale, float(self.plan.step), objective.margin, 1 / grid)
+        self._threads.run(kernels.readout, n, *args, grid, room.p[:n], room.q[-1][:n], room.losses, room.wrong)
+        quanta = np.rint(room.losses[:n] * QUANTA).astype(np.int64)
+        return int(quanta.sum()), int(np.count_nonzero(room.wrong[:n]))
+
+    def _spikes(self, n: int) -> list[npt.NDArray[np.float64]]:
+        if self.plan.prices is None:
+            return []
+        return [h[:n, :-1].sum(axis=0, dtype=np.float64) for h in self._room.h]
+
+    def _spike_prices(self, time: float) -> list[Floats | None]:
+        """Return what a spike of each unit of the hidden layers costs; None where it is free."""
+        prices, above = self.plan.prices_at(time), self._weights[1:]
+        if prices is None:
+            return [None] * len(above)
+        return [prices.of_spikes(i, np.count_nonzero(w[:-1], axis=1)) for i, w in enumerate(above)]
+
+    def _curve(self, i: int, time: float) -> npt.NDArray[np.float32]:
+        start, end = self.plan.sigma, self.plan.sigma_end
+        return _slope(max(self.plan.spreads[i] * start * (end / start) ** time, 0.25))
+
+    def _top_gains(self, i: int, y: npt.NDArray[np.int64], time: float, price: Floats | None) -> None:
+        """Fill ``q[i]``: the exact gain of every unit below the readout, times the slope of its noisy threshold."""
+        room, n, curve = self._room, len(y), self._curve(i, time)
+        weights = self._weights[i + 1][:-1].T.astype(np.float64) * self.plan.objective.scale
+        self._set_grid(i, float(weights.max() - weights.min()), curve, price)
+        tables = [np.ascontiguousarray(t, dtype=np.float32) for t in (np.exp(weights), np.exp(-weights), weights)]
+        args = (room.z[i][:n], room.h[i][:n], room.p[:n], y, *tables, curve, 1 / room.grid, room.grid)
+        self._threads.run(kernels.top_gains, n, *args, room.q[i][:n])
+        self._add_price(i, n, curve, price)
+
+    def _lower_gains(self, i: int, peak: float, n: int, time: float, price: Floats | None) -> None:
+        """Turn first-order gains in ``q[i]``, in all the mini-batch at most ``peak``, into what is summed."""
+        room, curve = self._room, self._curve(i, time)
+        self._set_grid(i, peak, curve, price)
+        self._threads.run(kernels.lower_gains, n, room.z[i][:n], room.q[i][:n], curve, 1 / room.grid, room.grid)
+        self._add_price(i, n, curve, price)
+
+    def _set_grid(self, i: int, gain: float, curve: npt.NDArray[np.float32], price: Floats | None) -> None:
+        """Set the grid for terms of hidden layer i that are at most ``gain`` (and a price) times the slope."""
+        plan = self.plan
+        bound = (gain + (0.0 if price is None else float(price.max()))) * float(curve.max())
+        # They are summed over samples for the scores, and over the layer's units for the layer below.
+        terms = max(plan.batch, 0 if i == 0 else plan.sizes[i + 1] * plan.largest)
+        self._room.grid = _grid(max(bound, 1e-9), terms)
+
+    def _add_price(self, i: int, n: int, curve: npt.NDArray[np.float32], price: Floats | None) -> None:
+        room = self._room
+        if price is not None:
+            args = (room.z[i][:n], price, curve, 1 / room.grid, room.grid, room.q[i][:n])
+            self._threads.run(kernels.price_spikes, n, *args)
+
+
+class _Room:
+    """Buffers of one mini-batch, so that steps allocate next to nothing."""
+
+    def __init__(self, sizes: tuple[int, ...], rows: int, dtype: Any) -> None:
+        def empty(*shape: int) -> Floats:
+            return np.empty(shape, dtype=dtype)
+
+        self.z = [empty(rows, width) for width in sizes[1:]]
+        self.h = [empty(rows, width + 1) for width in sizes[1:-1]]
+        self.q = [empty(rows, width) for width in sizes[1:]]
+        self.scores = [empty(n_in + 1, n_out) for n_in, n_out in pairwise(sizes)]
+        self.p = empty(rows, sizes[-1])
+        self.losses = np.empty(rows, dtype=np.float64)
+        self.wrong = np.empty(rows, dtype=np.bool_)
+        self.grid = 1.0
+
+
+def _grid(bound: float, terms: int) -> float:
+    """Return the power of two on which ``terms`` values of at most ``bound`` add up exactly in float32."""
+    return 2.0 ** math.ceil(math.log2(bound * (terms + 1) / _EXACT) + 1e-9)
+
+
+def _slope(sigma: float) -> npt.NDArray[np.float32]:
+    """Return (P(z + 1) - P(z - 1)) / 2 at z = -R .. R; a unit spikes above 0, so the threshold is at 1/2."""
+    reach = math.ceil(16 * sigma) + 2
+    p = 1 / (1 + np.exp(-(np.arange(-reach - 1, reach + 2) - 0.5) / sigma))
+    slope = (p[2:] - p[:-2]) / 2
+    slope[[0, -1]] = 0  # potentials beyond the table are clipped to its ends
+    return slope.astype(np.float32)
