@@ -20,11 +20,14 @@ __all__ = ["demo"]
 
 _DATA, _CHIP = "digits", "loihi1"
 _BACKENDS = ("reference", "lava", "brian2")
-_TRAINING_LIMIT_S = 60.0
+_SWEEPS = 120
+# Test errors of seeds 0 to 4: 4.5, 1.7, 1.9, 1.7, 1.9 %, mean 2.3 %: the default is one that stands for them. Training
+# has no time limit: with one, what comes out would depend on how busy the machine is.
+_SEED = 2
 
 
 def demo(
-    seed: Seed = 0,
+    seed: Seed = _SEED,
     time_limit: TimeLimit = 300.0,
     out: Annotated[
         Path | None,
@@ -38,7 +41,8 @@ def demo(
 ) -> Outcome:
     """Train a network on handwritten digits, compile it for Loihi, run it on every simulator, and compare them.
 
-    Takes a minute or two and writes no files, unless told where to.
+    Takes about half a minute and writes no files, unless told where to. Over the seeds 0 to 4 the network gets
+    97.7 % of the test images right on average (95.5 to 98.3 %).
     """
     from conntra_hardware.files import check_writable
     from conntra_neuro.compiler import compile
@@ -76,9 +80,7 @@ def _train(data: Any, seed: int, quiet: bool) -> TrainResult:
     from conntra_neuro.training import train
 
     with training_bar(quiet) as progress:
-        trained = train(
-            data, layers=(256,), levels="ternary", seed=seed, time_limit_s=_TRAINING_LIMIT_S, progress=progress
-        )
+        trained = train(data, layers=(256,), levels="ternary", seed=seed, sweeps=_SWEEPS, progress=progress)
     took = f"{seconds(trained.train_seconds)}, test error {percent(trained.test_error)}"
     say(f"2. trained {trained.network.n_weights:,} ternary weights without a gradient in {took}", quiet)
     return trained
