@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,6 +34,7 @@ __all__ = [
     "data_of_program",
     "example",
     "hidden_widths",
+    "numbers",
     "select",
 ]
 
@@ -79,6 +81,20 @@ def hidden_widths(text: str) -> tuple[int, ...]:
     if not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise InputError(f"--layers {text!r}: hidden widths such as 256 or 512,256 expected, or none")
     return tuple(int(part) for part in parts)
+
+
+def numbers(name: str, pairs: Sequence[str], taken: Container[str] = ()) -> dict[str, Any]:
+    """Return the numbers that ``NAME=NUMBER`` pairs of the option ``name`` give, integers where they are whole."""
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        key, _, text = (part.strip() for part in pair.partition("="))
+        try:
+            values[key] = int(text) if text.lstrip("+-").isdecimal() else float(text)
+        except ValueError:
+            raise InputError(f"{name} {pair!r}: NAME=NUMBER expected, as in sparsity=0.02") from None
+        if key in taken:
+            raise InputError(f"{name} {pair!r}: has an option of its own; use that")
+    return values
 
 
 def data_of_program(program: Program, info: dict[str, Any], data: str | None, seed: int | None) -> Dataset:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from conntra_neuro.cli.options import DataArgument, Debug, Json, Quiet, Seed, example, hidden_widths
+from conntra_neuro.cli.options import DataArgument, Debug, Json, Quiet, Seed, example, hidden_widths, numbers
 from conntra_neuro.cli.outcome import Outcome
 from conntra_neuro.cli.progress import say, training_bar
 
@@ -35,6 +36,13 @@ def train(
     seed: Seed = 0,
     time_limit: Annotated[float | None, typer.Option(metavar="SECONDS", help="Stop then, keep the best.")] = None,
     sweeps: Annotated[int | None, typer.Option(metavar="N", help="Passes over the data or the units.")] = None,
+    shift: Annotated[
+        int, typer.Option(metavar="PIXELS", help="Shift each image by up to so much, anew in each sweep.")
+    ] = 0,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=NUMBER", help="An option of the gear, as in sparsity=0.02; may be given again."),
+    ] = None,
     penalty: Annotated[
         str,
         typer.Option(metavar="PRICES", help="Trade error for cost: energy=0.8 (nats/µJ), synops=, spikes=, nonzero=."),
@@ -59,6 +67,10 @@ def train(
 
     widths = hidden_widths(layers)
     prices: dict[str, Any] = parse_penalty(penalty)
+    named = {*signature(train_network).parameters} - {"threads", "validation_fraction"} | {*prices, "shift"}
+    recipe = numbers("--option", option or [], taken=named)
+    if shift:
+        recipe["shift"] = shift
     path = out or Path(default_name(data))
     check_writable(path)
     dataset = load_dataset(data, seed=seed)
@@ -77,6 +89,7 @@ def train(
             resume=resume,
             progress=progress,
             **prices,
+            **recipe,
         )
     save(trained.network, path, info=provenance(trained, data))
     if trained.interrupted:

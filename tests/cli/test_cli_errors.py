@@ -55,6 +55,10 @@ def test_unusable_data(fails, npz, tmp_path, case):
 
 
 OPTIONS = {
+    "no number": (["--option", "sparsity=x"], "NAME=NUMBER expected"),
+    "an option by another way": (["--option", "seed=3"], "has an option of its own"),
+    "an unknown option": (["--option", "sparsit=1"], "unknown to gear blocks"),
+    "shifts of what is no image": (["--shift", "1"], "no images"),
     "one level": (["--levels", "3,3"], "1 distinct value"),
     "too many levels": (["--levels", ",".join(map(str, range(300)))], "300 distinct value(s); 2 to 256 allowed"),
     "a level alone": (["--levels", "1"], "2 to 256 allowed"),
