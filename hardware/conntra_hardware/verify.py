@@ -19,9 +19,11 @@ import numpy.typing as npt
 
 from conntra_hardware.arrays import ArrayLike, IntArray, SpikeArray
 from conntra_hardware.backends import load_backend
+from conntra_hardware.diagnosis import Diagnosis, diagnose
 from conntra_hardware.errors import BackendError, DoesNotVerify, InputError
 from conntra_hardware.files import write_atomically
-from conntra_hardware.fingerprint import inputs_sha256, program_sha256
+from conntra_hardware.fingerprint import inputs_sha256, program_sha256, recording_sha256
+from conntra_hardware.overflow import prove_no_overflow
 from conntra_hardware.program import INPUT, Program
 from conntra_hardware.runtime import Backend, Recording, RunOptions
 
@@ -73,6 +75,10 @@ class Certificate:
     first_divergence    None where all are equal
     versions            of this package, Python, NumPy and the simulators
     program_sha256, inputs_sha256   of the program and of the input spikes
+    recordings_sha256   of all spikes and potentials that each backend recorded
+    diagnoses           for each backend that differs, the mistakes that would explain it
+    overflow            for each population, the potentials that any input can reach, against each register
+    chosen              how the inputs were chosen: dataset, split, seed of a fuzz run, ...
     """
 
     equal: bool
@@ -85,6 +91,10 @@ class Certificate:
     inputs_sha256: str
     chip: str
     versions: Mapping[str, str] = field(default_factory=dict)
+    recordings_sha256: Mapping[str, str] = field(default_factory=dict)
+    diagnoses: tuple[Diagnosis, ...] = ()
+    overflow: tuple[Mapping[str, Any], ...] = ()
+    chosen: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the certificate as values for JSON."""
@@ -97,7 +107,8 @@ class Certificate:
     def require_equal(self) -> Certificate:
         """Return the certificate; DoesNotVerify, with the first divergence, where the backends differ."""
         if self.first_divergence is not None:
-            raise DoesNotVerify(str(self.first_divergence))
+            causes = [str(d) for d in self.diagnoses if d.backend == self.first_divergence.backend and d.explained]
+            raise DoesNotVerify("; ".join([str(self.first_divergence), *(f"cause: {cause}" for cause in causes)]))
         return self
 
 
@@ -108,11 +119,13 @@ def verify(
     *,
     time_limit_s: float = 600.0,
     batch_size: int | None = None,
+    chosen: Mapping[str, Any] | None = None,
 ) -> Certificate:
     """Run the samples ``x`` on every backend and compare with the first one, spike for spike.
 
     ``x``: raw features (n, ...) where the program has an encoder, else 0/1 spikes (n, n_inputs).
-    ``backends``: at least two, by name or as objects. ``time_limit_s`` is each backend's. InputError for
+    ``backends``: at least two, by name or as objects. ``time_limit_s`` is each backend's. ``chosen`` says for the
+    certificate where the samples come from. InputError for
     unusable samples or names, BackendError where a backend is not available or fails; backends that differ
     are an answer, not an error.
     """
@@ -123,13 +136,18 @@ def verify(
     versions = _versions(simulators)
     options = RunOptions(time_limit_s, batch_size)
     expected = _execute(simulators[0], program, inputs, options)
+    recorded = {simulators[0].name: recording_sha256(program, expected.spikes, expected.logits)}
     differing: dict[str, dict[str, int]] = {}
     divergences: list[Divergence] = []
+    diagnoses: list[Diagnosis] = []
     for simulator in simulators[1:]:
         got = _execute(simulator, program, inputs, options)
         differing[simulator.name] = _count_differences(expected, got)
         found = _first_divergence(program, inputs, simulator.name, expected, got)
-        divergences += [found] if found else []
+        recorded[simulator.name] = recording_sha256(program, got.spikes, got.logits)
+        if found is not None:
+            divergences.append(found)
+            diagnoses.append(diagnose(program, inputs, simulator.name, expected, got))
     # Sorting is stable: of backends that diverge at the same place, the one named first is shown.
     first = min(divergences, key=lambda d: (d.time_step, _depth(program, d.layer), d.neuron), default=None)
     return Certificate(
@@ -143,6 +161,10 @@ def verify(
         inputs_sha256=inputs_sha256(inputs),
         chip=program.chip.name,
         versions=versions,
+        recordings_sha256=recorded,
+        diagnoses=tuple(diagnoses),
+        overflow=tuple(proof.to_dict() for proof in prove_no_overflow(program)),
+        chosen=dict(chosen or {}),
     )
 
 

@@ -78,3 +78,73 @@ def delayed(layer: str) -> WrongBackend:
 def saturated(limit: int) -> WrongBackend:
     """Logits that saturate."""
     return WrongBackend("saturated", recording=lambda r: replace(r, logits=np.clip(r.logits, -limit, limit)))
+
+
+def changed_weights(layer: str, change: Callable[[np.ndarray], np.ndarray], name: str) -> WrongBackend:
+    """A layer whose weights (size, n_source) are all changed by a function."""
+
+    def changed(program: Program) -> Program:
+        projections = [
+            Projection(p.source, p.target, change(p.weights.astype(np.int64))) if p.target == layer else p
+            for p in program.projections
+        ]
+        return replace(program, projections=tuple(projections))
+
+    return WrongBackend(name, program=changed)
+
+
+def changed_bias(layer: str, change: Callable[[np.ndarray], np.ndarray], name: str) -> WrongBackend:
+    """A layer whose biases (size,) are all changed by a function."""
+
+    def changed(program: Program) -> Program:
+        populations = [replace(p, bias=change(p.bias)) if p.name == layer else p for p in program.populations]
+        return replace(program, populations=tuple(populations))
+
+    return WrongBackend(name, program=changed)
+
+
+class SlowMutant:
+    """A time-stepped simulator of its own with a mistake in one layer's potentials, which later layers then see.
+
+    ``mistake(sums, bias, before)`` returns a step's potentials from its synaptic sums, the biases and the potentials of
+    the step before (None at the first), all (size,).
+    """
+
+    def __init__(self, name: str, layer: str, mistake: Callable[..., np.ndarray]) -> None:
+        self.name = name
+        self._layer = layer
+        self._mistake = mistake
+
+    def availability(self) -> Availability:
+        return Availability(ok=True)
+
+    def execute(self, program: Program, inputs: np.ndarray, options: RunOptions) -> Recording:
+        spikes, source = {}, inputs.astype(np.int64)
+        logits = np.empty((0, 0), np.int64)
+        for population in program.populations:
+            (projection,) = program.incoming(population.name)
+            sums = source @ projection.weights.T.astype(np.int64)
+            potentials = sums + population.bias
+            if population.name == self._layer:
+                before = None
+                for row, these in enumerate(sums):
+                    before = potentials[row] = self._mistake(these, population.bias, before)
+            if population.neuron.spikes:
+                source = (potentials > 0).astype(np.int64)
+                spikes[population.name] = source.astype(np.uint8)
+            else:
+                logits = potentials
+        return Recording(spikes, logits, 0.0)
+
+
+class Delaying(SlowMutant):
+    """A layer that really sends its spikes a step late, so that all later layers are late, too."""
+
+    def __init__(self, layer: str) -> None:
+        self._held: np.ndarray | None = None
+        super().__init__("late", layer, self._hold)
+
+    def _hold(self, sums: np.ndarray, bias: np.ndarray, before: np.ndarray | None) -> np.ndarray:
+        sent = np.zeros_like(sums) if before is None or self._held is None else self._held
+        self._held = sums + bias
+        return sent
