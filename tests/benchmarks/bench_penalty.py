@@ -39,7 +39,7 @@ def main() -> None:
     summary = _summary(rows)
     print(json.dumps({"data": given.data, "layers": given.layers, "sweeps": given.sweeps, "summary": summary}))
     if given.plot:
-        _plot(summary, rows, f"{given.data}, hidden {given.layers}, {given.sweeps} sweeps", given.plot)
+        _plot(summary, rows, f"{Path(given.data).stem}, hidden {given.layers}, {given.sweeps} sweeps", given.plot)
         print(f"plot: {given.plot}", file=sys.stderr)
 
 

@@ -39,20 +39,22 @@ class StraightThroughOptions:
 
     sweeps       passes over the training samples
     batch        samples in a mini-batch
-    rate_weight  learning rate of the latent weights (Adam), which lie in -1 .. 1; falls to zero along a cosine
+    rate_weight  learning rate of the latent weights (Adam), which lie in -1 .. 1; falls to zero along a cosine; by
+                 default 0.3 where potentials are normalised, else 0.03
     rate         learning rate of biases and of the logit scale
     width        scale of the logistic curve whose derivative stands for that of the step, in units of the
                  potential's spread
-    normalise    1: batch normalisation of the potentials, folded exactly at the end; 0: none
+    normalise    1: batch normalisation of the potentials, folded exactly at the end; 0: none; by default from two
+                 hidden layers on
     shift        each image is shifted by up to so many pixels, anew in each sweep
     """
 
     sweeps: int | None = None
     batch: int | None = None
-    rate_weight: float = 0.3
+    rate_weight: float | None = None
     rate: float = 0.003
-    width: float = 0.3
-    normalise: int = 1
+    width: float = 0.35
+    normalise: int | None = None
     shift: int = 0
 
     def __post_init__(self) -> None:
@@ -64,7 +66,7 @@ class StraightThroughOptions:
             "shift": (0, 1000),
         }
         for name, (low, high) in allowed.items():
-            if not low <= getattr(self, name) <= high:
+            if getattr(self, name) is not None and not low <= getattr(self, name) <= high:
                 raise InputError(f"{name} {getattr(self, name)}: {low} to {high} allowed")
         for name in ("sweeps", "batch"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
@@ -90,6 +92,10 @@ class StraightThrough:
             )
         self._task, self._options = task, options
         self.sweeps, self._batch = options.with_defaults(len(task.y))
+        deep = len(task.sizes) > 3
+        self._normalise = deep if options.normalise is None else bool(options.normalise)
+        usual = 0.3 if self._normalise else 0.03
+        self._rate_weight = usual if options.rate_weight is None else options.rate_weight
         self._inputs = _bytes_of(task.spikes, task)
         rng = generator(task.seed, purpose=3)
         rows = np.sort(rng.permutation(len(task.y))[:_STATISTICS])
@@ -116,11 +122,11 @@ class StraightThrough:
                 self._moments,
                 x,
                 self._task.y[order[part]],
-                decay * options.rate_weight,
+                decay * np.float32(self._rate_weight),
                 decay * options.rate,
                 np.float32(options.width * self._unit),
                 levels=self._task.levels.values,
-                normalise=bool(options.normalise),
+                normalise=self._normalise,
             )
             self._found = None
             loss, wrong, seen = loss + float(losses), wrong + int(errors), seen + batch
@@ -180,13 +186,13 @@ class StraightThrough:
             latent = rng.uniform(values[0] / largest, values[-1] / largest, sizes).astype(np.float32)
             z = spikes @ self._nearest(latent)
             bias = np.zeros(sizes[1], dtype=np.float32)
-            if not self._options.normalise and len(found) < len(self._task.sizes) - 2:
+            if not self._normalise and len(found) < len(self._task.sizes) - 2:
                 bias = -np.median(z, axis=0).astype(np.float32)
             found.append({"weight": latent, "bias": bias})
-            middle = z.mean(axis=0) if self._options.normalise else -bias
+            middle = z.mean(axis=0) if self._normalise else -bias
             spikes, spread = (z > middle).astype(np.float64), max(float(z.std(axis=0).mean()), 1.0)
             if len(found) == 1:
-                self._unit = 1.0 if self._options.normalise else spread
+                self._unit = 1.0 if self._normalise else spread
         found[-1]["log_scale"] = np.float32(math.log(1.75 / spread))
         return found
 
@@ -213,7 +219,7 @@ class StraightThrough:
 
     def _normalisation(self, z: Array, beta: Array) -> Normalisation:
         one, zero = np.ones_like(beta), np.zeros_like(beta)
-        if not self._options.normalise:
+        if not self._normalise:
             return Normalisation(zero, one, one, beta, epsilon=0.0)
         return Normalisation(z.mean(axis=0), z.var(axis=0), one, beta, _EPSILON)
 
