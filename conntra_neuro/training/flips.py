@@ -6,10 +6,8 @@ threshold. So one pass over the samples gives the exact change of the objective 
 
     score(j, d) = sum_n x[n, j] * gain[n] * (P(z[n] + d) - P(z[n])),    gain = loss(unit on) - loss(unit off)
 
-with P the hard step (exact) or its noisy form (annealed). Losses are whole quanta, P whole numbers too, and
-all sums
-int64, so nothing depends on order or on threads. ``flips_numpy`` holds the plain twin of each, by forward
-passes.
+with P the hard step (exact) or its noisy form (annealed). Losses are whole quanta, P whole numbers too, and all sums
+int64, so nothing depends on order or on threads. Their oracles in the tests are plain forward passes.
 """
 
 from __future__ import annotations

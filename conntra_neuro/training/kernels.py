@@ -1,4 +1,4 @@
-"""The hot loops of the blocks gear; ``kernels_numpy`` has the plain twin of each, the oracle of its tests.
+"""The hot loops of the blocks gear; their plain NumPy twins are the oracles of the tests.
 
 All floats here are exact: potentials and logits are integers, gains are rounded to multiples of a power of
 two before

@@ -18,9 +18,10 @@ import numpy.typing as npt
 from conntra_hardware.arrays import IntArray
 from conntra_hardware.errors import InputError
 
-__all__ = ["QUANTA", "Objective", "sample_loss"]
+__all__ = ["QUANTA", "SMALLEST_SCALE", "Objective", "sample_loss"]
 
 QUANTA = float(2**32)
+SMALLEST_SCALE = 1e-5  # its table of exponentials takes 48 MB
 _LARGEST_EXPONENT = 60.0  # exp(-60) is 10^-26: nothing beside the largest term, which is 1
 
 
@@ -35,8 +36,8 @@ class Objective:
     margin: int = 0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.scale) and 1e-6 <= self.scale <= 100):
-            raise InputError(f"logit scale {self.scale}: a number from 1e-6 to 100 expected")
+        if not (math.isfinite(self.scale) and SMALLEST_SCALE <= self.scale <= 100):
+            raise InputError(f"logit scale {self.scale}: a number from {SMALLEST_SCALE:g} to 100 expected")
         if self.margin < 0 or self.margin > 2**20:
             raise InputError(f"margin {self.margin}: an integer from 0 to {2**20} expected")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from conntra_neuro.training.objective import Objective
+from conntra_neuro.training.objective import SMALLEST_SCALE, Objective
 from conntra_neuro.training.parameters import Parameters, random_parameters
 from conntra_neuro.training.task import Task, generator
 
@@ -25,4 +25,8 @@ def start_of(task: Task, scale: float | None, margin: int) -> tuple[Parameters, 
     sample = task.spikes[np.sort(rng.permutation(len(task.y))[:_SAMPLES])]
     start = task.start or random_parameters(task.sizes, task.levels, rng, sample)
     spreads = [max(float(z.std(axis=0).mean()), 1.0) for z in start.potentials(sample)]
-    return start, Objective(_LOGIT_SPREAD / spreads[-1] if scale is None else scale, margin), spreads
+    if scale is None:
+        largest = max(abs(task.levels.values[0]), abs(task.levels.values[-1]))
+        # One weight alone never multiplies an exponential by more than exp(12), whatever the spread of a tiny network.
+        scale = max(min(_LOGIT_SPREAD / spreads[-1], 12 / largest), SMALLEST_SCALE)
+    return start, Objective(scale, margin), spreads
