@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from conntra_hardware.errors import InputError
 from conntra_neuro.cli.options import (
     DataOption,
     Debug,
     Json,
-    ProgramArgument,
     Quiet,
     RunSeed,
     Samples,
@@ -23,18 +23,33 @@ from conntra_neuro.cli.options import (
 )
 from conntra_neuro.cli.outcome import DONE, NO, Outcome, to_json
 from conntra_neuro.cli.progress import step
+from conntra_neuro.cli.proof import check_again, fuzz_backends
 
 __all__ = ["verify"]
 
 
+_DEFAULT = ["reference", "lava", "brian2"]
+
+
 def verify(
-    program: ProgramArgument,
+    program: Annotated[
+        Path | None, typer.Argument(metavar="PROGRAM", show_default=False, help="A file of `conntra compile`.")
+    ] = None,
     data: DataOption = None,
     split: Split = "test",
     samples: Samples = None,
     backends: Annotated[
-        str, typer.Option(help="Two or more of reference, lava, lava-stock, brian2, sanafe; the first is right.")
-    ] = "reference,lava,brian2",
+        str | None,
+        typer.Option(
+            help="Two or more of reference, lava, lava-stock, brian2, sanafe, loop; the first is right.",
+            show_default=f"{','.join(_DEFAULT)}; with --fuzz all that run here",
+        ),
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(metavar="CERTIFICATE", help="Check that one again: hashes, runs, every claim.")
+    ] = None,
+    fuzz: Annotated[int | None, typer.Option(metavar="N", help="Compare N random programs instead.")] = None,
+    budget: Annotated[float, typer.Option(metavar="SECONDS", help="With --fuzz, for each slow simulator.")] = 60.0,
     time_limit: TimeLimit = 600.0,
     seed: RunSeed = None,
     out: Annotated[Path | None, typer.Option(metavar="CERTIFICATE", help="Write the JSON there, too.")] = None,
@@ -44,27 +59,59 @@ def verify(
 ) -> Outcome:
     """Run a program on several simulators and compare every spike and every readout potential.
 
-    Exit status 1 where they differ; the first divergence is shown.
+    Exit status 1 where they differ, with the first divergence and its cause, or where a certificate does not hold.
     """
-    from conntra_hardware.files import check_writable, write_atomically
-    from conntra_hardware.program_file import load_program
-    from conntra_neuro.report.tables import certificate_view
-    from conntra_neuro.storage import load_info
+    from conntra_hardware.files import check_writable
 
     if out is not None:
         check_writable(out)
-    loaded = load_program(program)
-    dataset = data_of_program(loaded, load_info(program), data, seed)
+    names: list[str] | None = (
+        None if backends is None else [name.strip() for name in backends.split(",") if name.strip()]
+    )
+    if fuzz is not None:
+        if program is not None or certificate is not None:
+            raise InputError("--fuzz: draws its own programs; leave PROGRAM and --certificate out")
+        return fuzz_backends(fuzz, 0 if seed is None else seed, names, budget, out, quiet)
+    if certificate is not None:
+        return check_again(certificate, program, data, names, time_limit, quiet)
+    if program is None:
+        raise InputError("verify: no PROGRAM; give a file of `conntra compile`, or --fuzz N")
+    return _compare(program, (data, split, samples, seed), _DEFAULT if names is None else names, time_limit, out, quiet)
+
+
+def _compare(
+    program: Path,
+    asked: tuple[str | None, str, int | None, int | None],
+    names: list[str],
+    time_limit: float,
+    out: Path | None,
+    quiet: bool,
+) -> Outcome:
+    from conntra_hardware.files import write_atomically
+    from conntra_hardware.program_file import load_program
+    from conntra_neuro.report.certificate import certificate_view
+    from conntra_neuro.storage import load_info
+
+    data, split, samples, seed = asked
+    loaded, info = load_program(program), load_info(program)
+    dataset = data_of_program(loaded, info, data, seed)
     x, _ = select(dataset, split, samples)
-    names = [name.strip() for name in backends.split(",") if name.strip()]
+    chosen = {
+        "data": dataset.name,
+        "split": split,
+        "samples": len(x),
+        "seed": info.get("seed", 0) if seed is None else seed,
+    }
     with step(f"comparing {', '.join(names)} on {len(x):,} samples", quiet):
-        certificate = loaded.verify(x, backends=names, time_limit_s=time_limit)
-    document = certificate.to_dict()
+        made = loaded.verify(x, backends=names, time_limit_s=time_limit, chosen=chosen)
+    document = made.to_dict()
     if out is not None:
         write_atomically(out, (to_json(document) + "\n").encode())
     return Outcome(document, (certificate_view(document),), DONE if document["equal"] else NO)
 
 
 verify.__doc__ = f"{verify.__doc__}\n\n" + example(
-    "conntra verify digits.loihi1.conntra --data digits --backends reference,lava,brian2"
+    "conntra verify digits.loihi1.conntra --data digits --backends reference,lava,brian2 --out digits.json",
+    "conntra verify digits.loihi1.conntra --certificate digits.json",
+    "conntra verify --fuzz 1000 --backends reference,lava,lava-stock,brian2",
 )

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from conntra_neuro.training import TrainResult
 
 __all__ = [
-    "certificate_view",
     "chip_table",
     "chips_table",
     "cores_table",
@@ -38,7 +37,6 @@ __all__ = [
 ]
 
 _CORES_SHOWN = 16
-_INPUTS_SHOWN = 12
 
 
 def grid(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> RenderableType:
@@ -168,29 +166,6 @@ def run_table(result: RunResult, data: str, split: str) -> RenderableType:
 
 
 _BOTH = ("spikes", "synops")
-
-
-def certificate_view(document: Mapping[str, Any]) -> RenderableType:
-    """Return a certificate; ``document`` is ``Certificate.to_dict``'s."""
-    compared, names = document["compared"], ", ".join(document["backends"])
-    rows = [
-        ("samples", count(document["samples"])),
-        ("compared", f"{count(compared['spikes'])} spikes and {count(compared['potentials'])} potentials on each"),
-        ("program", f"sha256 {document['program_sha256'][:16]}"),
-        ("versions", ", ".join(f"{name} {version}" for name, version in document["versions"].items())),
-    ]
-    if document["equal"]:
-        return facts(f"equal: {names}", rows)
-    first = document["first_divergence"]
-    shown = ", ".join(map(str, first["inputs"][:_INPUTS_SHOWN]))
-    shown += f" and {len(first['inputs']) - _INPUTS_SHOWN} more" if len(first["inputs"]) > _INPUTS_SHOWN else ""
-    rows += [
-        ("first divergence", f"{first['backend']}, layer {first['layer']}, neuron {first['neuron']}"),
-        ("when", f"time step {first['time_step']}, sample {first['sample']}"),
-        ("expected, got", f"{first['expected']}, {first['got']}"),
-        ("active inputs", shown or "none"),
-    ]
-    return facts(f"NOT equal: {names}", rows)
 
 
 def chips_table(chips: Sequence[Chip]) -> RenderableType:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ from typing import Any
 from conntra_hardware.arrays import ArrayLike
 from conntra_hardware.errors import FileFormatError, InputError
 from conntra_hardware.fingerprint import inputs_sha256, program_sha256
+from conntra_hardware.fuzz import FuzzReport, fuzz
 from conntra_hardware.program import Program
 from conntra_hardware.runtime import Backend
 from conntra_hardware.verify import Certificate, verify
 
-__all__ = ["Recheck", "read_certificate", "recheck"]
+__all__ = ["Recheck", "read_certificate", "recheck", "recheck_fuzz"]
 
 _NEEDED = ("backends", "program_sha256", "inputs_sha256", "samples", "equal")
 # In the order in which a difference says most; versions may differ, that is what checking elsewhere is for.
@@ -31,7 +33,7 @@ class Recheck:
     """
 
     mismatch: str | None
-    fresh: Certificate | None = None
+    fresh: Certificate | FuzzReport | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -75,18 +77,41 @@ def recheck(
         raise InputError(f"certificate: backends {names!r}; at least 2 names expected")
     fresh = verify(program, x, names, time_limit_s=time_limit_s, chosen=document.get("chosen"))
     found = fresh.to_dict()
-    mismatch = next(_mismatches(document, found), None)
+    return Recheck(next(_mismatches(document, found), None), fresh, _notes(document, found))
+
+
+def recheck_fuzz(document: Mapping[str, Any], progress: Callable[[str, int, int], None] | None = None) -> Recheck:
+    """Fuzz again with the seed of a report, as many programs on each backend, and compare all that it counted."""
+    try:
+        programs, seed, tallies = int(document["programs"]), int(document["seed"]), dict(document["backends"])
+        limits = {name: int(tally["programs"]) for name, tally in tallies.items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileFormatError(
+            f"fuzz report: {error} missing or unusable; give one of `conntra verify --fuzz`"
+        ) from None
+    fresh = fuzz(programs, seed=seed, backends=list(tallies), limits=limits, progress=progress)
+    ours = json.loads(json.dumps(fresh.to_dict()))
+    document = copy.deepcopy(dict(document))
+    for report in (document, ours):
+        for tally in report["backends"].values():
+            tally.pop("seconds", None)
+    mismatch = next(_mismatches(document, ours, ("equal", "digest", "backends", "space")), None)
+    return Recheck(mismatch, fresh, _notes(document, ours))
+
+
+def _notes(document: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[str, ...]:
     theirs = document.get("versions", {})
-    notes = tuple(
+    return tuple(
         f"{name}: {theirs[name]} there, {version} here"
         for name, version in found["versions"].items()
         if name in theirs and theirs[name] != version
     )
-    return Recheck(mismatch, fresh, notes)
 
 
-def _mismatches(document: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
-    for claim in _CLAIMS:
+def _mismatches(
+    document: Mapping[str, Any], found: Mapping[str, Any], claims: Sequence[str] = _CLAIMS
+) -> Iterator[str]:
+    for claim in claims:
         if claim in document and document[claim] != found[claim]:
             yield _differs(claim, document[claim], found[claim], "the rerun gives something else")
 

@@ -7,8 +7,10 @@ from conntra_hardware.runtime import Backend
 
 __all__ = ["BACKENDS", "load_backend"]
 
-BACKENDS = ("reference", "lava", "lava-stock", "brian2", "sanafe")
-"""``lava`` is the batched form, ``lava-stock`` Lava's own processes at one sample a step; ``sanafe`` is an extra."""
+BACKENDS = ("reference", "lava", "lava-stock", "brian2", "sanafe", "loop")
+"""``lava`` is the batched form, ``lava-stock`` Lava's own processes at one sample a step; ``sanafe`` is an extra;
+``loop`` is the slow plain loop that the reference is held to.
+"""
 
 
 def load_backend(name: str) -> Backend:
@@ -17,6 +19,10 @@ def load_backend(name: str) -> Backend:
         from conntra_hardware.backends.reference import ReferenceBackend
 
         return ReferenceBackend()
+    if name == "loop":
+        from conntra_hardware.backends.loop import LoopBackend
+
+        return LoopBackend()
     if name in ("lava", "lava-stock"):
         from conntra_hardware.backends.lava.backend import LavaBackend
 

@@ -1,0 +1,140 @@
+"""Fuzzing: the programs cover what is accepted, equal backends pass, wrong ones are caught, shrunk and saved."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from wrong_backends import WrongBackend, changed_weights
+
+import conntra_neuro as cn
+from conntra_hardware.backends import load_backend
+from conntra_hardware.errors import BackendError, InputError
+from conntra_hardware.fuzz import fuzz
+from conntra_hardware.fuzz_case import random_case
+from conntra_hardware.overflow import prove_no_overflow
+from conntra_hardware.program import INPUT, Program, Projection
+from conntra_hardware.program_file import load_program
+from conntra_hardware.recheck import read_certificate, recheck, recheck_fuzz
+from conntra_hardware.resources import core_usage
+from conntra_hardware.runtime import RunOptions
+from conntra_hardware.shrink import restrict
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_compiler_accepts_every_program_and_so_does_the_chip(seed: int) -> None:
+    for index in range(40):
+        program = random_case(seed, index).program
+        layers = [
+            cn.Dense(p.weights, program.population(p.target).bias, "readout" if p.target == "out" else "threshold")
+            for p in program.projections
+        ]
+        cn.compile(cn.DiscreteNetwork(layers), chip=program.chip.name)
+        assert all(usage.fits for core in core_usage(program) for usage in core.resources.values())
+        assert all(proof.holds for proof in prove_no_overflow(program))
+
+
+def test_the_space_is_covered() -> None:
+    cases = [random_case(0, index) for index in range(300)]
+    described = [case.describe() for case in cases]
+    assert {d["layers"] for d in described} == {1, 2, 3, 4, 5}
+    assert min(d["inputs"] for d in described) == 1
+    assert max(d["inputs"] for d in described) > 3000
+    assert min(d["least_weight"] for d in described) < -200
+    assert max(d["largest_weight"] for d in described) > 200
+    assert max(d["cores"] for d in described) > 10
+    assert max(d["largest_bias"] for d in described) > 4095  # only as even numbers
+    assert {case.program.chip.name for case in cases} == {"loihi1", "loihi2"}
+    # Potentials on both sides of the threshold occur in most programs.
+    on_threshold = 0
+    for case in cases[:60]:
+        first = case.program.populations[0]
+        sums = case.inputs @ case.program.projections[0].weights.T.astype(np.int64) + first.bias
+        on_threshold += bool((sums == 0).any() and (sums == 1).any())
+    assert on_threshold > 30
+
+
+def test_the_same_seed_gives_the_same_cases() -> None:
+    one, again, other = random_case(3, 7), random_case(3, 7), random_case(3, 8)
+    assert np.array_equal(one.inputs, again.inputs)
+    assert one.describe() == again.describe() != other.describe()
+
+
+def test_the_reference_equals_the_loop(tmp_path: Path) -> None:
+    report = fuzz(40, seed=5, save_to=tmp_path)
+    assert report.equal
+    assert report.backends["reference"].programs == 40
+    assert list(tmp_path.iterdir()) == []
+    assert fuzz(40, seed=5).digest == report.digest != fuzz(40, seed=6).digest
+
+
+def test_a_slow_backend_gets_its_time_and_at_least_one_program() -> None:
+    report = fuzz(30, backends=["reference", WrongBackend("slow")], budget_s=0)
+    assert (report.backends["reference"].programs, report.backends["slow"].programs) == (30, 1)
+    assert fuzz(30, backends=[WrongBackend("slow")], limits={"slow": 4}).backends["slow"].programs == 4
+
+
+def test_the_loop_shares_nothing_with_the_reference() -> None:
+    case = random_case(0, 2)
+    loop = load_backend("loop").execute(case.program, case.inputs, RunOptions())
+    source = case.inputs.astype(object)  # Python's own integers
+    for population, projection in zip(case.program.populations, case.program.projections, strict=True):
+        potentials = source @ projection.weights.T.astype(object) + population.bias.astype(object)
+        got = loop.spikes.get(population.name, loop.logits)
+        source = (potentials > 0).astype(object)
+        assert np.array_equal(got, source if population.neuron.spikes else potentials)
+
+
+def test_a_wrong_backend_is_caught_shrunk_and_saved(tmp_path: Path) -> None:
+    wrong = changed_weights("out", lambda w: w & ~1, "rounding")
+    report = fuzz(8, seed=1, backends=[wrong], save_to=tmp_path)
+    assert not report.equal
+    assert report.backends["rounding"].mismatches == len(report.failures) > 0
+    for failure in report.failures:
+        assert failure["first_divergence"]["layer"] == "out"
+        folder = Path(failure["saved"])
+        program, inputs = load_program(folder / "program.conntra"), np.load(folder / "inputs.npy")
+        sizes = [program.n_inputs, *(p.size for p in program.populations)]
+        assert (len(inputs), sizes[-1]) == (1, 1)
+        assert sum(sizes) <= 6, sizes
+        document = read_certificate(folder / "certificate.json")
+        assert document["chosen"]["spikes"] == "inputs.npy"
+        again = recheck(document, program, inputs, backends=["loop", wrong])
+        assert again.mismatch is None
+        assert again.fresh is not None
+        assert not again.fresh.equal
+    rounded = [f for f in report.failures if "lowest weight bit" in f["diagnosis"]]
+    assert len(rounded) > len(report.failures) / 2
+
+
+def test_a_report_is_checked_again() -> None:
+    report = fuzz(10, seed=2, backends=["reference"])
+    document = json.loads(json.dumps(report.to_dict()))
+    assert recheck_fuzz(document).mismatch is None
+    assert str(recheck_fuzz(document | {"digest": "0"}).mismatch).startswith("digest: the certificate says")
+    document["backends"]["reference"]["spikes"] += 1
+    assert str(recheck_fuzz(document).mismatch).startswith("backends.reference.spikes: the certificate says")
+
+
+def test_a_backend_that_fails_names_the_program() -> None:
+    class Broken(WrongBackend):
+        def execute(self, program: Program, inputs: np.ndarray, options: RunOptions):
+            raise BackendError("broken: it broke")
+
+    with pytest.raises(BackendError, match=r"fuzz: seed 4, program \d: broken: it broke"):
+        fuzz(3, seed=4, backends=[Broken("broken")])
+    with pytest.raises(InputError, match="at least 1"):
+        fuzz(0)
+
+
+def test_restricting_keeps_what_is_left() -> None:
+    case = random_case(0, 4)
+    program = case.program
+    kept = {INPUT: np.arange(program.n_inputs)} | {p.name: np.arange(0, p.size, 2) for p in program.populations}
+    small = restrict(program, kept)
+    for before, after in zip(program.projections, small.projections, strict=True):
+        assert isinstance(after, Projection)
+        assert np.array_equal(after.weights, before.weights[::2][:, kept[before.source]])
+    assert {s.core for s in small.slices} <= {s.core for s in program.slices}
