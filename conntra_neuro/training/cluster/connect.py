@@ -1,0 +1,129 @@
+"""Schedulers: one that runs somewhere, or one with worker processes of this machine, for as long as a training lasts.
+
+Nothing is left behind: no process, no dashboard port, no changed setting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import dask
+import distributed
+from distributed.core import connect
+
+from conntra_hardware.errors import BackendError, InputError
+from conntra_neuro.training.cluster.samples import DaskCrew
+
+__all__ = ["dask_crew"]
+
+_CONNECT_S = 10.0  # for the scheduler to answer
+_WORKERS_S = 30.0  # for the first worker to be there
+_MOST_LOCAL = 256
+_SCHEMES = ("tcp", "tls", "ws", "wss", "ucx")
+_START = "`dask scheduler` and `dask worker tcp://HOST:8786` start them; local:2 needs none"
+
+
+@contextmanager
+def dask_crew(address: str) -> Iterator[DaskCrew]:
+    """Connect to the scheduler at ``address``, or start ``local:N`` worker processes for as long as this lasts.
+
+    InputError for an address that is none; BackendError where no scheduler or no worker answers in time.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(_quiet())
+        # Samples travel as arguments of tasks, so that the scheduler can send them again: that is meant.
+        stack.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}))
+        count = _local_count(address)
+        where = _scheduler(address) if count is None else stack.enter_context(_local(count)).scheduler_address
+        client = stack.enter_context(_client(where, address))
+        crew = DaskCrew(client, address)
+        stack.callback(crew.close)  # before the client: then it can still tell workers what to free
+        yield crew
+
+
+def _local_count(address: str) -> int | None:
+    """Return N of ``local:N``; None for the address of a scheduler."""
+    kind, _, count = address.partition(":")
+    if kind != "local":
+        return None
+    if not count.isdecimal() or not 1 <= int(count) <= _MOST_LOCAL:
+        raise InputError(
+            f"cluster {address!r}: local:N with 1 to {_MOST_LOCAL} worker processes expected, as in local:2"
+        )
+    return int(count)
+
+
+def _scheduler(address: str) -> str:
+    """Return the address of a scheduler, complete, when something there speaks Dask."""
+    scheme, slashes, place = address.rpartition("://")
+    scheme = scheme if slashes else "tcp"
+    host, _, port = place.rpartition(":")
+    if scheme not in _SCHEMES or not host or not port.isdecimal():
+        raise InputError(f"cluster {address!r}: a scheduler such as tcp://HOST:8786 expected, or local:2")
+    found = f"{scheme}://{place}"
+    try:
+        # A client that fails to connect cannot be closed cleanly, so one is made only where somebody listens; and in
+        # a thread of its own, as this one may be running a loop already (in notebooks it is).
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(lambda: asyncio.run(_greet(found))).result()
+    except (OSError, asyncio.TimeoutError, TimeoutError, ValueError, ImportError):
+        raise BackendError(
+            f"cluster {address}: no scheduler answered within {_CONNECT_S:g} s; check the address; {_START}"
+        ) from None
+    return found
+
+
+async def _greet(address: str) -> None:
+    arguments: dict[str, Any] = distributed.Security().get_connection_args("client")
+    comm = await asyncio.wait_for(connect(address, timeout=_CONNECT_S, **arguments), _CONNECT_S)
+    await comm.close()
+
+
+@contextmanager
+def _local(count: int) -> Iterator[distributed.LocalCluster]:
+    # A thread a process: the processes are what there is to use the cores with. No memory limit: it would be a share
+    # of the machine's, and reaching it kills the worker.
+    with distributed.LocalCluster(
+        n_workers=count,
+        threads_per_worker=1,
+        processes=True,
+        memory_limit=0,
+        host="127.0.0.1",
+        dashboard_address=None,  # type: ignore[arg-type]  # None is Dask's own word for no dashboard
+        silence_logs=logging.CRITICAL,
+    ) as cluster:
+        yield cluster
+
+
+@contextmanager
+def _client(where: str, address: str) -> Iterator[distributed.Client]:
+    """Connect; through the scheduler go tasks only, sums come from the workers directly."""
+    try:
+        client = distributed.Client(where, timeout=_CONNECT_S, set_as_default=False, direct_to_workers=True)
+    except (OSError, asyncio.TimeoutError, TimeoutError, ValueError) as error:
+        raise BackendError(f"cluster {address}: no scheduler there ({error}); check the address; {_START}") from None
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=_WORKERS_S)
+        except (asyncio.TimeoutError, TimeoutError):
+            raise BackendError(
+                f"cluster {address}: the scheduler has no worker after {_WORKERS_S:g} s; {_START}"
+            ) from None
+        yield client
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask's log off standard error: a lost worker is expected, and errors are told in one line."""
+    logger = logging.getLogger("distributed")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,27 @@
+"""Import Dask where it is needed, with a remedy where it is missing."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+from conntra_hardware.errors import InputError
+
+if TYPE_CHECKING:
+    from conntra_neuro.training.cluster.samples import DaskCrew
+
+__all__ = ["dask_crew"]
+
+
+def dask_crew(address: str) -> AbstractContextManager[DaskCrew]:
+    """Return ``connect.dask_crew(address)``. InputError where Dask is not installed."""
+    try:
+        from conntra_neuro.training.cluster import connect
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in ("dask", "distributed"):
+            raise
+        raise InputError(
+            f"cluster {address}: needs Dask, {error.name} is not installed here; "
+            'remedy: pip install "conntra-neuro[cluster]"'
+        ) from None
+    return connect.dask_crew(address)
