@@ -1,9 +1,7 @@
 """The annealed gear: one unit at a time, exact gains, several moves accepted together after a check.
 
-Each visit takes a random batch of samples and scores all moves of one unit under thresholds with logistic
-noise of
-scale sigma, through exact flip gains in any depth. The best m moves are tried together; while they do not
-lower the
+Each visit takes a random batch of samples and scores all moves of one unit under thresholds with logistic noise of
+scale sigma, through exact flip gains in any depth. The best m moves are tried together; while they do not lower the
 batch's objective m is halved. Sigma, m and with them the steps are annealed from coarse to fine.
 """
 

@@ -1,17 +1,14 @@
 """The blocks gear: mini-batches, the moves of all units scored at once.
 
-On a mini-batch the exact flip gain of every unit below the readout comes out of cached exponentials, and
-the change
+On a mini-batch the exact flip gain of every unit below the readout comes out of cached exponentials, and the change
 of the loss for every weight out of one product with the inputs:
 
     scores = x.T @ (gain * slope),    slope = (P(z + 1) - P(z - 1)) / 2
 
-with P the probability that a unit of potential z spikes when its threshold carries logistic noise of scale
-sigma.
-Scores are averaged over mini-batches and divided by the root of their mean square; at each step the weights
-with
-the largest ratio that would lower the loss move to the neighbouring level, a small fraction of the layer that
-falls to zero. There are no float weights and no gradient of a float network.
+with P the probability that a unit of potential z spikes when its threshold carries logistic noise of scale sigma.
+Scores are averaged over mini-batches and divided by the root of their mean square; at each step the weights with the
+largest ratio that would lower the loss move to the neighbouring level, a small fraction of the layer that falls to
+zero. There are no float weights and no gradient of a float network.
 """
 
 from __future__ import annotations
@@ -56,8 +53,7 @@ class BlocksOptions:
     fraction           share of a hidden layer's weights that move at the first step, falling to zero
     fraction_readout   the same for the readout
     fraction_bias      the same for biases
-    memory             weight of the past in the average of the scores, and in that of their squares
-                       (memory_square)
+    memory             weight of the past in the average of the scores, and of their squares (memory_square)
     sparsity           price of a unit of weight, in units of the scores' root mean square: keeps weights at zero
     shift              each image is shifted by up to so many pixels, anew in each sweep
     penalty_...        what an inference may cost, in nats; see ``penalty``

@@ -1,10 +1,8 @@
 """The exact gear, the paper's algorithm: all samples, hard thresholds, one move at a time; the objective
 never rises.
 
-Units are visited in random order; at each visit every move of the unit, to any level, is scored exactly,
-and the best
-is made if it lowers the objective. A sweep that moves nothing ends the training: no single move lowers the
-objective.
+Units are visited in random order; at each visit every move of the unit, to any level, is scored exactly, and the best
+is made if it lowers the objective. A sweep that moves nothing ends the training: no single move lowers the objective.
 """
 
 from __future__ import annotations

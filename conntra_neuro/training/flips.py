@@ -1,7 +1,6 @@
 """Exact kernels of single moves: what flipping a unit does to a sample's loss, through every layer above it.
 
-A move of one weight by d changes its unit only on samples where the input is active and the potential
-crosses the
+A move of one weight by d changes its unit only on samples where the input is active and the potential crosses the
 threshold. So one pass over the samples gives the exact change of the objective for all moves of a unit:
 
     score(j, d) = sum_n x[n, j] * gain[n] * (P(z[n] + d) - P(z[n])),    gain = loss(unit on) - loss(unit off)
@@ -33,8 +32,7 @@ _ONE, _ZERO, _TOP6 = np.uint64(1), np.uint64(0), np.uint64(58)
 class Net(NamedTuple):
     """A network on all samples, flat, so that kernels take any number of layers.
 
-    potentials  (n, units) int16 or int32, layer after layer, the logits last: layer m from column
-                ``unit_at[m]``
+    potentials  (n, units) int16 or int32, layer after layer, the logits last: layer m from column ``unit_at[m]``
     spikes      (n, words) uint64 bit sets: the inputs of layer m from word ``word_at[m]``
     weights     flat int32: layer m from ``weight_at[m]``, (n_in, n_out) row-major
     losses      (n,) int64 quanta; targets (n,) class indices
@@ -205,8 +203,7 @@ def try_moves(net, loss, rows, layer, unit, inputs, steps, bias_step, gains, ste
     """Change of the objective over ``rows`` if the weights of ``inputs`` moved by ``steps`` and the bias by
     its own.
 
-    All together, exactly; in units of the scores. ``step_curve`` is P at -R .. R, constant beyond;
-    ``gains`` are
+    All together, exactly; in units of the scores. ``step_curve`` is P at -R .. R, constant beyond; ``gains`` are
     ``gather_gains``'. Neither is used for the readout.
     """
     top = net.sizes.size - 2

@@ -1,9 +1,7 @@
 """Training inputs as stored and as mini-batches: lists of active inputs where few are active, else bytes.
 
-Both give the same two products, ``x @ weights`` and ``x.T @ q``. Their terms are integers (or multiples of
-one power
-of two) whose sums stay below 2^24 quanta, so float32 is exact and both give the same bits, in any order, on
-any
+Both give the same two products, ``x @ weights`` and ``x.T @ q``. Their terms are integers (or multiples of one power
+of two) whose sums stay below 2^24 quanta, so float32 is exact and both give the same bits, in any order, on any
 number of threads.
 """
 

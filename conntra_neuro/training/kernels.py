@@ -1,7 +1,6 @@
 """The hot loops of the blocks gear; their plain NumPy twins are the oracles of the tests.
 
-All floats here are exact: potentials and logits are integers, gains are rounded to multiples of a power of
-two before
+All floats here are exact: potentials and logits are integers, gains are rounded to multiples of a power of two before
 they are summed. Nothing is compiled with fastmath, so no multiply-add is contracted and no sum reordered.
 """
 
@@ -121,8 +120,7 @@ def spikes(potentials, out, first, last):
 
 @_fast
 def readout(logits, y, table, scale, step, margin, inverse_grid, grid, p, q, losses, wrong, first, last):
-    """Softmax ``p``, score terms ``q`` of the logits, loss in nats and whether the prediction is wrong, a
-    sample.
+    """Softmax ``p``, score terms ``q`` of the logits, loss in nats and whether it is wrong, a sample.
 
     ``q`` is the exact change of the sample's loss when the logit moves by +-step, halved and a unit of logit:
     with t = log(1 + p (exp(s d) - 1)): q = (t(+d) - t(-d)) / (2 d) - s [k = y], rounded to the grid.
@@ -159,8 +157,7 @@ def readout(logits, y, table, scale, step, margin, inverse_grid, grid, p, q, los
 def log_rows(x, bits):
     """In place, the natural logarithm of positive finite float32 ``x``; ``bits`` is ``x.view(int32)``.
 
-    Cephes' logf: to about one unit in the last place, in plain multiplications and additions that vectorise
-    and give
+    Cephes' logf: to about one unit in the last place, in plain multiplications and additions that vectorise and give
     the same bits on every machine, which a library's logarithm does not.
     """
     for i in range(x.size):
@@ -190,9 +187,9 @@ def top_gains(z, h, p, y, on, off, target, curve, inverse_grid, grid, q, first, 
     on, off   (classes, H): exp(+s V), exp(-s V)
     target    (classes, H): s V
     curve     the slope at potentials -R .. R, zero at both ends
-    A unit that is off would change the loss by log(sum_k p_k on_k) - s V_y, one that is on by -log(sum_k
-    p_k off_k) -
-    s V_y when it is seen as switched on. All of it is float32: weights too large for that are refused before.
+
+    Switching a unit on changes the loss by log(sum_k p_k on_k) - s V_y where it is off; where it is on already, having
+    done so changed it by -log(sum_k p_k off_k) - s V_y. All of it is float32: the scale is refused where that is small.
     """
     width = z.shape[1]
     reach = (curve.size - 1) // 2
@@ -244,9 +241,9 @@ def price_spikes(z, price, curve, inverse_grid, grid, q, first, last):
 
 @_fast
 def _move_gains(average, square, floor, level, moves, price):
-    """What the moves up and down would gain: the average in units of the root of the mean square (never below
+    """What the moves up and down would gain: distance to the next level times normalised average, less the price.
 
-    ``floor``) times the distance to the next level, less the move's price; ``price`` is that of a nonzero weight.
+    The average is in units of the root of the mean square, never below ``floor``; ``price`` is a nonzero weight's.
     """
     unit = np.sqrt(square) + floor
     ratio = average / unit
@@ -282,8 +279,7 @@ def add_average(average, square, score, keep, keep_square, share, floor, index, 
 
 @_fast
 def radix_histogram(bits, shift, prefix_shift, prefix, first, last):
-    """Counts (4096,) of ``(bits >> shift) % 4096`` of the positive ``bits`` whose ``bits >> prefix_shift``
-    is ``prefix``.
+    """Counts (4096,) of ``(bits >> shift) % 4096`` of positive ``bits`` whose ``bits >> prefix_shift`` is ``prefix``.
 
     A ``prefix_shift`` of 32 takes them all.
     """

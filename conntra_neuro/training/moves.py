@@ -76,9 +76,8 @@ class LayerMoves:
 
 
 def select_largest(values: npt.NDArray[np.float32], count: int, threads: Threads) -> tuple[int, int]:
-    """Return (threshold, ties): the ``count`` largest of the positive ``values`` are those whose bits (an
-    int32 of the
-    same order, its lowest 7 dropped) exceed ``threshold``, and the first ``ties`` of those that equal it.
+    """Return (threshold, ties): the ``count`` largest of the positive ``values`` are those whose bits (an int32 of
+    the same order, its lowest 7 dropped) exceed ``threshold``, and the first ``ties`` of those that equal it.
 
     A radix selection in two passes over the bits; the same on any number of threads.
     """

@@ -1,9 +1,8 @@
 """The objective: cross-entropy of scaled integer logits, in whole quanta of 2^-32 nats.
 
-Logits are integers, so every exponential ``exp(-s * k)`` comes out of one table, and the loss of a sample
-is a
-function of integers. Rounded to 2^-32 nats and summed as int64 it does not depend on the order of summation:
-"never rises" and "equal when recomputed" hold exactly, not to a tolerance.
+Logits are integers, so every exponential ``exp(-s * k)`` comes out of one table, and the loss of a sample is a
+function of integers. Rounded to 2^-32 nats and summed as int64 it does not depend on the order of summation: "never
+rises" and "equal when recomputed" hold exactly, not to a tolerance.
 """
 
 from __future__ import annotations

@@ -50,8 +50,7 @@ class Progress:
 class TrainResult:
     """A trained network and how it came about. Errors are fractions of samples.
 
-    train_error is over all training samples (a held-out part included), test_error over the test samples,
-    None where
+    train_error is over all training samples (a held-out part included), test_error over the test samples, None where
     there are none; neither has decided anything. ``interrupted`` says that Ctrl-C ended the training early.
     """
 

@@ -17,8 +17,7 @@ _LOGIT_SPREAD = 1.25  # of scaled logits at the start [measured: 0.2 a unit of l
 def start_of(task: Task, scale: float | None, margin: int) -> tuple[Parameters, Objective, list[float]]:
     """Return the parameters to start from, the objective, and the spread of each layer's potentials.
 
-    The spread is the standard deviation over samples, mean over units, at least 1. Without a ``scale`` the
-    logits'
+    The spread is the standard deviation over samples, mean over units, at least 1. Without a ``scale`` the logits'
     spread at the start decides it.
     """
     rng = generator(task.seed, purpose=0)

@@ -36,8 +36,7 @@ class Task:
     """Training samples as spikes, and the network to train on them.
 
     spikes      (n, n_in) of 0/1, and class indices y (n,)
-    held_out    spikes and class indices that decide which network is the best; None where the set is too
-                small
+    held_out    spikes and class indices that decide which network is the best; None where the set is small
     sizes       inputs, hidden widths, classes
     start       parameters to start from; None for random ones
     """

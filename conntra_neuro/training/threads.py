@@ -1,10 +1,8 @@
 """Two cores without a threading layer: kernels that release the GIL, run on disjoint ranges.
 
-Each kernel takes ``(..., start, stop)`` and writes only what belongs to that range, so results depend
-neither on
-the number of threads nor on who is first. (numba's own ``parallel=True`` would bring an OpenMP runtime that
-does
-not survive a fork, and the Lava backend forks.)
+Each kernel takes ``(..., start, stop)`` and writes only what belongs to that range, so results depend neither on the
+number of threads nor on who is first. (numba's own ``parallel=True`` would bring an OpenMP runtime that does not
+survive a fork, and the Lava backend forks.)
 """
 
 from __future__ import annotations

@@ -1,0 +1,69 @@
+"""What each choice of the default recipe is worth: train with one choice changed at a time, print a table.
+
+python examples/ablation.py mnist:mnist.npz --layers 256 --sweeps 10 --seeds 3
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+
+import conntra_neuro as cn
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "the default": {},
+    "no price on weights": {"sparsity": 0.0},
+    "twice the price on weights": {"sparsity": 0.1},
+    "short memory of scores": {"memory": 0.9},
+    "half the moves": {"fraction": 0.002, "fraction_readout": 0.0025},
+    "twice the moves": {"fraction": 0.008, "fraction_readout": 0.01},
+    "half the noise at thresholds": {"sigma": 0.2, "sigma_end": 0.095},
+    "twice the noise at thresholds": {"sigma": 0.8, "sigma_end": 0.38},
+    "noise not annealed": {"sigma_end": 0.4},
+    "mini-batches of 250": {"batch": 250},
+    "mini-batches of 1,000": {"batch": 1000},
+    "a margin of 5": {"margin": 5},
+}
+
+
+def main() -> None:
+    """Print one line a change: test error (mean, spread over seeds), training error, seconds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data")
+    parser.add_argument("--layers", default="256")
+    parser.add_argument("--sweeps", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--shift", type=int, default=0)
+    arguments = parser.parse_args()
+    layers = [int(width) for width in arguments.layers.split(",")]
+    print("| change | test error % | spread | training error % | nonzero % | seconds |\n|---|---|---|---|---|---|")
+    for name, change in CHANGES.items():
+        runs = [
+            cn.train(
+                cn.load_dataset(arguments.data, seed=seed),
+                layers=layers,
+                seed=seed,
+                sweeps=arguments.sweeps,
+                shift=arguments.shift,
+                **change,
+            )
+            for seed in range(arguments.seeds)
+        ]
+        errors = 100 * np.array([run.test_error for run in runs])
+        train_error = 100 * np.mean([run.train_error for run in runs])
+        nonzero = 100 * np.mean([_nonzero(run.network) for run in runs])
+        seconds = np.mean([run.train_seconds for run in runs])
+        row = (f"{errors.mean():.2f}", f"{np.ptp(errors):.2f}", f"{train_error:.2f}", f"{nonzero:.0f}")
+        print(f"| {name} | {' | '.join(row)} | {seconds:.0f} |", flush=True)
+
+
+def _nonzero(network: cn.DiscreteNetwork) -> float:
+    """Return the share of the weights that are not 0."""
+    dense = [layer for layer in network.layers if isinstance(layer, cn.Dense)]
+    return sum(layer.n_nonzero for layer in dense) / network.n_weights
+
+
+if __name__ == "__main__":
+    main()
