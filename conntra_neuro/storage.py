@@ -17,11 +17,9 @@ from conntra_hardware.program_file import (
     labels_to_file,
     program_from_container,
     save_program,
-    weights_from_file,
-    weights_to_file,
 )
-from conntra_neuro.levels import Levels
-from conntra_neuro.network import Dense, DiscreteNetwork
+from conntra_neuro.layer_file import layer_from_file, layer_to_file, residual_from_file, residual_to_file
+from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork
 
 __all__ = ["MemoryReport", "load", "load_info", "load_network", "memory_report", "save"]
 
@@ -79,7 +77,7 @@ def load_info(path: str | Path) -> dict[str, Any]:
 
 def memory_report(network: DiscreteNetwork) -> MemoryReport:
     """Return what ``network`` takes, packed and on disk, and what float64 and float32 would."""
-    bias_bytes = sum(layer.bias.nbytes for layer in network.layers if isinstance(layer, Dense))
+    bias_bytes = sum(layer.bias.nbytes for layer in network.layers if isinstance(layer, (Dense, Conv2d)))
     return MemoryReport(
         packed=network.memory_bytes,
         on_disk=len(container_bytes(MODEL, *_parts(network))),
@@ -91,33 +89,24 @@ def memory_report(network: DiscreteNetwork) -> MemoryReport:
 
 def _parts(network: DiscreteNetwork) -> tuple[dict[str, Any], Tensors]:
     tensors: Tensors = {}
-    layers = []
-    for index, layer in enumerate(network.layers):
-        if not isinstance(layer, Dense):
-            raise InputError(f"save: layer {index} is a {type(layer).__name__}; files hold Dense layers")
-        stored = weights_to_file(f"layer.{index}", layer.weight, layer.levels.values, tensors)
-        tensors[f"layer.{index}.bias"] = layer.bias
-        layers.append({"type": "dense", "activation": layer.neuron.kind, "weights": stored})
-    return {
-        "layers": layers,
+    body = {
+        "layers": [layer_to_file(f"layer.{index}", layer, tensors) for index, layer in enumerate(network.layers)],
         "encoder": encoder_to_file(network.encoder, tensors),
         "labels": labels_to_file(network.labels),
         "info": {},
-    }, tensors
+    }
+    if network.residuals:
+        body["residuals"] = [
+            residual_to_file(f"residual.{index}", residual, tensors) for index, residual in enumerate(network.residuals)
+        ]
+    return body, tensors
 
 
 def _network(container: Container, path: str | Path) -> DiscreteNetwork:
     body, tensors = container.body, container.tensors
     try:
-        layers = [
-            Dense(
-                weights_from_file(f"layer.{index}", entry["weights"], tensors),
-                tensors[f"layer.{index}.bias"],
-                activation=entry["activation"],
-                levels=Levels(tuple(entry["weights"]["levels"])),
-            )
-            for index, entry in enumerate(body["layers"])
-        ]
-        return DiscreteNetwork(layers, encoder_from_file(body["encoder"], tensors), body["labels"])
+        layers = [layer_from_file(f"layer.{i}", entry, tensors) for i, entry in enumerate(body["layers"])]
+        joined = [residual_from_file(f"residual.{i}", r, tensors) for i, r in enumerate(body.get("residuals", ()))]
+        return DiscreteNetwork(layers, encoder_from_file(body["encoder"], tensors), body["labels"], joined)
     except (KeyError, TypeError, IndexError, ValueError, ConntraError) as error:
         raise FileFormatError(f"{path}: sound, but its contents are not a network ({error}); train it again") from error

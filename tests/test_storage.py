@@ -3,6 +3,7 @@ import json
 import os
 import re
 
+import network_strategies
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -122,6 +123,17 @@ def test_programs_round_trip(tmp_path, encoder, labels):
         np.testing.assert_array_equal(before.weights, after.weights)
     assert program_sha256(again) == program_sha256(program)
     assert load_info(path) == {"model": "m"}
+
+
+@settings(max_examples=40, deadline=None)
+@given(network=network_strategies.networks(), seed=st.integers(0, 1000))
+def test_networks_of_every_kind_of_layer_round_trip(tmp_path_factory, network, seed):
+    path = tmp_path_factory.mktemp("every") / "a.conntra"
+    save(network, path)
+    again = load_network(path)
+    assert repr(again) == repr(network)
+    spikes = network_strategies.inputs(network, 5, seed)
+    np.testing.assert_array_equal(again.forward(spikes), network.forward(spikes))
 
 
 def test_the_programs_checksum_sees_what_it_does_and_nothing_else():
