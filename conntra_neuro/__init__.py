@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from conntra_neuro.compiler import check, compile
     from conntra_neuro.datasets import Dataset, fit_encoder, load_dataset
     from conntra_neuro.estimator import ConntraClassifier
+    from conntra_neuro.exchange import export, import_network
     from conntra_neuro.levels import BINARY, TERNARY, Levels, parse_levels
     from conntra_neuro.network import Dense, DiscreteNetwork
     from conntra_neuro.storage import MemoryReport, load, memory_report, save
@@ -55,7 +56,9 @@ __all__ = [
     "check",
     "chip_names",
     "compile",
+    "export",
     "fit_encoder",
+    "import_network",
     "load",
     "load_chip",
     "load_dataset",
@@ -74,6 +77,7 @@ _HOMES = {
     "conntra_neuro.compiler": {"check", "compile"},
     "conntra_neuro.datasets": {"Dataset", "fit_encoder", "load_dataset"},
     "conntra_neuro.estimator": {"ConntraClassifier"},
+    "conntra_neuro.exchange": {"export", "import_network"},
     "conntra_neuro.levels": {"BINARY", "TERNARY", "Levels", "parse_levels"},
     "conntra_neuro.network": {"Dense", "DiscreteNetwork"},
     "conntra_neuro.storage": {"MemoryReport", "load", "memory_report", "save"},

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from conntra_neuro.cli.beginning import beginning
 from conntra_neuro.cli.options import DataArgument, Debug, Json, Quiet, Seed, example, hidden_widths, numbers
 from conntra_neuro.cli.outcome import Outcome
 from conntra_neuro.cli.progress import say, training_bar
 
 if TYPE_CHECKING:
+    from conntra_neuro.cli.beginning import Beginning
     from conntra_neuro.datasets import Dataset
 
 __all__ = ["default_name", "train"]
@@ -21,18 +23,33 @@ __all__ = ["default_name", "train"]
 def train(
     data: DataArgument,
     layers: Annotated[
-        str, typer.Option(help="Hidden widths, as in 256 or 512,256; none is logistic regression.")
-    ] = "256",
+        str | None,
+        typer.Option(
+            help="Hidden widths, as in 256 or 512,256; none is logistic regression.",
+            show_default="256, or as in --from",
+        ),
+    ] = None,
     levels: Annotated[
-        str, typer.Option(help="What a weight may be: binary, ternary, a number N, or a,b,c.")
-    ] = "ternary",
+        str | None,
+        typer.Option(
+            help="What a weight may be: binary, ternary, a number N, or a,b,c.", show_default="ternary, or as in --from"
+        ),
+    ] = None,
     method: Annotated[str, typer.Option(help="conntra, backprop, or warm (backprop, then conntra).")] = "conntra",
     gear: Annotated[
         str, typer.Option(help="blocks (fast), annealed, or exact (the objective never rises).")
     ] = "blocks",
     encoder: Annotated[
-        str, typer.Option(help="Features to spikes: auto, threshold, thermometer, thermometer:K, or none.")
-    ] = "auto",
+        str | None,
+        typer.Option(
+            help="Features to spikes: auto, threshold, thermometer, thermometer:K, or none.",
+            show_default="auto, or as in --from",
+        ),
+    ] = None,
+    initial: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="MODEL", help="Start from that network, imported or trained; end no worse."),
+    ] = None,
     seed: Seed = 0,
     time_limit: Annotated[float | None, typer.Option(metavar="SECONDS", help="Stop then, keep the best.")] = None,
     sweeps: Annotated[int | None, typer.Option(metavar="N", help="Passes over the data or the units.")] = None,
@@ -65,7 +82,7 @@ def train(
     from conntra_neuro.training import train as train_network
     from conntra_neuro.training.penalty import parse_penalty
 
-    widths = hidden_widths(layers)
+    widths = hidden_widths("256" if layers is None else layers)
     prices: dict[str, Any] = parse_penalty(penalty)
     named = {*signature(train_network).parameters} - {"threads", "validation_fraction"} | {*prices, "shift"}
     recipe = numbers("--option", option or [], taken=named)
@@ -74,15 +91,17 @@ def train(
     path = out or Path(default_name(data))
     check_writable(path)
     dataset = load_dataset(data, seed=seed)
+    start = None if initial is None else beginning(initial, layers, levels, encoder, dataset)
     with training_bar(quiet) as progress:
         trained = train_network(
             dataset,
-            layers=widths,
-            levels=levels,
+            layers=widths if start is None else start.widths,
+            levels=(levels or "ternary") if start is None else start.levels,
             method=method,
             gear=gear,
             seed=seed,
-            encoder=_encoder(dataset, encoder),
+            encoder=_encoder(dataset, encoder, start),
+            initial=None if start is None else start.network,
             time_limit_s=time_limit,
             sweeps=sweeps,
             checkpoint=checkpoint,
@@ -98,7 +117,10 @@ def train(
     return Outcome(document, (training_table(trained, dataset, document),))
 
 
-train.__doc__ = f"{train.__doc__}\n\n" + example("conntra train digits --layers 256 --out digits.conntra")
+train.__doc__ = f"{train.__doc__}\n\n" + example(
+    "conntra train digits --layers 256 --out digits.conntra",
+    "conntra train digits --from imported.conntra --out refined.conntra",
+)
 
 
 def default_name(data: str) -> str:
@@ -107,7 +129,9 @@ def default_name(data: str) -> str:
     return f"{Path(path).stem or kind}.conntra"
 
 
-def _encoder(dataset: Dataset, kind: str) -> Any:
+def _encoder(dataset: Dataset, kind: str | None, start: Beginning | None) -> Any:
     from conntra_neuro.datasets import fit_encoder
 
-    return None if kind == "none" else fit_encoder(dataset.x_train, kind)
+    if start is not None and kind is None:
+        return start.network.encoder
+    return None if kind == "none" else fit_encoder(dataset.x_train, kind or "auto")

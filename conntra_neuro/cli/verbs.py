@@ -11,6 +11,7 @@ from conntra_neuro.cli.compile import compile_
 from conntra_neuro.cli.datasets import datasets
 from conntra_neuro.cli.demo import demo
 from conntra_neuro.cli.doctor import doctor
+from conntra_neuro.cli.exchange import export, import_
 from conntra_neuro.cli.run import run
 from conntra_neuro.cli.train import train
 from conntra_neuro.cli.verify import verify
@@ -54,6 +55,8 @@ _VERBS = {
     "check": check,
     "run": run,
     "verify": verify,
+    "export": export,
+    "import": import_,
     "chips": chips,
     "datasets": datasets,
     "doctor": doctor,

@@ -1,0 +1,88 @@
+"""``conntra export`` and ``conntra import``: networks to and from the formats of other tools."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from conntra_neuro.cli.options import Debug, Json, Quiet, Seed, example
+from conntra_neuro.cli.outcome import Outcome
+from conntra_neuro.cli.progress import step
+
+__all__ = ["export", "import_"]
+
+
+def export(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", show_default=False, help="A model of `conntra train`, or a program of `conntra compile`."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", show_default=False, help="The file to write.")],
+    format: Annotated[str | None, typer.Option(help="nir.", show_default="the suffix of --out")] = None,
+    seed: Seed = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> Outcome:
+    """Write a network in a format of others; what the format cannot say is refused by name."""
+    from conntra_hardware.files import check_writable
+    from conntra_neuro.exchange import export as write
+    from conntra_neuro.report.exchange import export_table
+    from conntra_neuro.storage import load
+
+    check_writable(out)
+    network = load(file)
+    with step(f"exporting {file}", quiet):
+        exported = write(network, out, format)
+    document = {"file": str(file), **asdict(exported)}
+    return Outcome(document, (export_table(document),))
+
+
+export.__doc__ = f"{export.__doc__}\n\n" + example("conntra export digits.conntra --format nir --out digits.nir")
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="A .nir file.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="MODEL", help="The model file to write.", show_default="FILE.conntra")
+    ] = None,
+    format: Annotated[str | None, typer.Option(help="nir.", show_default="the suffix of FILE")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="NIR: time steps of a sample.", show_default="what the file says"),
+    ] = None,
+    seed: Seed = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> Outcome:
+    """Read a network of another tool and write a model file: exactly the same one, or one line that says why not."""
+    from conntra_hardware.files import check_writable
+    from conntra_neuro.exchange import import_network
+    from conntra_neuro.report.exchange import import_table
+    from conntra_neuro.storage import save
+
+    path = out or file.with_suffix(".conntra")
+    check_writable(path)
+    with step(f"importing {file}", quiet):
+        network = import_network(file, format, steps=steps)
+    size = save(network, path, info={"imported_from": file.name})
+    document: dict[str, Any] = {
+        "model": str(path),
+        "file": str(file),
+        "layers": [repr(layer) for layer in network.layers],
+        "inputs": network.n_in,
+        "classes": network.n_classes,
+        "parameters": network.n_parameters,
+        "encoder": None if network.encoder is None else network.encoder.kind,
+        "bytes": size,
+    }
+    return Outcome(document, (import_table(document),))
+
+
+import_.__doc__ = f"{import_.__doc__}\n\n" + example("conntra import graph.nir --out graph.conntra")

@@ -1,0 +1,107 @@
+"""``export`` and ``import_network``: which format a file has, and what writes or reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from conntra_hardware.errors import InputError
+from conntra_hardware.files import check_writable, write_atomically
+from conntra_hardware.program import Program
+from conntra_neuro.exchange.lift import network_of_program
+from conntra_neuro.network import DiscreteNetwork
+
+__all__ = ["FORMATS", "READERS", "Exported", "export", "import_network"]
+
+Options: TypeAlias = dict[str, Any]
+Written: TypeAlias = tuple[bytes, Options]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file that was written: its format, its bytes, and what else the format tells of it."""
+
+    path: str
+    format: str
+    bytes: int
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def export(network: DiscreteNetwork | Program, path: str | Path, format: str | None = None, **options: Any) -> Exported:
+    """Write ``network``, or what a program computes, to ``path`` in the format of that name, or of the path's suffix.
+
+    Raises InputError that names the first layer the format has no words for; nothing is written then.
+    """
+    name = _named(path, format, FORMATS)
+    check_writable(path)
+    about: Options = {}
+    if isinstance(network, Program):
+        about = {"chip": network.chip.name, "cores": network.cores_used}
+        network = network_of_program(network)
+    data, details = FORMATS[name][1](network, about, options)
+    write_atomically(path, data)
+    return Exported(str(path), name, len(data), details)
+
+
+def import_network(path: str | Path, format: str | None = None, **options: Any) -> DiscreteNetwork:
+    """Return the network in a file of another tool; its format is named, or told by the suffix.
+
+    Raises FileFormatError where the file is damaged, or holds what a network here has no words for.
+    """
+    return READERS[_named(path, format, READERS)][1](path, options)
+
+
+def _named(path: str | Path, format: str | None, known: dict[str, tuple[tuple[str, ...], Any]]) -> str:
+    if format is not None:
+        if format not in known:
+            raise InputError(f"format {format!r}: unknown; allowed: {', '.join(known)}")
+        return format
+    suffix = Path(path).suffix.lower()
+    for name, (suffixes, _) in known.items():
+        if suffix in suffixes:
+            return name
+    listed = ", ".join(f"{name} ({', '.join(suffixes)})" for name, (suffixes, _) in known.items())
+    raise InputError(f"{path}: its suffix {suffix!r} names no format; there are {listed}: give --format")
+
+
+def _no_options(options: Options, allowed: tuple[str, ...], name: str) -> None:
+    strays = sorted({key for key, value in options.items() if value is not None} - {*allowed})
+    if strays:
+        listed = ", ".join(allowed) or "none"
+        raise InputError(f"format {name}: option {strays[0]!r} is not one of its own; allowed: {listed}")
+
+
+def _needs(extra: str, *packages: str) -> None:
+    """Raise InputError where an optional package is missing."""
+    for package in packages:
+        if find_spec(package) is None:
+            raise InputError(f"{package}: not installed; pip install 'conntra-neuro[{extra}]'")
+
+
+def _write_nir(network: DiscreteNetwork, about: Options, options: Options) -> Written:
+    _no_options(options, (), "nir")
+    _needs("nir", "nir", "h5py")
+    from conntra_neuro.exchange.nir_writer import nir_bytes
+
+    return nir_bytes(network, about), {}
+
+
+def _read_nir(path: str | Path, options: Options) -> DiscreteNetwork:
+    _no_options(options, ("steps",), "nir")
+    _needs("nir", "nir", "h5py")
+    from conntra_neuro.exchange.nir_reader import read_nir
+
+    return read_nir(path, options.get("steps"))
+
+
+Writer: TypeAlias = Callable[[DiscreteNetwork, Options, Options], Written]
+Reader: TypeAlias = Callable[[str | Path, Options], DiscreteNetwork]
+
+FORMATS: dict[str, tuple[tuple[str, ...], Writer]] = {"nir": ((".nir",), _write_nir)}
+"""What can be written: the suffixes of each format, and its writer."""
+
+READERS: dict[str, tuple[tuple[str, ...], Reader]] = {"nir": ((".nir",), _read_nir)}
+"""What can be read."""

@@ -1,0 +1,75 @@
+"""Looking at an HDF5 file before anything in it is read: what a hostile one may hold is refused."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conntra_hardware.errors import FileFormatError
+
+if TYPE_CHECKING:
+    import h5py
+
+__all__ = ["check_hdf5"]
+
+_DEPTH = 12
+_OBJECTS = 100_000
+_BYTES = 2**31
+
+
+def check_hdf5(path: str | Path, kind: str) -> None:
+    """Raise FileFormatError where ``path`` is no HDF5 file, or one that asks for more than a network needs.
+
+    Refused are groups that hold themselves, links and storage outside the file, and data that unpacks to more than
+    2 GiB: a dataset of zeros of any size takes no room in a file. ``kind`` names what the file should be.
+    """
+    import h5py
+
+    if not os.path.isfile(path):
+        raise FileFormatError(f"{path}: no such file; check the name")
+    try:
+        with h5py.File(path, "r") as file:
+            _Survey(path).group(file, 0)
+    except FileFormatError:
+        raise
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # what h5py raises on damaged files
+        raise FileFormatError(f"{path}: not a {kind} file, or a damaged one ({error}); export it again") from None
+
+
+class _Survey:
+    """What has been seen of a file so far."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path, self.objects, self.bytes = path, 0, 0
+
+    def group(self, group: h5py.Group, depth: int) -> None:
+        import h5py
+
+        if depth > _DEPTH:
+            raise self._refusal(f"its groups are nested more than {_DEPTH} deep, or hold themselves")
+        for name in group:
+            self.objects += 1
+            if self.objects > _OBJECTS:
+                raise self._refusal(f"more than {_OBJECTS:,} objects")
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise self._refusal(f"{group.name}/{name} is a link")
+            found = group[name]
+            if isinstance(found, h5py.Group):
+                self.group(found, depth + 1)
+            else:
+                self._dataset(found)
+
+    def _dataset(self, found: h5py.Dataset | h5py.Datatype) -> None:
+        import h5py
+
+        if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
+            raise self._refusal(f"{found.name} is no dataset with its data in the file")
+        if found.dtype.kind not in "iufbS" and h5py.check_string_dtype(found.dtype) is None:
+            raise self._refusal(f"{found.name} has type {found.dtype}; numbers and strings expected")
+        self.bytes += found.size * found.dtype.itemsize if found.size else 0
+        if self.bytes > _BYTES:
+            raise self._refusal(f"{found.name} has shape {found.shape}: more than 2 GiB in all")
+
+    def _refusal(self, what: str) -> FileFormatError:
+        return FileFormatError(f"{self.path}: refused, {what}; no network is written like that")

@@ -1,0 +1,36 @@
+"""Terminal tables of ``conntra export`` and ``conntra import``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import RenderableType
+
+from conntra_neuro.report.tables import facts
+from conntra_neuro.report.units import bytes_, count
+
+__all__ = ["export_table", "import_table"]
+
+
+def export_table(document: Mapping[str, Any]) -> RenderableType:
+    """Return what ``conntra export`` shows."""
+    rows = [("format", document["format"]), ("size", bytes_(document["bytes"]))]
+    rows += [(name.replace("_", " "), str(value)) for name, value in document["details"].items()]
+    return facts(f"{document['file']} -> {document['path']}", rows)
+
+
+def import_table(document: Mapping[str, Any]) -> RenderableType:
+    """Return what ``conntra import`` shows."""
+    model = document["model"]
+    rows = [(f"layer {index}", layer) for index, layer in enumerate(document["layers"])]
+    rows += [
+        ("inputs", count(document["inputs"])),
+        ("encoder", document["encoder"] or "none: inputs are spikes of 0 and 1"),
+        ("classes", count(document["classes"])),
+        ("parameters", count(document["parameters"])),
+        ("size", bytes_(document["bytes"])),
+    ]
+    return facts(
+        f"{document['file']} -> {model}", rows, f"next: conntra train DATA --from {model}, or conntra compile {model}"
+    )

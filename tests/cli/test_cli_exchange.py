@@ -1,0 +1,78 @@
+"""``conntra export``, ``conntra import`` and ``conntra train --from``."""
+
+import numpy as np
+import pytest
+
+import conntra_neuro as cn
+
+
+def test_nir_out_and_in_again(conntra, model, network):
+    exported = conntra("export", model, "--format", "nir", "--out", "iris.nir", "--json")
+    assert exported.status == 0
+    assert exported.document["format"] == "nir"
+    assert exported.document["bytes"] == (conntra.folder / "iris.nir").stat().st_size
+    imported = conntra("import", "iris.nir", "--json")
+    assert imported.status == 0
+    assert imported.document["model"] == "iris.conntra"
+    assert imported.document["encoder"] == "thermometer"
+    again = cn.load("iris.conntra")
+    data = cn.load_dataset("iris")
+    np.testing.assert_array_equal(again.predict(data.x_train), network.predict(data.x_train))
+    assert again.labels == network.labels
+    assert "layer 0" in conntra("import", "iris.nir").out
+    assert "iris.nir" in conntra("export", model, "--out", "iris.nir").out
+
+
+def test_programs_are_exported_too(conntra, program, network):
+    assert conntra("export", program, "--out", "a.nir").status == 0
+    data = cn.load_dataset("iris")
+    np.testing.assert_array_equal(cn.import_network("a.nir").predict(data.x_train), network.predict(data.x_train))
+
+
+def test_what_cannot_be_exported_or_imported(fails, model, tmp_path):
+    fails("export", model, "--out", "a.xyz", says=["'.xyz' names no format; there are nir (.nir)"])
+    fails("export", model, "--format", "keras", "--out", "a.nir", says=["format 'keras': unknown; allowed: nir"])
+    fails("export", tmp_path / "none", "--out", "a.nir", says=["no such file"])
+    fails("export", model, "--out", "nowhere/a.nir", says=["does not exist"])
+    fails("import", tmp_path / "none.nir", says=["no such file"])
+    fails("import", model, "--format", "nir", "--out", "a.conntra", says=["not a NIR file"])
+    (tmp_path / "bad.nir").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(500))
+    fails("import", tmp_path / "bad.nir", "--out", "a.conntra", says=["not a NIR file, or a damaged one"])
+
+
+def test_a_missing_package_is_named(fails, model, monkeypatch):
+    from conntra_neuro.exchange import files
+
+    monkeypatch.setattr(files, "find_spec", lambda name: None)
+    fails("export", model, "--out", "a.nir", says=["pip install 'conntra-neuro[nir]'"])
+
+
+@pytest.fixture
+def trained(conntra):
+    conntra("train", "iris", "--layers", "8", "--sweeps", "2", "--out", "first.conntra")
+    return cn.load("first.conntra")
+
+
+def test_training_from_a_model_ends_no_worse_on_what_decides(conntra, trained):
+    ran = conntra("train", "iris", "--from", "first.conntra", "--sweeps", "5", "--out", "second.conntra", "--json")
+    assert ran.status == 0
+    again = cn.load("second.conntra")
+    assert [layer.shape for layer in again.layers] == [layer.shape for layer in trained.layers]
+    np.testing.assert_array_equal(again.encoder.thresholds, trained.encoder.thresholds)
+    history = ran.document["history"]
+    assert min(record["objective"] for record in history) <= history[0]["objective"]
+    data = cn.load_dataset("iris", seed=0)
+    assert history[0]["train_error"] == pytest.approx(trained.error(data.x_train, data.y_train))
+
+
+def test_training_from_what_does_not_go_with_it(fails, conntra, trained, tmp_path):
+    fails("train", "iris", "--from", "none.conntra", says=["no such file"])
+    fails("train", "iris", "--from", "first.conntra", "--layers", "9", says=["--layers 9: with --from"])
+    fails("train", "iris", "--from", "first.conntra", "--encoder", "auto", says=["an encoder of its own"])
+    fails("train", "iris", "--from", "first.conntra", "--levels", "5,9", says=["not one of the levels"])
+    fails("train", "digits", "--from", "first.conntra", says=["tells setosa, versicolor, virginica apart"])
+    conv = cn.DiscreteNetwork(
+        [cn.Dense(np.eye(4), activation="graded_relu"), cn.Dense(np.eye(4)[:3], activation="readout")]
+    )
+    cn.save(conv, tmp_path / "graded.conntra")
+    fails("train", "iris", "--from", tmp_path / "graded.conntra", says=["only dense layers of threshold neurons"])
