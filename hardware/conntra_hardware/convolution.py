@@ -8,14 +8,16 @@ zeros outside the image and i over the channels of o's group.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from conntra_hardware.arrays import IntArray
 from conntra_hardware.errors import InputError
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 __all__ = ["Geometry", "as_pair", "as_shape", "exact_type"]
 
@@ -141,6 +143,8 @@ class Geometry:
 
     def matrix(self, kernel: IntArray) -> sp.csr_array:
         """Return the matrix (n_out, n_in) that the convolution is; its stored entries are the nonzero weights."""
+        import scipy.sparse as sp
+
         channels, height, width = self.input_shape
         _, out_height, out_width = self.output_shape
         outputs, inputs = self.out_channels // self.groups, channels // self.groups

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from conntra_hardware.activity import active_neurons
 from conntra_hardware.arrays import SpikeArray
-from conntra_hardware.program import INPUT, CoreSlice, Program, Projection
+from conntra_hardware.program import INPUT, AnyProjection, CoreSlice, Program
 
 __all__ = ["EventCounts", "count_events"]
 
@@ -161,7 +161,7 @@ _TABLES = ("synops", "neuron_updates", "active_updates", "spikes", "packets_in",
 
 def _count_projection(
     program: Program,
-    projection: Projection,
+    projection: AnyProjection,
     source: npt.NDArray[np.float32],
     senders: Mapping[tuple[int, int], dict[str, Counts]],
     table: dict[str, Counts],

@@ -12,11 +12,10 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from conntra_hardware.arrays import SpikeArray
 from conntra_hardware.neurons import neuron_to_dict
-from conntra_hardware.program import Program, Projection
+from conntra_hardware.program import AnyProjection, Program, Projection
 
 __all__ = ["inputs_sha256", "program_sha256", "recording_sha256"]
 
@@ -36,9 +35,8 @@ def program_sha256(program: Program) -> str:
         _integers(digest, population.bias)
     for projection in program.projections:
         _synapses(digest, projection)
-    # Every field of a slice but no others: what is new in a slice is part of the fingerprint at once.
     for s in sorted(program.slices, key=lambda s: (s.population, s.start, s.core)):
-        _say(digest, "slice", *(getattr(s, name) for name in s.__dataclass_fields__))
+        _say(digest, "slice", s.population, s.start, s.stop, s.core, *((s.runs, s.stride) if s.runs > 1 else ()))
     if program.encoder is not None:
         thresholds = np.ascontiguousarray(program.encoder.thresholds, dtype="<f8")
         _say(digest, "encoder", program.encoder.kind, list(thresholds.shape))
@@ -67,14 +65,18 @@ def recording_sha256(program: Program, spikes: Any, logits: npt.NDArray[Any]) ->
     return digest.hexdigest()
 
 
-def _synapses(digest: _Hash, projection: Projection) -> None:
-    n_target, n_source = projection.weights.shape
+def _synapses(digest: _Hash, projection: AnyProjection) -> None:
+    import scipy.sparse as sp
+
+    n_target, n_source = projection.shape
     _say(
         digest, "projection", projection.source, projection.target, getattr(projection, "delay", 1), n_target, n_source
     )
+    dense = isinstance(projection, Projection)
+    weights = projection.weights if dense else projection.matrix()
     rows = max(1, _ROWS_VALUES // max(n_source, 1))
     for start in range(0, n_target, rows):
-        block = sp.csr_array(projection.weights[start : start + rows])
+        block = sp.csr_array(weights[start : start + rows])
         block.sum_duplicates()
         block.eliminate_zeros()
         for part in (np.diff(block.indptr), block.indices, block.data):

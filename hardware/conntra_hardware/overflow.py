@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.chip import Chip
-from conntra_hardware.program import Population, Program, Projection
+from conntra_hardware.program import AnyProjection, Population, Program
 
 __all__ = ["REGISTERS", "OverflowProof", "prove_no_overflow", "register_limit", "synaptic_bounds"]
 
@@ -75,7 +75,7 @@ def register_limit(chip: Chip) -> int:
     return (2 ** (chip.potential_bits - 1) - 1) >> _SHIFT
 
 
-def synaptic_bounds(population: Population, incoming: Sequence[Projection]) -> tuple[Bounds, Bounds]:
+def synaptic_bounds(population: Population, incoming: Sequence[AnyProjection]) -> tuple[Bounds, Bounds]:
     """Return the least and the largest value (size,) of each neuron's synaptic sum and potential together."""
     low = np.zeros(population.size, dtype=np.int64)
     high = np.zeros(population.size, dtype=np.int64)
@@ -106,7 +106,7 @@ def prove_no_overflow(
     return tuple(proofs)
 
 
-def _with_inputs(proof: OverflowProof, incoming: Sequence[Projection], upward: bool) -> OverflowProof:
+def _with_inputs(proof: OverflowProof, incoming: Sequence[AnyProjection], upward: bool) -> OverflowProof:
     (projection,) = incoming
     row = projection.weights[proof.neuron]
     inputs = tuple(np.flatnonzero(row > 0 if upward else row < 0).tolist())

@@ -6,7 +6,7 @@ programs in ``conntra_neuro.compiler``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,17 +18,24 @@ from conntra_hardware.arrays import ArrayLike, IntArray, SpikeArray, as_integers
 from conntra_hardware.chip import Chip
 from conntra_hardware.encoding import Encoder
 from conntra_hardware.errors import InputError
-from conntra_hardware.neurons import Neuron
+from conntra_hardware.neurons import Neuron, common_steps
+from conntra_hardware.projection import INPUT, AnyProjection, ConvProjection, Projection, SparseProjection
 
 if TYPE_CHECKING:
     from conntra_hardware.resources import CoreUsage
     from conntra_hardware.runtime import RunResult
     from conntra_hardware.verify import Certificate
 
-__all__ = ["INPUT", "CoreSlice", "Population", "Program", "Projection"]
-
-INPUT = "input"
-"""Name of the source of spikes that enter the chip."""
+__all__ = [
+    "INPUT",
+    "AnyProjection",
+    "ConvProjection",
+    "CoreSlice",
+    "Population",
+    "Program",
+    "Projection",
+    "SparseProjection",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,59 +57,48 @@ class Population:
         return len(self.bias)
 
 
-@dataclass(frozen=True, eq=False)
-class Projection:
-    """Synapses from ``source`` (a population, or ``INPUT``) to ``target``; a weight of 0 is no synapse.
-
-    ``weights`` has shape (n_target, n_source), stored in the smallest integer type that holds it.
-    """
-
-    source: str
-    target: str
-    weights: IntArray
-
-    def __post_init__(self) -> None:
-        exact = as_integers(self.weights, f"weights {self.source} -> {self.target}", ndim=2, dtype=np.int32)
-        low, high = (int(exact.min()), int(exact.max())) if exact.size else (0, 0)
-        small = np.result_type(np.min_scalar_type(low), np.min_scalar_type(high), np.int8)
-        weights = exact.astype(small)
-        weights.flags.writeable = False
-        object.__setattr__(self, "weights", weights)
-
-    @property
-    def n_synapses(self) -> int:
-        """Number of nonzero weights."""
-        return int(np.count_nonzero(self.weights))
-
-
 @dataclass(frozen=True)
 class CoreSlice:
-    """Neurons ``start`` .. ``stop - 1`` of a population, on one core, which holds at most one slice of each."""
+    """Neurons ``start`` .. ``stop - 1`` of a population, on one core, which holds at most one slice of each.
+
+    With ``runs`` above 1, as many such runs of neurons, ``stride`` apart: rows of an image, in several channels.
+    """
 
     population: str
     start: int
     stop: int
     core: int
+    runs: int = 1
+    stride: int = 0
 
     @property
     def size(self) -> int:
         """Number of neurons."""
-        return self.stop - self.start
+        return self.runs * (self.stop - self.start)
+
+    @property
+    def index(self) -> slice | npt.NDArray[np.intp]:
+        """What selects the neurons of the slice from an axis of the whole population, in the core's order."""
+        if self.runs == 1:
+            return slice(self.start, self.stop)
+        return (np.arange(self.runs)[:, None] * self.stride + np.arange(self.start, self.stop)).ravel()
 
 
 @dataclass(frozen=True, eq=False)
 class Program:
     """Populations in feed-forward order, their synapses, and the core of every neuron.
 
-    The last population is the readout. A population at depth d (the input is at depth 0) sees sample t at time step
-    t + d - 1 of a pipeline; a new sample enters at every step. ``encoder`` turns raw features into input spikes, where
-    the program has one; ``labels`` are the class labels, where they are not 0 .. n-1.
+    The last population is the readout. A hop from a population to the next takes one time step: every projection leads
+    from a depth to the next one, the input being at depth 0, and several populations may stand at one depth. A sample
+    takes ``steps`` time steps, which are rows of arrays: row r of the inputs enters at time step r, and a population at
+    depth d sees it at time step r + d - 1 of the pipeline. ``encoder`` turns raw features into input spikes, where the
+    program has one; ``labels`` are the class labels, where they are not 0 .. n-1.
     """
 
     chip: Chip
     n_inputs: int
     populations: tuple[Population, ...]
-    projections: tuple[Projection, ...]
+    projections: tuple[AnyProjection, ...]
     slices: tuple[CoreSlice, ...]
     encoder: Encoder | None = None
     labels: tuple[Any, ...] | None = None
@@ -120,11 +116,11 @@ class Program:
     def _by_name(self) -> dict[str, Population]:
         return {population.name: population for population in self.populations}
 
-    def incoming(self, name: str) -> tuple[Projection, ...]:
+    def incoming(self, name: str) -> tuple[AnyProjection, ...]:
         """Return the projections into the population ``name``."""
         return tuple(p for p in self.projections if p.target == name)
 
-    def outgoing(self, name: str) -> tuple[Projection, ...]:
+    def outgoing(self, name: str) -> tuple[AnyProjection, ...]:
         """Return the projections out of ``name`` (a population, or ``INPUT``)."""
         return tuple(p for p in self.projections if p.source == name)
 
@@ -144,7 +140,20 @@ class Program:
     @property
     def depth(self) -> int:
         """Time steps from an input spike to its logits."""
-        return len(self.populations)
+        return self.depths[self.readout.name]
+
+    @cached_property
+    def depths(self) -> Mapping[str, int]:
+        """The time steps from an input spike to each population, by name."""
+        depths = {INPUT: 0}
+        for population in self.populations:
+            depths[population.name] = depths[self.incoming(population.name)[0].source] + 1
+        return depths
+
+    @cached_property
+    def steps(self) -> int:
+        """Time steps that a sample takes."""
+        return common_steps({p.name: p.neuron for p in self.populations})
 
     @property
     def cores_used(self) -> int:
@@ -159,10 +168,13 @@ class Program:
         return core_usage(self)
 
     def encode(self, x: ArrayLike) -> SpikeArray:
-        """Return the input spikes (n, n_inputs) of ``x``: raw features if the program has an encoder, else spikes."""
+        """Return the input spikes (n * steps, n_inputs) of ``x``: raw features if the program has an encoder, else
+        spikes, in that shape or (n, steps, n_inputs). An encoder that gives one time step has it repeated.
+        """
         if self.encoder is None:
-            return as_spikes(x, self.n_inputs)
-        return self.encoder.encode(x)
+            return as_spikes(x, self.n_inputs, steps=self.steps)
+        spikes = self.encoder.encode(x)
+        return spikes if self.encoder.steps == self.steps else np.repeat(spikes, self.steps, axis=0)
 
     def run(self, x: ArrayLike, y: ArrayLike | None = None, *, backend: str = "reference", **options: Any) -> RunResult:
         """Run the samples ``x`` (n, features) on a backend; see ``conntra_hardware.runtime.run``."""
@@ -198,21 +210,36 @@ def _check_structure(program: Program) -> None:
     ends = [(projection.source, projection.target) for projection in program.projections]
     for source, target in {pair for pair in ends if ends.count(pair) > 1}:
         raise InputError(f"projection {source} -> {target}: {ends.count((source, target))} times; add their weights up")
-    order = {INPUT: 0} | {name: depth for depth, name in enumerate(names, start=1)}
     for projection in program.projections:
-        what = f"projection {projection.source} -> {projection.target}"
-        if projection.source not in order or projection.target not in order:
-            raise InputError(f"{what}: no such population; there are {names}")
-        if order[projection.target] != order[projection.source] + 1:
-            raise InputError(f"{what}: a projection leads from a population to the next one")
-        expected = (program.source_size(projection.target), program.source_size(projection.source))
-        if projection.weights.shape != expected:
-            raise InputError(f"{what}: weights {projection.weights.shape}; {expected} expected")
+        _check_ends(projection, names)
+    for projection in program.projections:
+        _check_hop(program, projection)
     if program.encoder is not None and program.encoder.n_out != program.n_inputs:
         raise InputError(f"program: the encoder gives {program.encoder.n_out} spikes for {program.n_inputs} inputs")
     if program.labels is not None and len(program.labels) != program.readout.size:
         raise InputError(f"program: {len(program.labels)} labels for {program.readout.size} readout neurons")
     _check_slices(program)
+
+
+def _check_ends(projection: AnyProjection, names: list[str]) -> None:
+    source, target = projection.source, projection.target
+    if source not in (INPUT, *names) or target not in names:
+        raise InputError(f"projection {source} -> {target}: no such population; there are {names}")
+    if source != INPUT and names.index(source) >= names.index(target):
+        raise InputError(f"projection {source} -> {target}: a projection leads from a population to the next one")
+
+
+def _check_hop(program: Program, projection: AnyProjection) -> None:
+    source, target = projection.source, projection.target
+    before, after = program.depths[source], program.depths[target]
+    if after != before + 1:
+        raise InputError(
+            f"projection {source} -> {target}: leads from depth {before} to depth {after}, but each hop takes one time "
+            "step; put relay populations, with one-to-one synapses, between"
+        )
+    expected = (program.source_size(target), program.source_size(source))
+    if projection.shape != expected:
+        raise InputError(f"projection {source} -> {target}: weights {projection.shape}; {expected} expected")
 
 
 def _check_slices(program: Program) -> None:
@@ -222,11 +249,12 @@ def _check_slices(program: Program) -> None:
         if len(set(cores)) != len(cores):
             raise InputError(f"population {population.name}: two slices on one core; join them")
         for s in program.slices_of(population.name):
-            if not 0 <= s.start < s.stop <= population.size or s.core < 0:
+            last = (s.runs - 1) * s.stride + s.stop
+            if not 0 <= s.start < s.stop <= last <= population.size or s.core < 0 or s.runs < 1:
                 raise InputError(
                     f"population {population.name}: slice {s.start}:{s.stop} on core {s.core} is out of range"
                 )
-            covered[s.start : s.stop] += 1
+            np.add.at(covered, np.arange(population.size)[s.index], 1)
         if not np.all(covered == 1):
             neuron = int(np.flatnonzero(covered != 1)[0])
             raise InputError(
@@ -235,8 +263,3 @@ def _check_slices(program: Program) -> None:
     strays = {s.population for s in program.slices} - {p.name for p in program.populations}
     if strays:
         raise InputError(f"slices of unknown populations {sorted(strays)}")
-
-
-def spikes_bytes(spikes: npt.NDArray[Any]) -> bytes:
-    """Return ``spikes`` as canonical bytes, for hashing."""
-    return np.ascontiguousarray(spikes, dtype=np.uint8).tobytes()

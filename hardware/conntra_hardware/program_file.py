@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,22 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.chip import Chip, Cited
+from conntra_hardware.convolution import Geometry
 from conntra_hardware.encoding import Encoder, encoder_from_dict
 from conntra_hardware.errors import ConntraError, FileFormatError, InputError
 from conntra_hardware.files import Container, read_container, write_container
 from conntra_hardware.fingerprint import program_sha256
-from conntra_hardware.neurons import neuron_from_name
+from conntra_hardware.neurons import Neuron, Readout, Threshold, neuron_from_dict, neuron_to_dict
 from conntra_hardware.packing import pack, unpack
-from conntra_hardware.program import CoreSlice, Population, Program, Projection
+from conntra_hardware.program import (
+    AnyProjection,
+    ConvProjection,
+    CoreSlice,
+    Population,
+    Program,
+    Projection,
+    SparseProjection,
+)
 
 __all__ = [
     "KIND",
@@ -27,6 +37,8 @@ __all__ = [
     "load_program",
     "program_from_container",
     "program_sha256",
+    "projection_from_file",
+    "projection_to_file",
     "save_program",
     "weights_from_file",
     "weights_to_file",
@@ -57,12 +69,11 @@ def program_from_container(container: Container, path: str | Path) -> Program:
             chip=_chip(body["chip"]),
             n_inputs=body["n_inputs"],
             populations=tuple(
-                Population(p["name"], neuron_from_name(p["neuron"]), tensors[f"population.{index}.bias"])
+                Population(p["name"], neuron_from_dict(p["neuron"]), tensors[f"population.{index}.bias"])
                 for index, p in enumerate(body["populations"])
             ),
             projections=tuple(
-                Projection(p["source"], p["target"], weights_from_file(f"projection.{index}", p["weights"], tensors))
-                for index, p in enumerate(body["projections"])
+                projection_from_file(f"projection.{index}", p, tensors) for index, p in enumerate(body["projections"])
             ),
             slices=tuple(CoreSlice(*s) for s in body["slices"]),
             encoder=encoder_from_file(body["encoder"], tensors),
@@ -89,6 +100,39 @@ def weights_from_file(name: str, entry: Mapping[str, Any], tensors: Mapping[str,
     """Return the weights that ``weights_to_file`` stored."""
     stored = tensors[f"{name}.weights"]
     return stored if entry["levels"] is None else unpack(stored, tuple(entry["levels"]), tuple(entry["shape"]))
+
+
+def projection_to_file(name: str, projection: AnyProjection, tensors: Tensors) -> dict[str, Any]:
+    """Add the arrays of ``projection`` to ``tensors`` under ``name``; return its header entry."""
+    entry: dict[str, Any] = {"source": projection.source, "target": projection.target}
+    if isinstance(projection, Projection):
+        return entry | {"weights": weights_to_file(name, projection.weights, projection.alphabet.tolist(), tensors)}
+    if isinstance(projection, ConvProjection):
+        kernel = projection.kernel.reshape(len(projection.kernel), -1)
+        stored = weights_to_file(name, kernel, projection.alphabet.tolist(), tensors)
+        return entry | {"type": "convolution", "geometry": asdict(projection.geometry), "weights": stored}
+    matrix = projection.matrix()
+    stored = weights_to_file(name, matrix.data[None, :], projection.alphabet.tolist() or [0], tensors)
+    tensors |= {f"{name}.indices": _smallest(matrix.indices), f"{name}.indptr": _smallest(matrix.indptr)}
+    return entry | {"type": "sparse", "shape": list(projection.shape), "weights": stored}
+
+
+def projection_from_file(name: str, entry: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> AnyProjection:
+    """Return the projection that ``projection_to_file`` stored."""
+    source, target = entry["source"], entry["target"]
+    stored = weights_from_file(name, entry["weights"], tensors)
+    kind = entry.get("type", "dense")
+    if kind == "dense":
+        return Projection(source, target, stored)
+    if kind == "convolution":
+        geometry = Geometry(**{key: _tuple(value) for key, value in entry["geometry"].items()})
+        return ConvProjection(source, target, stored.reshape(geometry.kernel_shape), geometry)
+    if kind == "sparse":
+        import scipy.sparse as sp
+
+        index = (tensors[f"{name}.indices"].astype(np.int64), tensors[f"{name}.indptr"].astype(np.int64))
+        return SparseProjection(source, target, sp.csr_array((stored[0], *index), shape=tuple(entry["shape"])))
+    raise InputError(f"projection {source} -> {target}: type {kind!r} is not known to this version")
 
 
 def encoder_to_file(encoder: Encoder | None, tensors: Tensors) -> dict[str, Any] | None:
@@ -128,20 +172,24 @@ def _parts(program: Program) -> tuple[dict[str, Any], Tensors]:
     body = {
         "chip": dataclasses.asdict(program.chip),
         "n_inputs": program.n_inputs,
-        "populations": [{"name": p.name, "neuron": p.neuron.kind} for p in program.populations],
+        "populations": [{"name": p.name, "neuron": _neuron(p.neuron)} for p in program.populations],
         "projections": [
-            {
-                "source": p.source,
-                "target": p.target,
-                "weights": weights_to_file(f"projection.{index}", p.weights, np.unique(p.weights).tolist(), tensors),
-            }
-            for index, p in enumerate(program.projections)
+            projection_to_file(f"projection.{index}", p, tensors) for index, p in enumerate(program.projections)
         ],
-        "slices": [[s.population, s.start, s.stop, s.core] for s in program.slices],
+        "slices": [_slice(s) for s in program.slices],
         "encoder": encoder_to_file(program.encoder, tensors),
         "labels": labels_to_file(program.labels),
     }
     return body, tensors
+
+
+def _neuron(neuron: Neuron) -> str | dict[str, Any]:
+    """Neurons without parameters by name, as in the first files."""
+    return neuron.kind if isinstance(neuron, (Threshold, Readout)) else neuron_to_dict(neuron)
+
+
+def _slice(s: CoreSlice) -> list[Any]:
+    return [s.population, s.start, s.stop, s.core] + ([s.runs, s.stride] if s.runs > 1 else [])
 
 
 def _smallest(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

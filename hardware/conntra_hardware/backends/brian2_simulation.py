@@ -18,7 +18,7 @@ import numpy.typing as npt
 from conntra_hardware.arrays import SpikeArray
 from conntra_hardware.backends.job import Job
 from conntra_hardware.backends.serve import serve
-from conntra_hardware.program import INPUT, Population, Projection
+from conntra_hardware.program import INPUT, AnyProjection, Population
 
 _STEP = brian2.ms
 _SCHEDULE = ["start", "groups", "thresholds", "resets", "synapses", "end"]
@@ -92,7 +92,7 @@ def _neurons(population: Population, batch: int) -> Any:
     return group
 
 
-def _synapses(projection: Projection, source: Any, target: Any, batch: int) -> Any:
+def _synapses(projection: AnyProjection, source: Any, target: Any, batch: int) -> Any:
     """Return one synapse for every nonzero weight and copy, without delay."""
     n_target, n_source = projection.weights.shape
     synapses = brian2.Synapses(source, target, "w : 1 (constant)", on_pre="v_post += w", delay=0 * _STEP)

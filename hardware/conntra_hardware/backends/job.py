@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from conntra_hardware.arrays import IntArray, SpikeArray
-from conntra_hardware.neurons import NEURON_KINDS
-from conntra_hardware.program import Population, Program, Projection
+from conntra_hardware.neurons import neuron_from_dict, neuron_to_dict
+from conntra_hardware.program import AnyProjection, Population, Program
+from conntra_hardware.program_file import projection_from_file, projection_to_file
 
 __all__ = ["Job", "read_job", "read_recordings", "read_result", "write_job", "write_result"]
 
@@ -27,15 +28,17 @@ _RESULT = "result.json"
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """The parts of a program that a simulator needs, the input spikes (n, n_inputs), and the simulator's own settings.
+    """The parts of a program that a simulator needs, the input spikes (rows, n_inputs), and the simulator's settings.
 
-    ``spike_files[population]`` (n, size) uint8 and ``logits_file`` (n, classes) int64 are there already, to
-    be written into.
+    A sample takes ``steps`` rows. ``spike_files[population]`` (rows, size), uint8 or int32 where they are graded, and
+    ``logits_file`` (samples, classes) int64 are there already, to be written into. ``depths`` as in Program.
     """
 
     folder: Path
     populations: tuple[Population, ...]
-    projections: tuple[Projection, ...]
+    projections: tuple[AnyProjection, ...]
+    depths: Mapping[str, int]
+    steps: int
     inputs: SpikeArray
     inputs_file: Path
     spike_files: Mapping[str, Path]
@@ -45,30 +48,44 @@ class Job:
     @property
     def samples(self) -> int:
         """Number of samples."""
+        return len(self.inputs) // self.steps
+
+    @property
+    def rows(self) -> int:
+        """Number of time steps at which inputs enter."""
         return len(self.inputs)
 
-    def incoming(self, name: str) -> tuple[Projection, ...]:
+    @property
+    def depth(self) -> int:
+        """Time steps from an input spike to the logits."""
+        return self.depths[self.populations[-1].name]
+
+    def incoming(self, name: str) -> tuple[AnyProjection, ...]:
         """Return the projections into the population ``name``."""
         return tuple(p for p in self.projections if p.target == name)
 
 
 def write_job(folder: Path, program: Program, inputs: SpikeArray, settings: Mapping[str, Any]) -> None:
-    """Write the job of running ``inputs`` (n, n_inputs) through ``program`` into ``folder``, with empty recordings."""
+    """Write the job of running ``inputs`` (rows, n_inputs) through ``program`` into ``folder``."""
+    tensors: dict[str, np.ndarray] = {}
+    stored = [projection_to_file(f"projection{index}", p, tensors) for index, p in enumerate(program.projections)]
     job = {
-        "populations": [
-            {"name": p.name, "kind": p.neuron.kind, "parameters": asdict(p.neuron)} for p in program.populations
-        ],
-        "projections": [{"source": p.source, "target": p.target} for p in program.projections],
+        "populations": [{"name": p.name, "neuron": neuron_to_dict(p.neuron)} for p in program.populations],
+        "projections": stored,
+        "arrays": sorted(tensors),
+        "depths": dict(program.depths),
+        "steps": program.steps,
         "settings": dict(settings),
     }
     np.save(folder / "inputs.npy", inputs)
     for index, population in enumerate(program.populations):
         np.save(folder / f"bias{index}.npy", population.bias)
         if population.neuron.spikes:
-            _empty(folder / f"spikes{index}.npy", np.uint8, (len(inputs), population.size))
-    for index, projection in enumerate(program.projections):
-        np.save(folder / f"weights{index}.npy", projection.weights)
-    _empty(folder / "logits.npy", np.int64, (len(inputs), program.readout.size))
+            kind = np.int32 if population.neuron.graded else np.uint8
+            _empty(folder / f"spikes{index}.npy", kind, (len(inputs), population.size))
+    for name, array in tensors.items():
+        np.save(folder / f"{name}.npy", array)
+    _empty(folder / "logits.npy", np.int64, (len(inputs) // program.steps, program.readout.size))
     (folder / _JOB).write_text(json.dumps(job), encoding="utf-8")
 
 
@@ -78,19 +95,21 @@ def read_job(folder: Path) -> Job:
     populations = tuple(
         Population(
             p["name"],
-            NEURON_KINDS[p["kind"]](**p["parameters"]),
+            neuron_from_dict(p["neuron"]),
             np.load(folder / f"bias{index}.npy", allow_pickle=False),
         )
         for index, p in enumerate(job["populations"])
     )
+    arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in job["arrays"]}
     projections = tuple(
-        Projection(p["source"], p["target"], np.load(folder / f"weights{index}.npy", allow_pickle=False))
-        for index, p in enumerate(job["projections"])
+        projection_from_file(f"projection{index}", p, arrays) for index, p in enumerate(job["projections"])
     )
     return Job(
         folder=folder,
         populations=populations,
         projections=projections,
+        depths=job["depths"],
+        steps=job["steps"],
         inputs=np.load(folder / "inputs.npy", mmap_mode="r", allow_pickle=False),
         inputs_file=folder / "inputs.npy",
         spike_files={p.name: folder / f"spikes{i}.npy" for i, p in enumerate(populations) if p.neuron.spikes},

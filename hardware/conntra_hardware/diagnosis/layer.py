@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from conntra_hardware.arrays import IntArray
 from conntra_hardware.neurons import Neuron
-from conntra_hardware.program import Population, Program, Projection
+from conntra_hardware.program import AnyProjection, Population, Program
 
 __all__ = ["Layer", "layer_of"]
 
@@ -95,5 +95,5 @@ def product(sources: IntArray, weights: IntArray) -> IntArray:
     return (sources.astype(np.float64) @ weights.T.astype(np.float64)).astype(np.int64)
 
 
-def _weights(projection: Projection) -> IntArray:
+def _weights(projection: AnyProjection) -> IntArray:
     return np.asarray(projection.weights, dtype=np.int64)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from conntra_hardware.arrays import IntArray, SpikeArray
 from conntra_hardware.errors import BackendError
 from conntra_hardware.overflow import synaptic_bounds
-from conntra_hardware.program import Population, Program, Projection
+from conntra_hardware.program import AnyProjection, Population, Program
 
 __all__ = ["MAX_SUM", "BiasRegisters", "WeightRegisters", "bias_registers", "check_program", "weight_registers"]
 
@@ -46,7 +46,7 @@ class BiasRegisters:
     exponent: npt.NDArray[np.int32]
 
 
-def weight_registers(projection: Projection) -> WeightRegisters:
+def weight_registers(projection: AnyProjection) -> WeightRegisters:
     """Encode a projection's weights so that Dense drops none of their bits.
 
     With both signs Dense drops the lowest of 8 bits: weights are doubled and the sum halved (exponent -1).

@@ -26,7 +26,7 @@ from conntra_hardware.backends.lava.processes.process import (
 )
 from conntra_hardware.backends.lava.registers import MAX_SUM, bias_registers, weight_registers
 from conntra_hardware.backends.serve import fail, serve
-from conntra_hardware.program import Population, Projection
+from conntra_hardware.program import AnyProjection, Population
 
 _CHANNEL_SIZE = 4
 _POLL_S = 0.1
@@ -54,7 +54,7 @@ def simulate(job: Job) -> float:
     return seconds
 
 
-def _add_layer(job: Job, population: Population, projection: Projection, out_port: Any, depth: int) -> Any:
+def _add_layer(job: Job, population: Population, projection: AnyProjection, out_port: Any, depth: int) -> Any:
     """Add a connection, its neurons and their recorder behind ``out_port``; return where the neurons' spikes leave."""
     batch, stock = int(job.settings["batch"]), bool(job.settings["stock"])
     shape = _shape(population.size, batch, stock)
@@ -70,7 +70,7 @@ def _add_layer(job: Job, population: Population, projection: Projection, out_por
     return neurons.s_out
 
 
-def _dense(projection: Projection, batch: int, stock: bool) -> Any:
+def _dense(projection: AnyProjection, batch: int, stock: bool) -> Any:
     registers = weight_registers(projection)
     options = {"weight_exp": registers.exponent, "sign_mode": SignMode[registers.sign_mode]}
     if stock:

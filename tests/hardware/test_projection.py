@@ -1,0 +1,108 @@
+"""Dense, convolution and sparse projections mean the same integer matrix."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conntra_hardware.chip import load_chip
+from conntra_hardware.convolution import Geometry
+from conntra_hardware.errors import InputError
+from conntra_hardware.fingerprint import program_sha256
+from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Readout
+from conntra_hardware.program import (
+    INPUT,
+    ConvProjection,
+    CoreSlice,
+    Population,
+    Program,
+    Projection,
+    SparseProjection,
+)
+from conntra_hardware.program_file import load_program, save_program
+from conntra_hardware.projection import one_to_one
+
+GEOMETRY = Geometry((2, 5, 4), 4, (3, 2), (2, 1), (1, 0), 2)
+
+
+def conv(seed: int = 0, geometry: Geometry = GEOMETRY, source: str = INPUT, target: str = "c") -> ConvProjection:
+    return ConvProjection(source, target, np.random.default_rng(seed).integers(-2, 3, geometry.kernel_shape), geometry)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 3), st.integers(0, 2), st.integers(0, 2), st.booleans())
+def test_all_three_are_the_same_matrix(seed: int, stride: int, pad: int, channels: int, depthwise: bool) -> None:
+    rng = np.random.default_rng(seed)
+    shape = (channels + 1, *rng.integers(3, 6, 2).tolist())
+    outputs, groups = (shape[0] * 2, shape[0]) if depthwise else (3, 1)
+    geometry = Geometry(shape, outputs, (2, 3), (stride, 1), (pad, 0), groups)
+    same = conv(seed, geometry)
+    dense = Projection(INPUT, "c", same.weights)
+    sparse = SparseProjection(INPUT, "c", same.matrix())
+    x = rng.integers(-5, 6, (4, geometry.n_in))
+    for other in (dense, sparse):
+        assert same.shape == other.shape
+        assert same.n_synapses == other.n_synapses
+        assert np.array_equal(same.weights, other.weights)
+        assert np.array_equal(same.matrix().toarray(), other.matrix().toarray())
+        assert np.array_equal(same.magnitudes(), other.magnitudes())
+        assert np.array_equal(same.apply(x), other.apply(x))
+    assert same.apply(x).dtype == dense.apply(x).dtype == sparse.apply(x).dtype == np.int64
+
+
+def program() -> Program:
+    relay = one_to_one(INPUT, "r", GEOMETRY.n_in, 3)
+    n = GEOMETRY.n_out
+    rng = np.random.default_rng(1)
+    populations = (
+        Population("c", IntegrateAndFire(3, 4, "soft"), rng.integers(-3, 3, n)),
+        Population("r", GradedRelu(2), np.zeros(GEOMETRY.n_in, int)),
+        Population("out", Readout(), [1, 2, 3]),
+    )
+    projections = (
+        conv(),
+        relay,
+        Projection("c", "out", rng.integers(-1, 2, (3, n))),
+        Projection("r", "out", rng.integers(-1, 2, (3, GEOMETRY.n_in))),
+    )
+    rows = GEOMETRY.output_shape[2]
+    area = GEOMETRY.positions
+    slices = [CoreSlice("c", rows * y, rows * (y + 1), y, GEOMETRY.out_channels, area) for y in range(3)]
+    slices += [CoreSlice("r", 0, GEOMETRY.n_in, 7), CoreSlice("out", 0, 3, 8)]
+    return Program(load_chip("loihi2"), GEOMETRY.n_in, populations, projections, tuple(slices))
+
+
+def test_programs_of_every_kind_round_trip(tmp_path: Path) -> None:
+    before = program()
+    save_program(before, tmp_path / "a")
+    after = load_program(tmp_path / "a")
+    assert program_sha256(after) == program_sha256(before)
+    assert after.slices == before.slices
+    assert [p.neuron for p in after.populations] == [p.neuron for p in before.populations]
+    for one, other in zip(before.projections, after.projections, strict=True):
+        assert type(one) is type(other)
+        assert np.array_equal(one.weights, other.weights)
+    assert (after.steps, after.depth, after.depths["r"]) == (4, 2, 1)
+
+
+def test_rows_of_several_channels_make_a_slice() -> None:
+    part = program().slices[1]
+    grid = np.arange(GEOMETRY.n_out).reshape(GEOMETRY.output_shape)
+    assert part.size == grid[:, 1].size
+    assert np.array_equal(part.index, grid[:, 1].ravel())
+
+
+def test_a_program_says_what_is_wrong_with_its_hops() -> None:
+    good = program()
+    skipping = SparseProjection(INPUT, "out", np.zeros((3, GEOMETRY.n_in), int))
+    with pytest.raises(InputError, match="leads from depth 0 to depth 2, but each hop takes one time step"):
+        replace(good, projections=(*good.projections, skipping))
+    with pytest.raises(InputError, match=r"kernel input -> c: shape .*; \(4, 1, 3, 2\) expected"):
+        ConvProjection(INPUT, "c", np.ones((4, 2, 3, 2), int), GEOMETRY)
+    with pytest.raises(InputError, match="neuron 0 stands on 2 cores"):
+        replace(good, slices=(*good.slices, CoreSlice("c", 0, 1, 50, 2, 1)))
