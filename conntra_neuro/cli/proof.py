@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["check_again", "fuzz_backends"]
 
+_ASKED_FOR = ("loop", "loihi", "loihi-dry")
+"""Backends that fuzz only by name: the reference's own oracle, a board that others wait for, and its dry run."""
+
 
 def check_again(
     certificate: Path, program: Path | None, data: str | None, backends: list[str] | None, limit: float, quiet: bool
@@ -95,7 +98,7 @@ def fuzz_backends(
 
     names = backends
     if names is None:
-        names = [name for name in BACKENDS if name != "loop" and load_backend(name).availability().ok]
+        names = [name for name in BACKENDS if name not in _ASKED_FOR and load_backend(name).availability().ok]
     save_to = None if out is None else out.with_suffix(".failures")
     with step(f"fuzzing {', '.join(names)}: {programs:,} programs", quiet):
         report = fuzz(programs, seed=seed, backends=names, budget_s=budget, save_to=save_to)

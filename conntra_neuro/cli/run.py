@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from conntra_neuro.cli.chip_options import Board, BoardChips, Generation, HostOption, Measure, Partition, Probe
 from conntra_neuro.cli.options import (
     DataOption,
     Debug,
@@ -32,35 +33,52 @@ def run(
     data: DataOption = None,
     split: Split = "test",
     samples: Samples = None,
-    backend: Annotated[str, typer.Option(help="reference, lava, lava-stock, brian2 or sanafe.")] = "reference",
+    backend: Annotated[
+        str, typer.Option(help="reference, lava, lava-stock, brian2, sanafe, loop, loihi-dry or loihi.")
+    ] = "reference",
     time_limit: TimeLimit = 600.0,
     seed: RunSeed = None,
     out: Annotated[Path | None, typer.Option(metavar="RESULT", help="Write the JSON there, too.")] = None,
+    host: HostOption = None,
+    partition: Partition = None,
+    board: Board = None,
+    generation: Generation = None,
+    board_chips: BoardChips = None,
+    measure: Measure = False,
+    probe: Probe = True,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> Outcome:
-    """Run a program on a simulator: accuracy, events, and the energy and latency modelled from them."""
+    """Run a program on a simulator or a chip: accuracy, events, and the energy and latency modelled from them."""
     from conntra_hardware.energy import estimate_all
     from conntra_hardware.files import check_writable, write_atomically
+    from conntra_hardware.host import host_from
     from conntra_hardware.program_file import load_program
     from conntra_neuro.report.documents import run_document
     from conntra_neuro.report.energy import energy_table
+    from conntra_neuro.report.measured import measured_views
     from conntra_neuro.report.tables import run_table
     from conntra_neuro.storage import load_info
 
     if out is not None:
         check_writable(out)
+    named = (host, partition, board, generation, board_chips)
+    where = host_from(*named) if backend == "loihi" or any(named) else None
     loaded = load_program(program)
     dataset = data_of_program(loaded, load_info(program), data, seed)
     x, y = select(dataset, split, samples)
     with step(f"running {len(x):,} samples on {backend}", quiet):
-        result = loaded.run(x, y, backend=backend, time_limit_s=time_limit)
+        result = loaded.run(x, y, backend=backend, time_limit_s=time_limit, host=where, measure=measure, probe=probe)
     estimates = estimate_all(result.counts, loaded)
     document = run_document(result, estimates, {"program": str(program), "data": dataset.name, "split": split})
     if out is not None:
         write_atomically(out, (to_json(document) + "\n").encode())
-    return Outcome(document, (run_table(result, dataset.name, split), energy_table(estimates)))
+    views = (run_table(result, dataset.name, split), energy_table(estimates), *measured_views(result))
+    return Outcome(document, views)
 
 
-run.__doc__ = f"{run.__doc__}\n\n" + example("conntra run digits.loihi1.conntra --data digits --backend lava")
+run.__doc__ = f"{run.__doc__}\n\n" + example(
+    "conntra run digits.loihi1.conntra --data digits --backend lava",
+    "conntra run digits.loihi2.conntra --backend loihi --partition oheogulch --measure --no-probe",
+)

@@ -41,7 +41,7 @@ def verify(
     backends: Annotated[
         str | None,
         typer.Option(
-            help="Two or more of reference, lava, lava-stock, brian2, sanafe, loop; the first is right.",
+            help="Two or more of those that `conntra doctor` lists; the first is right.",
             show_default=f"{','.join(_DEFAULT)}; with --fuzz all that run here",
         ),
     ] = None,

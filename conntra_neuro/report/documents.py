@@ -79,7 +79,12 @@ def compile_document(program: Program, path: str) -> dict[str, Any]:
 def run_document(
     result: RunResult, estimates: Sequence[EnergyEstimate], origin: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return the document of ``conntra run``: what was asked for (``origin``), what happened, what it costs."""
+    """Return the document of ``conntra run``: what was asked for (``origin``), what happened, what it costs.
+
+    "energy", "latency_s" and "throughput_hz" are modelled; what a board measured is under "measured", and nowhere else.
+    """
+    from conntra_hardware.measured import hardware_counts
+
     energy = [estimate.to_dict() for estimate in estimates]
     first = energy[0] if energy else {}
     return {
@@ -91,7 +96,10 @@ def run_document(
         "run_seconds": result.seconds,
         "counts": result.counts.totals(),
         "counts_by_layer": result.counts.by_layer(),
+        "counts_hardware_names": hardware_counts(result.counts),
+        "counted_on": result.counted_on,
         "energy": energy,
         "latency_s": first.get("latency_s"),
         "throughput_hz": first.get("throughput_hz"),
+        "measured": result.measured.to_dict(),
     }

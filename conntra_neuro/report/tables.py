@@ -160,6 +160,8 @@ def run_table(result: RunResult, data: str, split: str) -> RenderableType:
         ("accuracy", f"{percent(result.accuracy)} of {count(n)} samples ({data}, {split})"),
         ("time", f"{seconds(result.seconds)} on this machine{rate}"),
     ]
+    if result.counted_on != result.backend:
+        rows.append(("events", f"counted on the {result.counted_on} backend: the chip's spikes were not read"))
     columns = ["per sample", "neurons>", "spikes>", "synaptic operations>"]
     title = f"{program.chip.name} program on {result.backend}"
     return Group(facts(title, rows), grid("", columns, [*layers, total]))

@@ -13,6 +13,8 @@ import numpy.typing as npt
 from conntra_hardware.arrays import ArrayLike, IntArray, SpikeArray
 from conntra_hardware.errors import InputError
 from conntra_hardware.events import EventCounts, count_events
+from conntra_hardware.host import Host
+from conntra_hardware.measured import Measured
 from conntra_hardware.program import Program
 
 __all__ = ["Availability", "Backend", "Recording", "RunOptions", "RunResult", "run"]
@@ -30,10 +32,17 @@ class Availability:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """``time_limit_s`` bounds backends that run in a child process; ``batch_size`` None lets the backend choose."""
+    """``time_limit_s`` bounds backends that run in a child process; ``batch_size`` None lets the backend choose.
+
+    For a chip: ``host`` is where it is (None: as the environment says), ``measure`` reads its profilers, ``probe``
+    False takes the readout's potentials from it and no spikes, which is what a measured run should do.
+    """
 
     time_limit_s: float = 600.0
     batch_size: int | None = None
+    host: Host | None = None
+    measure: bool = False
+    probe: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +51,17 @@ class Recording:
 
     ``spikes[population]`` (n, size) 0/1 uint8 for every spiking population, ``logits`` (n, classes) int64.
 
-    ``run_seconds`` is the simulation, ``start_seconds`` starting and stopping the simulator.
+    A chip that was not probed records no spikes at all.
+
+    ``run_seconds`` is the simulation, ``start_seconds`` starting and stopping the simulator. ``measured`` is what a
+    board measured; of a simulation it is empty.
     """
 
     spikes: Mapping[str, SpikeArray]
     logits: IntArray
     run_seconds: float
     start_seconds: float = 0.0
+    measured: Measured = field(default_factory=Measured)
 
 
 class Backend(Protocol):
@@ -69,7 +82,8 @@ class Backend(Protocol):
 class RunResult:
     """Outputs of a run. ``logits`` (n, classes) int64; ``predictions`` (n,) class indices; ``spikes`` as in Recording.
 
-    ``accuracy`` is None where no labels were given. ``seconds`` is wall time, all included.
+    ``accuracy`` is None where no labels were given. ``seconds`` is wall time, all included. ``counts`` are those of
+    the spikes recorded on ``counted_on``: the backend itself, or the reference where a chip was not probed.
     """
 
     backend: str
@@ -81,6 +95,12 @@ class RunResult:
     seconds: float
     recording: Recording = field(repr=False)
     program: Program = field(repr=False)
+    counted_on: str = ""
+
+    @property
+    def measured(self) -> Measured:
+        """What a board measured; all None where nothing was."""
+        return self.recording.measured
 
     @property
     def samples(self) -> int:
@@ -96,11 +116,14 @@ def run(
     backend: str = "reference",
     time_limit_s: float = 600.0,
     batch_size: int | None = None,
+    host: Host | None = None,
+    measure: bool = False,
+    probe: bool = True,
 ) -> RunResult:
     """Run the samples ``x`` through ``program`` on ``backend``.
 
     ``x``: raw features (n, ...) where the program has an encoder, else 0/1 spikes (n, n_inputs). ``y``: class
-    indices (n,).
+    indices (n,). ``host``, ``measure`` and ``probe`` are for the backend "loihi"; see ``RunOptions``.
     Raises InputError for samples that do not match, BackendError where the backend cannot run or fails.
     """
     from conntra_hardware.backends import load_backend
@@ -110,20 +133,27 @@ def run(
         raise InputError("samples: none given; at least 1 expected")
     labels = None if y is None else _labels(y, len(inputs), program.readout.size)
     simulator = load_backend(backend)
+    dry = backend == "loihi-dry" and not host and not measure
+    if (host or measure or not probe) and not (backend == "loihi" or dry):
+        raise InputError(f"backend {backend}: no chip to find, measure or probe; those options belong to backend loihi")
     start = time.perf_counter()
-    recording = simulator.execute(program, inputs, RunOptions(time_limit_s, batch_size))
+    recording = simulator.execute(program, inputs, RunOptions(time_limit_s, batch_size, host, measure, probe))
     seconds = time.perf_counter() - start
     predictions = recording.logits.argmax(axis=1)
+    counted_on, spikes = backend, recording.spikes
+    if not probe:
+        counted_on, spikes = "reference", load_backend("reference").execute(program, inputs, RunOptions()).spikes
     return RunResult(
         backend=backend,
         logits=recording.logits,
         predictions=predictions,
         accuracy=None if labels is None else float(np.mean(predictions == labels)),
         spikes=recording.spikes,
-        counts=count_events(program, inputs, recording.spikes),
+        counts=count_events(program, inputs, spikes),
         seconds=seconds,
         recording=recording,
         program=program,
+        counted_on=counted_on,
     )
 
 

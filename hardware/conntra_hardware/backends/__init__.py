@@ -7,9 +7,10 @@ from conntra_hardware.runtime import Backend
 
 __all__ = ["BACKENDS", "load_backend"]
 
-BACKENDS = ("reference", "lava", "lava-stock", "brian2", "sanafe", "loop")
+BACKENDS = ("reference", "lava", "lava-stock", "brian2", "sanafe", "loop", "loihi", "loihi-dry")
 """``lava`` is the batched form, ``lava-stock`` Lava's own processes at one sample a step; ``sanafe`` is an extra;
-``loop`` is the slow plain loop that the reference is held to.
+``loop`` is the slow plain loop that the reference is held to. ``loihi`` is a chip, for those who have one;
+``loihi-dry`` its deployment without the chip, on the CPU.
 """
 
 
@@ -35,4 +36,8 @@ def load_backend(name: str) -> Backend:
         from conntra_hardware.backends.sanafe.backend import SanafeBackend
 
         return SanafeBackend()
+    if name in ("loihi", "loihi-dry"):
+        from conntra_hardware.backends.loihi.backend import LoihiBackend
+
+        return LoihiBackend(on_chip=name == "loihi")
     raise InputError(f"backend {name!r}: unknown; allowed: {', '.join(BACKENDS)}")

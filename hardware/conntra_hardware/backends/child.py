@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from conntra_hardware.arrays import SpikeArray
-from conntra_hardware.backends.job import read_recordings, read_result, write_job
+from conntra_hardware.backends.job import read_measured, read_recordings, read_result, write_job
 from conntra_hardware.errors import BackendError
 from conntra_hardware.program import Program
 from conntra_hardware.runtime import Recording
@@ -62,8 +62,9 @@ def run_in_child(
         if run_seconds is None:
             raise BackendError(f"{what}: ended without a result; run it again, and report it if that does not help")
         spikes, logits = read_recordings(folder, program)
+        measured = read_measured(folder)
     seconds = time.perf_counter() - start
-    return Recording(spikes, logits, run_seconds=run_seconds, start_seconds=seconds - run_seconds)
+    return Recording(spikes, logits, run_seconds=run_seconds, start_seconds=seconds - run_seconds, measured=measured)
 
 
 def child_command(module: str, folder: Path) -> list[str]:

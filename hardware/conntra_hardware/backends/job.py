@@ -2,7 +2,7 @@
 
 ``job.json`` and one .npy file an array, none of them pickled. Inputs and recordings are memory-mapped, so
 that a simulator's processes share them without copies. ``result.json`` is written last: where it is missing,
-the run did not end well.
+the run did not end well. A chip leaves what it measured in ``measured.json`` before that.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from typing import Any
 import numpy as np
 
 from conntra_hardware.arrays import IntArray, SpikeArray
+from conntra_hardware.measured import Measured
 from conntra_hardware.neurons import neuron_from_dict, neuron_to_dict
 from conntra_hardware.program import AnyProjection, Population, Program
 from conntra_hardware.program_file import projection_from_file, projection_to_file
 
-__all__ = ["Job", "read_job", "read_recordings", "read_result", "write_job", "write_result"]
+__all__ = ["Job", "read_job", "read_measured", "read_recordings", "read_result", "write_job", "write_result"]
 
 _JOB = "job.json"
 _RESULT = "result.json"
+_MEASURED = "measured.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +61,11 @@ class Job:
     def depth(self) -> int:
         """Time steps from an input spike to the logits."""
         return self.depths[self.populations[-1].name]
+
+    @property
+    def measured_file(self) -> Path:
+        """Where a chip's child leaves the fields of ``Measured``, as JSON."""
+        return self.folder / _MEASURED
 
     def incoming(self, name: str) -> tuple[AnyProjection, ...]:
         """Return the projections into the population ``name``."""
@@ -127,6 +134,12 @@ def read_result(folder: Path) -> float | None:
     """Return the seconds of the simulation, or None where the job in ``folder`` was not done."""
     path = folder / _RESULT
     return float(json.loads(path.read_text(encoding="utf-8"))["run_seconds"]) if path.exists() else None
+
+
+def read_measured(folder: Path) -> Measured:
+    """Return what the job in ``folder`` measured: nothing, where it did not run on a chip."""
+    path = folder / _MEASURED
+    return Measured(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else Measured()
 
 
 def read_recordings(folder: Path, program: Program) -> tuple[dict[str, SpikeArray], IntArray]:

@@ -185,7 +185,7 @@ def test_missing_lava_is_one_line_with_the_remedy(version: tuple[int, ...], reme
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("name", ["reference", "lava", "lava-stock", "brian2"])
+@pytest.mark.parametrize("name", ["reference", "lava", "lava-stock", "brian2", "loihi", "loihi-dry"])
 def test_availability_imports_nothing_heavy(name: str) -> None:
     code = (
         "import sys\nfrom conntra_hardware.backends import load_backend\n"

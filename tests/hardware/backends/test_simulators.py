@@ -1,4 +1,4 @@
-"""Lava, batched and stock, and Brian2, spike for spike against plain integer arithmetic."""
+"""Lava, batched, stock and as deployed, and Brian2, spike for spike against plain integer arithmetic."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from conntra_hardware.backends import load_backend
 from conntra_hardware.errors import BackendError, InputError
 from conntra_hardware.runtime import RunOptions
 
-SIMULATORS = ("lava", "lava-stock", "brian2")
+SIMULATORS = ("lava", "lava-stock", "loihi-dry", "brian2")
 
 
 def run(name: str, case: Case, batch_size: int | None = None) -> None:

@@ -6,7 +6,6 @@ the first.
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Any
 
@@ -25,11 +24,11 @@ from conntra_hardware.backends.lava.processes.process import (
     SpikeSource,
 )
 from conntra_hardware.backends.lava.registers import MAX_SUM, bias_registers, weight_registers
-from conntra_hardware.backends.serve import fail, serve
+from conntra_hardware.backends.lava.watch import watch
+from conntra_hardware.backends.serve import serve
 from conntra_hardware.program import AnyProjection, Population
 
 _CHANNEL_SIZE = 4
-_POLL_S = 0.1
 
 
 def simulate(job: Job) -> float:
@@ -43,8 +42,7 @@ def simulate(job: Job) -> float:
     # One step for every batch, and one more for every population that the last batch has to pass.
     steps = -(-job.samples // batch) + len(job.populations)
     source.create_runtime(Loihi2SimCfg(select_tag="fixed_pt"), compile_config={"pypy_channel_size": _CHANNEL_SIZE})
-    done = threading.Event()
-    threading.Thread(target=_watch, args=(source.runtime, job, done), daemon=True).start()
+    done = watch(source.runtime, job)
     start = time.perf_counter()
     source.run(RunSteps(num_steps=steps))
     seconds = time.perf_counter() - start
@@ -101,24 +99,6 @@ def _neurons(population: Population, shape: tuple[int, ...]) -> LIFReset:
 
 def _shape(size: int, batch: int, stock: bool) -> tuple[int, ...]:
     return (size,) if stock else (size, batch)
-
-
-def _watch(runtime: Any, job: Job, done: threading.Event) -> None:
-    """Report a process of the graph that failed: Lava itself would wait for it for ever."""
-    actors = list(runtime._messaging_infrastructure.actors)
-    while not done.wait(_POLL_S):
-        for actor in actors:
-            cause = _failure(actor)
-            if cause is not None:
-                fail(job.folder, cause)
-
-
-def _failure(actor: Any) -> str | None:
-    raised = actor.exception
-    if raised is not None:
-        return f"{type(raised[0]).__name__}: {raised[0]} (in a Lava process)"
-    status = actor.exitcode
-    return None if status in (None, 0) else f"a Lava process ended with status {status}"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,89 @@
+"""The Loihi 2 backend: stock Lava processes on a chip, one sample a time step, in a child process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict, replace
+from importlib import machinery, metadata
+
+from conntra_hardware.arrays import SpikeArray
+from conntra_hardware.backends.child import run_in_child
+from conntra_hardware.backends.lava.backend import LavaBackend
+from conntra_hardware.backends.loihi.registers import check_deployable, forgets
+from conntra_hardware.errors import BackendError, InputError
+from conntra_hardware.host import Host, host_from
+from conntra_hardware.program import Program
+from conntra_hardware.runtime import Availability, Recording, RunOptions
+
+__all__ = ["LoihiBackend"]
+
+_MODULE = "conntra_hardware.backends.loihi.deployment"
+_EXTENSION = "lava.utils.loihi2_profiler"
+_DISTRIBUTIONS = ("lava-loihi", "nxcore")
+_REMEDY = (
+    "it is Intel's, for members of its research community (INRC): install lava-loihi for lava-nc 0.10 beside this "
+    "package, or take the backend loihi-dry, which runs the same processes on this machine"
+)
+
+
+class LoihiBackend:
+    """A Loihi 2 board ("loihi"), or the same processes with adapters that pass through ("loihi-dry").
+
+    The second is a simulation on the CPU: it shows before a board is booked that a program survives being taken apart
+    into stock processes, and it measures nothing.
+    """
+
+    def __init__(self, on_chip: bool = True) -> None:
+        self.on_chip = on_chip
+        self.name = "loihi" if on_chip else "loihi-dry"
+        self.module = _MODULE
+
+    def availability(self) -> Availability:
+        """Say whether Lava and, for a chip, Intel's extension are installed; nothing of them is imported."""
+        lava = LavaBackend(stock=True).availability()
+        if not lava.ok or not self.on_chip:
+            return lava
+        if not _has_extension():
+            return Availability(ok=False, reason="Lava's extension for Loihi is not installed", remedy=_REMEDY)
+        found = {name: version for name in _DISTRIBUTIONS if (version := _version(name))}
+        return Availability(ok=True, versions={**lava.versions, **found})
+
+    def execute(self, program: Program, inputs: SpikeArray, options: RunOptions) -> Recording:
+        """Run input spikes (n, n_inputs) through the program, one sample a time step.
+
+        With ``options.probe`` False only the readout's potentials are taken from the chip, and the recording has no
+        spikes.
+        """
+        if options.batch_size not in (None, 1):
+            raise InputError(f"{self.name}: batch size {options.batch_size}; 1 allowed: a chip takes a sample a step")
+        found = self.availability()
+        if not found.ok:
+            raise BackendError(f"{self.name}: {found.reason}; {found.remedy}")
+        host = options.host or host_from() if self.on_chip else Host()
+        check_deployable(program, inputs)
+        settings = {
+            "on_chip": self.on_chip,
+            "host": asdict(host) | {"name": str(host)},
+            "measure": options.measure,
+            "probe": options.probe,
+            "forgets": {p.name: forgets(program, p) for p in program.populations},
+        }
+        recording = run_in_child(
+            self.name, self.module, program, inputs, settings=settings, time_limit_s=options.time_limit_s
+        )
+        return recording if options.probe else replace(recording, spikes={})
+
+
+def _has_extension() -> bool:
+    """Return whether the extension's profilers are there, without importing their packages as ``find_spec`` would."""
+    *packages, module = _EXTENSION.split(".")
+    folders = [os.path.join(entry, *packages) for entry in sys.path]
+    return machinery.PathFinder.find_spec(module, folders) is not None
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None

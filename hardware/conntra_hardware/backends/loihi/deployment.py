@@ -1,0 +1,225 @@
+"""The child process: build a program from stock processes, run it on a chip, and place what came back.
+
+    source -> input adapter -> Dense -> LIF -> ... -> Dense -> GradedVec -> output adapter -> recorder
+      |                                  +-> output adapter -> recorder: hidden layers, where spikes are asked for
+      +----> input adapter -> Dense(1) -> LIF(1) -> output adapter -> recorder: the mark
+
+A readout sends its potential as a graded spike; its bias comes as synapses from a neuron that always spikes, for graded
+neurons have no bias. Adapters take time, and how much is not documented: one spike, the mark, leaves with the first
+sample and passes one neuron. Where it arrives tells by how many steps all else is late.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi2HwCfg, Loihi2SimCfg
+from lava.proc.dense.process import Dense
+from lava.proc.graded.process import GradedVec
+from lava.proc.lif.process import LIF, LIFReset
+from lava.proc.sparse.process import Sparse
+from lava.utils.weightutils import SignMode
+from scipy.sparse import csr_matrix
+
+from conntra_hardware.backends.job import Job
+from conntra_hardware.backends.lava.registers import WeightRegisters, bias_registers, weight_registers
+from conntra_hardware.backends.lava.watch import watch
+from conntra_hardware.backends.loihi.processes.models import (
+    NxInputAdapter,
+    NxOutputAdapter,
+    PyInputAdapter,
+    PyOutputAdapter,
+)
+from conntra_hardware.backends.loihi.processes.process import HostRecorder, HostSource, InputAdapter, OutputAdapter
+from conntra_hardware.backends.loihi.registers import bias_weights
+from conntra_hardware.backends.serve import serve
+from conntra_hardware.program import INPUT, Population, Projection
+
+MAX_LATENCY = 16
+"""Steps after which a mark that has not come back is given up."""
+
+STOCK = (Dense, GradedVec, LIF, LIFReset, Sparse)
+"""What must be on the chip; all else is the host's."""
+
+_GRADED_BITS = 32
+_CHANNEL_SIZE = 4
+
+
+def deploy(job: Job, *, refuse_cpu: bool = True) -> float:
+    """Run ``job`` and return the seconds of the run.
+
+    ``refuse_cpu`` False lets the stock processes run on the CPU where the extension is a stand-in: the wiring's test.
+    """
+    on_chip = bool(job.settings["on_chip"])
+    if on_chip:
+        from conntra_hardware.backends.loihi.connection import connect
+
+        connect(job.settings["host"])
+    steps = job.samples + job.depth + MAX_LATENCY
+    source, files = _build(job, steps)
+    profilers = _profilers(job, steps)
+    config = _config(on_chip, list(profilers.values()), refuse_cpu)
+    source.create_runtime(config, compile_config={"pypy_channel_size": _CHANNEL_SIZE})
+    done = watch(source.runtime, job)
+    start = time.perf_counter()
+    source.run(RunSteps(num_steps=steps))
+    seconds = time.perf_counter() - start
+    done.set()
+    source.stop()
+    latency = _latency(files["mark"])
+    _place(job, files, latency)
+    if on_chip:
+        from conntra_hardware.backends.loihi.profile import read_profilers
+
+        measured = read_profilers(profilers, steps, job.settings["host"])
+        job.measured_file.write_text(json.dumps(measured | {"latency_steps": latency}), encoding="utf-8")
+    return seconds
+
+
+def _build(job: Job, steps: int) -> tuple[HostSource, dict[str, Path]]:
+    """Return the process that all others hang on, and the file (steps, size) of each recorder."""
+    files: dict[str, Path] = {}
+
+    def record(name: str, out_port: Any, dtype: type, bits: int) -> None:
+        files[name] = job.folder / f"arrived-{len(files)}.npy"
+        np.lib.format.open_memmap(files[name], mode="w+", dtype=dtype, shape=(steps, *out_port.shape)).flush()
+        adapter = OutputAdapter(shape=out_port.shape, bits=bits)
+        recorder = HostRecorder(path=str(files[name]), shape=out_port.shape)
+        out_port.connect(adapter.inp)
+        adapter.out.connect(recorder.s_in)
+
+    source = HostSource(path=str(job.inputs_file), shape=(job.inputs.shape[1],))
+    mark = _lif(1)
+    _through(_enter(source.mark), WeightRegisters(np.ones((1, 1), np.int32), 0, "EXCITATORY"), mark)
+    record("mark", mark.s_out, np.uint8, 0)
+    out_ports = {INPUT: _enter(source.s_out)}
+    *hidden, readout = job.populations
+    for population in hidden:
+        neurons = _neurons(population, bool(job.settings["forgets"][population.name]))
+        _connect(job, population, out_ports, neurons)
+        out_ports[population.name] = neurons.s_out
+        if job.settings["probe"]:
+            record(population.name, neurons.s_out, np.uint8, 0)
+    potentials = GradedVec(shape=(readout.size,), vth=0)
+    _connect(job, readout, out_ports, potentials)
+    _add_bias(readout, potentials)
+    record("logits", potentials.s_out, np.int32, _GRADED_BITS)
+    return source, files
+
+
+def _connect(job: Job, population: Population, out_ports: dict[str, Any], neurons: Any) -> None:
+    for projection in job.incoming(population.name):
+        dense = isinstance(projection, Projection)
+        _through(out_ports[projection.source], weight_registers(projection), neurons, dense)
+
+
+def _enter(out_port: Any) -> Any:
+    adapter = InputAdapter(shape=out_port.shape)
+    out_port.connect(adapter.inp)
+    return adapter.out
+
+
+def _through(out_port: Any, registers: WeightRegisters, neurons: Any, dense: bool = True) -> None:
+    """Connect ``out_port`` with ``neurons`` by stock synapses; a convolution goes as the sparse matrix that it is."""
+    kind, weights = (Dense, registers.weights) if dense else (Sparse, csr_matrix(registers.weights))
+    synapses = kind(
+        weights=weights,
+        weight_exp=registers.exponent,
+        sign_mode=SignMode[registers.sign_mode],
+        num_weight_bits=8,
+        num_message_bits=0,
+    )
+    out_port.connect(synapses.s_in)
+    synapses.a_out.connect(neurons.a_in)
+
+
+def _neurons(population: Population, forgets: bool) -> LIF | LIFReset:
+    """Return memoryless threshold neurons; see ``registers.forgets`` for which is a plain LIF."""
+    shape = (population.size,)
+    bias = bias_registers(population)
+    registers = {"vth": 0, "du": 4095, "dv": 4095, "bias_mant": bias.mantissa, "bias_exp": bias.exponent}
+    if forgets:
+        return LIF(shape=shape, **registers)
+    return LIFReset(shape=shape, reset_interval=1, reset_offset=0, **registers)
+
+
+def _lif(size: int, bias: int = 0) -> LIF:
+    return LIF(shape=(size,), vth=0, du=4095, dv=4095, bias_mant=bias, bias_exp=6)
+
+
+def _add_bias(readout: Population, potentials: GradedVec) -> None:
+    weights = bias_weights(readout)
+    if weights:
+        always_on = _lif(1, bias=1)
+        for registers in weights:
+            _through(always_on.s_out, registers, potentials)
+
+
+def _config(on_chip: bool, profilers: list[Any], refuse_cpu: bool) -> Loihi2HwCfg | Loihi2SimCfg:
+    """Return the run configuration: it chooses the adapters' models, and refuses a chip that is none."""
+    if not on_chip:
+        return Loihi2SimCfg(
+            select_tag="fixed_pt",
+            exception_proc_model_map={InputAdapter: PyInputAdapter, OutputAdapter: PyOutputAdapter},
+        )
+    from lava.magma.core.model.nc.model import AbstractNcProcessModel  # type: ignore[import-not-found]
+
+    class OnChip(Loihi2HwCfg):
+        """Lava falls back to the CPU in silence where it has no model for a neuro-core."""
+
+        def select(self, process: Any, proc_models: Any) -> Any:
+            model = super().select(process, proc_models)
+            if refuse_cpu and isinstance(process, STOCK) and not issubclass(model, AbstractNcProcessModel):
+                raise RuntimeError(
+                    f"Lava would run {type(process).__name__} on the CPU ({model.__name__}) and not on the chip: this "
+                    "extension has no neuro-core model of it; install the release of lava-loihi that belongs to "
+                    "lava-nc 0.10, or take the backend loihi-dry"
+                )
+            return model
+
+    return OnChip(
+        select_tag="fixed_pt",
+        exception_proc_model_map={InputAdapter: NxInputAdapter, OutputAdapter: NxOutputAdapter},
+        callback_fxs=profilers,
+    )
+
+
+def _profilers(job: Job, steps: int) -> dict[str, Any]:
+    if not (job.settings["on_chip"] and job.settings["measure"]):
+        return {}
+    from conntra_hardware.backends.loihi.profile import make_profilers
+
+    return make_profilers(steps)
+
+
+def _latency(path: Path) -> int:
+    """Return the steps that adapters take: a mark through none arrives at step 2, one after it was sent."""
+    arrived = np.flatnonzero(np.load(path, allow_pickle=False)[:, 0])
+    if len(arrived) != 1 or not 1 <= arrived[0] <= 1 + MAX_LATENCY:
+        rows = ", ".join(str(step + 1) for step in arrived[:8]) or "never"
+        raise RuntimeError(
+            f"the mark, one spike sent with the first sample, came back at step(s) {rows}; once, at step 2 to "
+            f"{2 + MAX_LATENCY}, expected: samples and results cannot be matched"
+        )
+    return int(arrived[0]) - 1
+
+
+def _place(job: Job, files: dict[str, Path], latency: int) -> None:
+    """Copy what belongs to the samples from the recordings of all steps."""
+    for population in job.populations:
+        name = population.name if population.neuron.spikes else "logits"
+        if name in files:
+            depth = job.depths[population.name]
+            arrived = np.load(files[name], mmap_mode="r", allow_pickle=False)
+            target = job.spike_files[name] if population.neuron.spikes else job.logits_file
+            recording = np.load(target, mmap_mode="r+", allow_pickle=False)
+            recording[:] = arrived[latency + depth : latency + depth + job.samples]
+
+
+if __name__ == "__main__":
+    serve(deploy)
