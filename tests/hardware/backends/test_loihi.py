@@ -18,11 +18,14 @@ from program_strategies import Case, build_program, random_case
 from conntra_hardware.backends.loihi import backend as loihi_backend
 from conntra_hardware.backends.loihi.backend import LoihiBackend
 from conntra_hardware.backends.loihi.registers import bias_weights, check_deployable, forgets
+from conntra_hardware.chip import load_chip
+from conntra_hardware.convolution import Geometry
 from conntra_hardware.errors import BackendError, InputError
 from conntra_hardware.host import Host
 from conntra_hardware.measured import Measured
-from conntra_hardware.neurons import GradedRelu, Readout
-from conntra_hardware.program import INPUT, CoreSlice, Population, Program, Projection
+from conntra_hardware.neurons import GradedRelu, Readout, Threshold
+from conntra_hardware.program import INPUT, ConvProjection, CoreSlice, Population, Program, Projection
+from conntra_hardware.projection import one_to_one
 from conntra_hardware.runtime import Recording, RunOptions, run
 
 EXTENSION = Path(__file__).parents[2] / "support" / "loihi_extension"
@@ -192,6 +195,29 @@ def test_options_of_a_chip_belong_to_a_chip():
     for options in ({"measure": True}, {"host": Host()}, {"probe": False}):
         with pytest.raises(InputError, match="backend reference: no chip to find, measure or probe"):
             run(case.program, case.inputs, **options)
+
+
+def test_a_convolution_beside_a_relay_and_a_readout_of_both():
+    """Convolutions go as sparse synapses, and populations side by side meet in the readout."""
+    if not DRY.availability().ok:
+        pytest.skip(DRY.availability().reason)
+    rng = np.random.default_rng(5)
+    geometry = Geometry((2, 5, 4), 4, (3, 2), (2, 1), (1, 0), 2)
+    conv = ConvProjection(INPUT, "c", rng.integers(-2, 3, geometry.kernel_shape), geometry)
+    relay = one_to_one(INPUT, "r", geometry.n_in, 1)
+    sizes = {"c": geometry.n_out, "r": geometry.n_in, "out": 3}
+    readouts = [Projection(name, "out", rng.integers(-1, 2, (3, sizes[name]))) for name in ("c", "r")]
+    populations = [
+        Population("c", Threshold(), rng.integers(-3, 4, sizes["c"])),
+        Population("r", Threshold(), np.zeros(sizes["r"], int)),
+        Population("out", Readout(), np.array([1000, -2, 0])),
+    ]
+    slices = [CoreSlice(name, 0, size, core) for core, (name, size) in enumerate(sizes.items())]
+    program = Program(load_chip("loihi2"), geometry.n_in, populations, (conv, relay, *readouts), slices)
+    x = rng.integers(0, 2, (6, geometry.n_in)).astype(np.uint8)
+    spikes = {"c": (conv.apply(x) + populations[0].bias > 0).astype(np.uint8), "r": x}
+    logits = sum(p.apply(spikes[p.source]) for p in readouts) + populations[2].bias
+    equal(DRY.execute(program, x, RunOptions(60)), Case((), (), 0, 6, program, x, spikes, logits))
 
 
 def test_a_readout_alone():

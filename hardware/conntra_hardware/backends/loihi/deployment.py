@@ -126,9 +126,9 @@ def _enter(out_port: Any) -> Any:
 
 def _through(out_port: Any, registers: WeightRegisters, neurons: Any, dense: bool = True) -> None:
     """Connect ``out_port`` with ``neurons`` by stock synapses; a convolution goes as the sparse matrix that it is."""
-    kind, weights = (Dense, registers.weights) if dense else (Sparse, csr_matrix(registers.weights))
+    kind: Any = Dense if dense else Sparse
     synapses = kind(
-        weights=weights,
+        weights=registers.weights if dense else csr_matrix(registers.weights),
         weight_exp=registers.exponent,
         sign_mode=SignMode[registers.sign_mode],
         num_weight_bits=8,
