@@ -66,6 +66,10 @@ def train(
     ] = "",
     checkpoint: Annotated[Path | None, typer.Option(metavar="DIR", help="Save the state there now and then.")] = None,
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Go on from a checkpoint.")] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Train on Dask workers: tcp://HOST:8786, or local:N processes."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="MODEL", help="The file to write.", show_default="DATA.conntra")
     ] = None,
@@ -107,6 +111,7 @@ def train(
             checkpoint=checkpoint,
             resume=resume,
             progress=progress,
+            cluster=cluster,
             **prices,
             **recipe,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,6 +30,7 @@ from conntra_neuro.training.task import Clock, Gear, ImageShape, Task
 
 if TYPE_CHECKING:
     from conntra_neuro.datasets import Dataset
+    from conntra_neuro.training.blocks import Crew
     from conntra_neuro.training.threads import Threads
 
 __all__ = ["Fit", "fit_spikes", "train"]
@@ -72,6 +74,7 @@ def train(
     validation_fraction: float = 0.05,
     threads: int | None = None,
     initial: DiscreteNetwork | None = None,
+    cluster: str | None = None,
     **options: Any,
 ) -> TrainResult:
     """Train a network of ``layers`` hidden widths on ``data`` and return it with its history.
@@ -94,12 +97,18 @@ def train(
                          samples, none in sets of fewer than 5,000; ``data.x_test`` decides nothing
     threads              None takes every core; the network is the same on any number
     initial              a network to start from; the result is never worse than it on what decides
+    cluster              the address of a Dask scheduler, "tcp://HOST:8786", whose workers hold the training samples,
+                         or "local:N" for N worker processes of this machine; the network is the same as without.
+                         The blocks gear only
     options              the gear's own, e.g. ``BlocksOptions``
 
-    Raises InputError for what cannot be used, FileFormatError for a checkpoint that is not sound.
+    Raises InputError for what cannot be used, FileFormatError for a checkpoint that is not sound, BackendError for a
+    cluster that does not answer.
     """
     if method not in METHODS:
         raise InputError(f"method {method!r}: unknown; allowed: {', '.join(METHODS)}")
+    if cluster is not None and method != "conntra":
+        raise InputError(f"cluster {cluster!r}: method {method} trains on one machine; use conntra, or no cluster")
     encoder = _encoder_for(data, encoder)
     spikes = encoder.encode(data.x_train) if encoder else as_spikes(_flat(data.x_train), width_of(data.x_train))
     fitter = fit_spikes
@@ -126,6 +135,7 @@ def train(
         validation_fraction=validation_fraction,
         threads=threads,
         initial=initial,
+        **({} if cluster is None else {"cluster": cluster}),
         **options,
     )
     network = fit.network(encoder, data.labels)
@@ -164,6 +174,7 @@ def fit_spikes(
     validation_fraction: float = 0.05,
     threads: int | None = None,
     initial: DiscreteNetwork | None = None,
+    cluster: str | None = None,
     **options: Any,
 ) -> Fit:
     """Train on spikes (n, n_in) of 0/1 and class indices y (n,). As ``train`` otherwise."""
@@ -173,8 +184,8 @@ def fit_spikes(
     task = make_task(spikes, y, n_classes, layers, parse_levels(levels), seed, validation_fraction, initial, image)
     if sweeps is not None:
         options["sweeps"] = sweeps
-    with Threads(threads) as pool:
-        engine, chosen = _gear(gear, task, options, pool)
+    with Threads(threads) as pool, _crew(cluster, gear) as crew:
+        engine, chosen = _gear(gear, task, options, pool, crew)
         checkpoints, resumed = None, None
         folder = resume if checkpoint is None else checkpoint
         if folder is not None:
@@ -187,13 +198,24 @@ def fit_spikes(
     return Fit(kept.best, task.levels, tuple(kept.history), kept.error, clock.seconds, interrupted)
 
 
-def _gear(name: str, task: Task, options: dict[str, Any], threads: Threads) -> tuple[Gear, Any]:
+def _crew(cluster: str | None, gear: str) -> AbstractContextManager[Crew | None]:
+    """Return who holds the training samples; None is this process."""
+    if cluster is None:
+        return nullcontext()
+    if gear != "blocks":
+        raise InputError(f"cluster {cluster!r}: gear {gear} trains on one machine; use gear blocks, or no cluster")
+    from conntra_neuro.training.cluster.load import dask_crew
+
+    return dask_crew(cluster)
+
+
+def _gear(name: str, task: Task, options: dict[str, Any], threads: Threads, crew: Crew | None) -> tuple[Gear, Any]:
     """Return the gear called ``name``, and its options."""
     if name == "blocks":
         from conntra_neuro.training.blocks import Blocks, BlocksOptions
 
         chosen = parse_options(BlocksOptions, options, name)
-        return Blocks(task, chosen, threads), chosen
+        return Blocks(task, chosen, threads, crew), chosen
     if name == "annealed":
         from conntra_neuro.training.annealed import Annealed, AnnealedOptions
 

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import dask
+import dask.config
 import distributed
-from distributed.core import connect
+from distributed.comm.core import connect
 
 from conntra_hardware.errors import BackendError, InputError
 from conntra_neuro.training.cluster.samples import DaskCrew
@@ -85,7 +85,7 @@ async def _greet(address: str) -> None:
 
 
 @contextmanager
-def _local(count: int) -> Iterator[distributed.LocalCluster]:
+def _local(count: int) -> Iterator[Any]:
     # A thread a process: the processes are what there is to use the cores with. No memory limit: it would be a share
     # of the machine's, and reaching it kills the worker.
     with distributed.LocalCluster(

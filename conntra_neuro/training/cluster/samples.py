@@ -12,7 +12,8 @@ import concurrent.futures
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, NoReturn
+from functools import cached_property
+from typing import Any
 
 import distributed
 import numpy as np
@@ -58,10 +59,10 @@ class ClusterSamples:
     def __init__(
         self, client: distributed.Client, address: str, plan: Plan, task: Task, weights: Sequence[Floats]
     ) -> None:
-        self._client, self._address, self._plan, self._task = client, address, plan, task
+        self._client: Any = client  # Dask's own annotations say that every answer may be a coroutine: never here
+        self._address, self._plan, self._task = address, plan, task
         self._versions, self._number, self._looked = Versions(weights), 0, time.monotonic()
-        self._rates: npt.NDArray[np.float64] | None = None
-        workers = sorted(client.nthreads())[: len(task.y)]
+        workers = sorted(self._client.nthreads())[: len(task.y)]
         self._edges = np.linspace(0, len(task.y), len(workers) + 1).astype(np.int64)
         self._known: list[int | None] = [None] * len(workers)
         self._shards = [self._load(part, worker) for part, worker in enumerate(workers)]
@@ -69,9 +70,11 @@ class ClusterSamples:
     @property
     def rates(self) -> npt.NDArray[np.float64]:
         """Share of the samples in which each input spikes (n_in,)."""
-        if self._rates is None:
-            self._rates = self._task.spikes.mean(axis=0, dtype=np.float64)
         return self._rates
+
+    @cached_property
+    def _rates(self) -> npt.NDArray[np.float64]:
+        return self._task.spikes.mean(axis=0, dtype=np.float64)
 
     def score(self, rows: IntArray, shifts: IntArray | None, time: float) -> Sums:
         """Score the samples ``rows``; see ``Samples``."""
@@ -155,7 +158,7 @@ class ClusterSamples:
             futures = [self._client.submit(merged, group, pure=False) for group in groups]
         lost_since: float | None = None
         while True:
-            with suppress(TimeoutError, asyncio.TimeoutError):
+            with suppress(TimeoutError, asyncio.TimeoutError), self._client.as_current():
                 distributed.wait(futures, timeout=_LOOK_S)
                 return merged(self._client.gather(futures))
             now = time.monotonic()
@@ -167,23 +170,19 @@ class ClusterSamples:
         """Call, and say in one line what went wrong with the cluster."""
         try:
             return call()
-        except (KilledWorker, ModuleNotFoundError) as error:
-            self._blame(error)
+        except KilledWorker as error:
+            raise BackendError(
+                f"cluster {self._address}: workers died over one part of the samples, perhaps out of memory; "
+                "use more workers"
+            ) from error
+        except ModuleNotFoundError as error:
+            raise BackendError(
+                f"cluster {self._address}: {error.name} is not installed on a worker; remedy there: "
+                'pip install "conntra-neuro[cluster]", the version that is installed here'
+            ) from error
         except (OSError, concurrent.futures.CancelledError, asyncio.CancelledError) as error:
             said = " ".join(str(error).split()) or type(error).__name__
             raise BackendError(f"cluster {self._address}: the scheduler is lost ({said}); {_RESUME}") from error
-
-    def _blame(self, error: Exception) -> NoReturn:
-        where = f"cluster {self._address}"
-        if isinstance(error, KilledWorker):
-            raise BackendError(
-                f"{where}: workers died over one part of the samples, perhaps out of memory; use more workers"
-            ) from error
-        if isinstance(error, ModuleNotFoundError):
-            raise BackendError(
-                f"{where}: {error.name} is not installed on a worker; remedy there: "
-                'pip install "conntra-neuro[cluster]", the version that is installed here'
-            ) from error
 
     def _check(self, answer: Answer) -> None:
         if answer.fingerprints != {fingerprint()}:
