@@ -23,7 +23,21 @@ def export(
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="FILE", show_default=False, help="The file to write.")],
-    format: Annotated[str | None, typer.Option(help="nir.", show_default="the suffix of --out")] = None,
+    format: Annotated[str | None, typer.Option(help="nir or c.", show_default="the suffix of --out")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="C: the prefix of all names.", show_default="the stem of --out")
+    ] = None,
+    packing: Annotated[
+        str | None,
+        typer.Option(help="C: bits (fast), or digits (smaller: ternary 5 to a byte).", show_default="bits"),
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(help="C: raw features as double, float, uint8, int16 or int32.", show_default="double"),
+    ] = None,
+    compiler: Annotated[
+        str | None, typer.Option("--cc", metavar="COMPILER", help="C: compile it and count flash and RAM, as with cc.")
+    ] = None,
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
@@ -38,12 +52,24 @@ def export(
     check_writable(out)
     network = load(file)
     with step(f"exporting {file}", quiet):
-        exported = write(network, out, format)
+        options = {"packing": packing, "features": features, "compiler": compiler, "name": name}
+        if name is None and (format or out.suffix.lower()) in ("c", ".h"):
+            options["name"] = c_name(out.stem)
+        exported = write(network, out, format, **options)
     document = {"file": str(file), **asdict(exported)}
     return Outcome(document, (export_table(document),))
 
 
-export.__doc__ = f"{export.__doc__}\n\n" + example("conntra export digits.conntra --format nir --out digits.nir")
+export.__doc__ = f"{export.__doc__}\n\n" + example(
+    "conntra export digits.conntra --format nir --out digits.nir",
+    "conntra export digits.conntra --format c --features uint8 --cc cc --out digits.h",
+)
+
+
+def c_name(stem: str) -> str:
+    """Return a file's name as a prefix of C names: "my-net.2" to my_net_2."""
+    plain = "".join(c if c.isascii() and c.isalnum() else "_" for c in stem).lower()
+    return plain if plain[:1].isalpha() else f"net_{plain}"
 
 
 def import_(

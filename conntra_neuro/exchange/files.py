@@ -89,6 +89,19 @@ def _write_nir(network: DiscreteNetwork, about: Options, options: Options) -> Wr
     return nir_bytes(network, about), {}
 
 
+def _write_c(network: DiscreteNetwork, about: Options, options: Options) -> Written:
+    _no_options(options, ("name", "packing", "features", "compiler"), "c")
+    from conntra_neuro.exchange.c_measure import measure
+    from conntra_neuro.exchange.c_writer import c_header, details
+
+    chosen = {key: value for key, value in options.items() if value is not None and key != "compiler"}
+    header = c_header(network, **chosen)
+    found = details(header)
+    if options.get("compiler"):
+        found |= measure(header.text, chosen.get("name", "net"), options["compiler"])
+    return header.text.encode(), found
+
+
 def _read_nir(path: str | Path, options: Options) -> DiscreteNetwork:
     _no_options(options, ("steps",), "nir")
     _needs("nir", "nir", "h5py")
@@ -100,7 +113,10 @@ def _read_nir(path: str | Path, options: Options) -> DiscreteNetwork:
 Writer: TypeAlias = Callable[[DiscreteNetwork, Options, Options], Written]
 Reader: TypeAlias = Callable[[str | Path, Options], DiscreteNetwork]
 
-FORMATS: dict[str, tuple[tuple[str, ...], Writer]] = {"nir": ((".nir",), _write_nir)}
+FORMATS: dict[str, tuple[tuple[str, ...], Writer]] = {
+    "nir": ((".nir",), _write_nir),
+    "c": ((".h",), _write_c),
+}
 """What can be written: the suffixes of each format, and its writer."""
 
 READERS: dict[str, tuple[tuple[str, ...], Reader]] = {"nir": ((".nir",), _read_nir)}

@@ -29,9 +29,21 @@ def test_programs_are_exported_too(conntra, program, network):
     np.testing.assert_array_equal(cn.import_network("a.nir").predict(data.x_train), network.predict(data.x_train))
 
 
+def test_c_headers(conntra, model, fails):
+    ran = conntra("export", model, "--out", "My-iris.2.h", "--packing", "digits", "--json")
+    assert ran.status == 0, ran
+    text = (conntra.folder / "My-iris.2.h").read_text()
+    assert "int my_iris_2_predict(const my_iris_2_feature *x);" in text
+    assert ran.document["details"]["ram_bytes"] == 4 + 4
+    assert "flash tables bytes" in conntra("export", model, "--out", "a.h", "--name", "other").out
+    assert "other_predict" in (conntra.folder / "a.h").read_text()
+    fails("export", model, "--out", "b.h", "--cc", "no-such-cc", says=["compiler 'no-such-cc': not found"])
+    fails("export", model, "--out", "b.nir", "--packing", "bits", says=["option 'packing' is not one of its own"])
+
+
 def test_what_cannot_be_exported_or_imported(fails, model, tmp_path):
     fails("export", model, "--out", "a.xyz", says=["'.xyz' names no format; there are nir (.nir)"])
-    fails("export", model, "--format", "keras", "--out", "a.nir", says=["format 'keras': unknown; allowed: nir"])
+    fails("export", model, "--format", "keras", "--out", "a.nir", says=["format 'keras': unknown; allowed: nir, c"])
     fails("export", tmp_path / "none", "--out", "a.nir", says=["no such file"])
     fails("export", model, "--out", "nowhere/a.nir", says=["does not exist"])
     fails("import", tmp_path / "none.nir", says=["no such file"])

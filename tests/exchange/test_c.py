@@ -1,0 +1,166 @@
+"""Generated C: compiled with warnings as errors, it gives the logits of ``forward``, bit for bit."""
+
+from __future__ import annotations
+
+import shutil
+
+import compiled_c
+import network_strategies
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conntra_hardware.encoding import ThermometerEncoder, ThresholdEncoder
+from conntra_hardware.errors import InputError
+from conntra_hardware.neurons import GradedRelu
+from conntra_neuro.exchange.c_measure import measure
+from conntra_neuro.exchange.c_writer import FEATURES, c_header
+from conntra_neuro.exchange.files import export
+from conntra_neuro.layers import Dense, Residual
+from conntra_neuro.levels import Levels
+from conntra_neuro.network import DiscreteNetwork
+
+pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler here")
+
+
+def check(networks, samples, folder, packing):
+    for network, sample, found in zip(
+        networks, samples, compiled_c.run_all(networks, samples, folder, packing), strict=True
+    ):
+        logits = network.forward(sample)
+        np.testing.assert_array_equal(found[:, :-2], logits)
+        np.testing.assert_array_equal(found[:, -2], 0)
+        np.testing.assert_array_equal(found[:, -1], logits.argmax(axis=1))
+
+
+@settings(max_examples=7, deadline=None)
+@given(networks=st.lists(network_strategies.networks(), min_size=8, max_size=8), seed=st.integers(0, 1000))
+@pytest.mark.parametrize("packing", ["bits", "digits"])
+def test_random_networks_of_every_kind(tmp_path_factory, networks, seed, packing):
+    """56 networks in each packing: all layers, threshold, graded and integrate-and-fire neurons, residuals."""
+    samples = [network_strategies.inputs(network, 4, seed) for network in networks]
+    check(networks, samples, tmp_path_factory.mktemp("c"), packing)
+
+
+LEVEL_SETS = [(-1, 1), (0, 1), (-1, 0), (-2, -1, 0, 1), (-7, 0, 1, 130), (-3, 3), (5, 9), tuple(range(-128, 128)),
+              (-(2**15), 0, 2**15)]  # fmt: skip
+
+
+@pytest.mark.parametrize("packing", ["bits", "digits"])
+def test_every_set_of_levels(tmp_path, packing):
+    rng = np.random.default_rng(0)
+    networks = []
+    for values in LEVEL_SETS:
+        hidden = Dense(rng.choice(values, (33, 65)), rng.integers(-40_000, 40_000, 33), levels=Levels(values))
+        readout = Dense(rng.choice(values, (3, 33)), rng.integers(-(2**30), 2**30, 3), "readout", Levels(values))
+        networks.append(DiscreteNetwork([hidden, readout]))
+    check(networks, [(rng.random((9, 65)) < 0.5).astype(np.uint8) for _ in networks], tmp_path, packing)
+
+
+def test_sums_beyond_32_bits(tmp_path):
+    weight = np.full((2, 40), 2**15)
+    graded = DiscreteNetwork(
+        [Dense(weight, activation=GradedRelu()), Dense(np.full((2, 2), 2**15), activation="readout")]
+    )
+    biased = DiscreteNetwork([Dense(weight, [2**31 - 1, -(2**31)], activation="readout")])
+    samples = [np.ones((2, 40), np.uint8)] * 2
+    check([graded, biased], samples, tmp_path, "bits")
+    assert "int64_t" in c_header(graded).text
+
+
+def test_a_graded_spike_beyond_24_bits_is_said(tmp_path):
+    hidden = Dense(np.full((1, 3), 2**15), [2**23 - 2**16], activation=GradedRelu())
+    network = DiscreteNetwork([hidden, Dense([[1]], activation="readout", levels=Levels((0, 1)))])
+    sample = np.array([[1, 0, 0], [1, 1, 1]], np.uint8)
+    found = compiled_c.run_all([network], [sample], tmp_path, "bits")[0]
+    assert found[:, 1].tolist() == [0, -1]
+    assert found[:, 2].tolist() == [0, -1]
+
+
+@pytest.mark.parametrize("features", FEATURES)
+@pytest.mark.parametrize("kind", ["threshold", "thermometer", "shared"])
+def test_encoders(tmp_path, features, kind):
+    rng = np.random.default_rng(3)
+    rows = {"threshold": rng.normal(0, 60, 5), "thermometer": np.sort(rng.normal(0, 60, (3, 5)), axis=0)}
+    rows["shared"] = np.repeat([[-1000.0], [0.1], [70000.0]], 5, axis=1)
+    rows["thermometer"][0, 0], rows["thermometer"][2, 0] = -300, 3e38
+    encoder = ThresholdEncoder(rows[kind]) if kind == "threshold" else ThermometerEncoder(rows[kind])
+    weight = rng.integers(-1, 2, (4, encoder.n_out))
+    network = DiscreteNetwork([Dense(weight, rng.integers(-3, 3, 4), activation="readout")], encoder)
+    dtype = np.dtype({"float": "float32"}.get(features, features))
+    if dtype.kind == "f":
+        near = np.concatenate([np.nextafter(rows[kind].ravel()[:5].astype(dtype), dtype.type(s)) for s in (-1e9, 1e9)])
+        x = np.concatenate([rng.normal(0, 80, (40, 5)), near.reshape(2, 5), rows[kind].reshape(-1, 5)]).astype(dtype)
+    else:
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        x = np.concatenate([rng.integers(max(low, -200), min(high, 200), (60, 5)), [[low] * 5, [high] * 5]]).astype(
+            dtype
+        )
+    (tmp_path / "net.h").write_text(c_header(network, features=features).text)
+    main = """
+#include <stdio.h>
+#define NET_IMPLEMENTATION
+#include "net.h"
+#include "net.h" /* declarations twice do no harm */
+int main(void)
+{
+    net_feature x[NET_N_FEATURES];
+    uint32_t spikes[NET_INPUT_WORDS];
+    net_sum logits[NET_N_CLASSES];
+    while (fread(x, sizeof x, 1, stdin) == 1) {
+        net_encode(x, spikes);
+        net_forward(spikes, logits);
+        printf("%d %d %d %d %d\\n", (int)logits[0], (int)logits[1], (int)logits[2], (int)logits[3], net_predict(x));
+    }
+    return 0;
+}
+""".replace('#include "net.h" /*', '#undef NET_IMPLEMENTATION\n#include "net.h" /*')
+    printed = compiled_c.compile_and_run(main, tmp_path, x.tobytes())
+    found = np.array([line.split() for line in printed.splitlines()], np.int64)
+    logits = network.forward(encoder.encode(x.astype(np.float64)))
+    np.testing.assert_array_equal(found[:, :4], logits)
+    np.testing.assert_array_equal(found[:, 4], logits.argmax(axis=1))
+
+
+def test_bytes_by_formula_and_by_size(tmp_path):
+    rng = np.random.default_rng(0)
+    hidden = Dense(rng.integers(-1, 2, (64, 448)), rng.integers(-9, 9, 64))
+    network = DiscreteNetwork([hidden, Dense(rng.integers(-1, 2, (10, 64)), activation="readout")])
+    bits = export(network, tmp_path / "a.h", packing="bits", compiler="cc").details
+    digits = export(network, tmp_path / "b.h", packing="digits", compiler="cc").details
+    assert bits["weights_bytes"] == (64 * 448 + 10 * 64) * 2 // 8
+    assert digits["weights_bytes"] == 64 * 90 + 10 * 13 + 2 * 3 * 4
+    for found in (bits, digits):
+        assert found["biases_bytes"] == 64
+        assert found["ram_bytes"] == 64 // 8
+        assert 0 < found["flash_measured_bytes"] - found["flash_tables_bytes"] < 4000  # the code itself
+        assert found["ram_bytes"] <= found["ram_measured_bytes"] <= found["ram_bytes"] + 64
+
+
+def test_memory_is_shared_by_layers_that_do_not_live_at_once():
+    layers = [Dense(np.ones((320, 320)), activation="threshold") for _ in range(9)]
+    network = DiscreteNetwork([*layers, Dense(np.ones((2, 320)), activation="readout")])
+    assert c_header(network).ram == 2 * 320 // 8
+    kept = DiscreteNetwork([*layers, Dense(np.ones((2, 320)), activation="readout")], residuals=[Residual(0, 8)])
+    assert c_header(kept).ram == 3 * 320 // 8 + 4 * 320
+
+
+def test_what_is_refused(tmp_path):
+    network = DiscreteNetwork([Dense(np.eye(2), activation="readout")])
+    with pytest.raises(InputError, match="name '2x'"):
+        c_header(network, "2x")
+    with pytest.raises(InputError, match="packing 'trits': unknown; allowed: bits, digits"):
+        c_header(network, packing="trits")
+    with pytest.raises(InputError, match="features 'half': unknown"):
+        c_header(network, features="half")
+    with pytest.raises(InputError, match="compiler 'no-such-cc': not found"):
+        measure(c_header(network).text, "net", "no-such-cc")
+    with pytest.raises(InputError, match="option 'steps' is not one of its own"):
+        export(network, tmp_path / "a.h", steps=3)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_labels_cannot_break_out_of_their_comment(tmp_path):
+    network = DiscreteNetwork([Dense(np.eye(2), activation="readout")], labels=["*/ #error", "é??/"])
+    check([network], [np.eye(2, dtype=np.uint8)], tmp_path, "bits")
