@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from conntra_hardware.chip import Chip
 from conntra_hardware.encodings import encode, weight_format
 from conntra_hardware.errors import Violation
-from conntra_hardware.overflow import register_limit, synaptic_bounds
-from conntra_hardware.program import Population, Projection
+from conntra_hardware.neurons import GradedRelu, Threshold, common_steps
+from conntra_hardware.overflow import Bounds, largest_spikes, register_bounds, register_limit, synaptic_bounds
+from conntra_hardware.program import AnyProjection, Population
+from conntra_neuro.compiler.cut import fan_in
 from conntra_neuro.compiler.lower import Lowered
 from conntra_neuro.compiler.partition import Partition, partition
 
@@ -21,6 +23,7 @@ __all__ = ["CheckResult", "bias_exponents", "find_violations"]
 _UNIT_SHIFT = 6
 """A weight of 1 stands as 2^6 on the chip, so a bias of b needs mantissa times 2^exponent = b times 2^6."""
 _TERNARY_BITS = 2
+Incoming: TypeAlias = tuple[AnyProjection, ...]
 
 
 @dataclass(frozen=True)
@@ -46,35 +49,58 @@ def find_violations(lowered: Lowered, parts: Partition, chip: Chip) -> CheckResu
     chip.
     """
     found: list[Violation] = []
-    for population, projection in lowered.layers:
-        for test in (_weights, _biases, _potentials, _fan_in, _memory_of_a_neuron):
-            found.extend(test(population, projection, chip))
+    largest = largest_spikes(lowered.populations, lowered.incoming)
+    steps = common_steps({p.name: p.neuron for p in lowered.populations})
+    for population, incoming in lowered.layers:
+        low, high = synaptic_bounds(population, incoming, largest)
+        found.extend(_graded(population, high, chip))
+        for projection in incoming:
+            found.extend(_weights(population, projection, chip))
+        found.extend(_biases(population, low, high, chip))
+        found.extend(_potentials(population, low, high, steps, chip))
+        found.extend(_fan_in(population, incoming, chip))
+        found.extend(_memory_of_a_neuron(population, incoming, chip))
     found.extend(_fan_out(parts, chip))
     found.extend(_cores(lowered, parts, chip))
     return CheckResult(chip.name, tuple(found))
 
 
-def _weights(population: Population, projection: Projection, chip: Chip) -> Iterator[Violation]:
-    form = weight_format(projection.weights, chip)
+def _graded(population: Population, high: Bounds, chip: Chip) -> Iterator[Violation]:
+    neuron = population.neuron
+    if not isinstance(neuron, GradedRelu):
+        return
+    if chip.spike_bits < 2:
+        remedy = f"spikes of {chip.name} have no value: use a chip with graded spikes (loihi2), or threshold neurons"
+        yield Violation(population.name, "graded spikes", chip.spike_bits + 1, chip.spike_bits, "bits", remedy)
+        return
+    largest, limit = int(high.max()) >> neuron.shift, 2 ** (chip.spike_bits - 1) - 1
+    if largest > limit:
+        more = (largest // (limit + 1)).bit_length()
+        remedy = f"neuron {int(high.argmax())} can send {largest}: shift by {neuron.shift + more} bits"
+        yield Violation(population.name, "graded spikes", largest, limit, "as a spike's value", remedy)
+
+
+def _weights(population: Population, projection: AnyProjection, chip: Chip) -> Iterator[Violation]:
+    alphabet = projection.alphabet
+    form = weight_format(alphabet, chip)
     if not form.allowed:
-        low, high = int(projection.weights.min()), int(projection.weights.max())
+        low, high = int(alphabet.min()), int(alphabet.max())
         most = max(chip.weight_bits)
         span = f"{-(2 ** (most - 1))} to {2 ** (most - 1) - 1}" if form.mixed else f"magnitudes up to {2**most - 1}"
         remedy = f"weights go from {low} to {high}: take levels within {span}, times a power of two"
         yield Violation(population.name, "weight bits", form.bits, most, "bits", remedy)
 
 
-def _biases(population: Population, projection: Projection, chip: Chip) -> Iterator[Violation]:
+def _biases(population: Population, low: Bounds, high: Bounds, chip: Chip) -> Iterator[Violation]:
     bad = np.flatnonzero(bias_exponents(population.bias, chip) < 0)
     if len(bad):
         worst = int(bad[np.abs(population.bias[bad]).argmax()])
         bias = int(population.bias[worst])
         largest = 2 ** (chip.bias_mantissa_bits - 1) - 1
-        low, high = synaptic_bounds(population, [projection])
         reach = int(max(high[worst] - max(bias, 0), -(low[worst] - min(bias, 0))))
         remedy = f"{len(bad)} bias(es) too wide, worst {bias} at neuron {worst}: a mantissa of "
         remedy += f"{chip.bias_mantissa_bits} bits times 2^0 to 2^{chip.bias_exponent_max} is what there is"
-        if population.neuron.spikes and reach < largest:
+        if isinstance(population.neuron, Threshold) and reach < largest:
             remedy += f"; its weights reach {reach} at most, so a bias of {np.sign(bias) * (reach + 1)} spikes alike"
         else:
             remedy += f"; keep biases within +-{largest}"
@@ -95,28 +121,30 @@ def bias_exponents(bias: np.ndarray, chip: Chip) -> np.ndarray:
     return exponents
 
 
-def _potentials(population: Population, projection: Projection, chip: Chip) -> Iterator[Violation]:
-    low, high = synaptic_bounds(population, [projection])
-    reach, limit = np.maximum(-low, high), register_limit(chip)
+def _potentials(population: Population, low: Bounds, high: Bounds, steps: int, chip: Chip) -> Iterator[Violation]:
+    low, high = register_bounds(population.neuron, low, high, steps)
+    reach, limit = np.maximum(-low, high), register_limit(chip, population.neuron)
     neuron = int(reach.argmax())
     if reach[neuron] > limit:
         groups = -(-int(reach[neuron]) // limit)
+        over = "" if steps == 1 else f" over {steps} time steps"
+        fewer = "" if steps == 1 else ", take fewer time steps"
         remedy = (
-            f"neuron {neuron} can reach {int(low[neuron])} to {int(high[neuron])} in {chip.potential_bits}-bit "
-            f"registers: use smaller weights or split the inputs in {groups} groups"
+            f"neuron {neuron} can reach {int(low[neuron])} to {int(high[neuron])}{over} in {chip.potential_bits}-bit "
+            f"registers: use smaller weights{fewer} or split the inputs in {groups} groups"
         )
         yield Violation(population.name, "potential", int(reach[neuron]), limit, "weight units", remedy)
 
 
-def _fan_in(population: Population, projection: Projection, chip: Chip) -> Iterator[Violation]:
+def _fan_in(population: Population, incoming: Incoming, chip: Chip) -> Iterator[Violation]:
     limit = chip.input_axons_per_core
     if limit is None:
         return
-    fan_in = np.count_nonzero(projection.weights, axis=1)
-    neuron = int(fan_in.argmax())
-    if fan_in[neuron] > limit:
-        remedy = f"neuron {neuron} has that many inputs: {_groups(int(fan_in[neuron]), limit)}"
-        yield Violation(population.name, "input axons", int(fan_in[neuron]), limit, "axons", remedy)
+    counts = fan_in(incoming)
+    neuron = int(counts.argmax())
+    if counts[neuron] > limit:
+        remedy = f"neuron {neuron} has that many inputs: {_groups(int(counts[neuron]), limit)}"
+        yield Violation(population.name, "input axons", int(counts[neuron]), limit, "axons", remedy)
 
 
 def _groups(inputs: int, limit: int) -> str:
@@ -125,14 +153,14 @@ def _groups(inputs: int, limit: int) -> str:
     return f"split inputs in {count} groups of {-(-inputs // groups):,}"
 
 
-def _memory_of_a_neuron(population: Population, projection: Projection, chip: Chip) -> Iterator[Violation]:
-    neuron = int(np.count_nonzero(projection.weights, axis=1).argmax())
-    row = projection.weights[neuron : neuron + 1]
-    alone = encode(row, chip, share=False)
-    used = alone.bits + chip.neuron_memory_bits + alone.axons * chip.axon_memory_bits
+def _memory_of_a_neuron(population: Population, incoming: Incoming, chip: Chip) -> Iterator[Violation]:
+    neuron = int(fan_in(incoming).argmax())
+    alone = [encode(p.rows(slice(neuron, neuron + 1)), chip, share=False) for p in incoming]
+    axons = sum(e.axons for e in alone)
+    used = sum(e.bits for e in alone) + chip.neuron_memory_bits + axons * chip.axon_memory_bits
     if used > chip.synapse_memory_bits:
-        most = chip.synapse_memory_bits * alone.axons // used
-        remedy = f"neuron {neuron} alone takes it for {alone.axons:,} synapses: {_groups(alone.axons, most)}"
+        most = chip.synapse_memory_bits * axons // used
+        remedy = f"neuron {neuron} alone takes it for {axons:,} synapses: {_groups(axons, most)}"
         yield Violation(population.name, "synapse memory", used, chip.synapse_memory_bits, "bits", remedy)
 
 
@@ -159,7 +187,7 @@ def _cores(lowered: Lowered, parts: Partition, chip: Chip) -> Iterator[Violation
 
 
 def _core_remedies(lowered: Lowered, used: int, chip: Chip) -> Iterator[str]:
-    bits = max(weight_format(p.weights, chip).bits for p in lowered.projections)
+    bits = max(weight_format(p.alphabet, chip).bits for p in lowered.projections)
     if bits > _TERNARY_BITS:
         ternary = len(partition(lowered, chip, weight_bits=_TERNARY_BITS).cores)
         yield f"ternary instead of {bits}-bit levels: {ternary} of {chip.total_cores} cores"

@@ -1,58 +1,157 @@
-"""Lower: from a network to populations and projections, the same for every chip."""
+"""Lower: from a network to populations and projections, the same for every chip.
+
+A layer with neurons is a population, named after its index: "hidden0", "hidden3", ..., and "readout". A layer without
+(SumPool, Flatten) goes into the weights of the next one. Each hop takes one time step, so a connection that skips
+layers is handed on by relay populations, which repeat what they receive: "hidden0.relay2" stands at depth 2.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import singledispatch
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from conntra_hardware.encoding import Encoder
 from conntra_hardware.errors import InputError
-from conntra_hardware.neurons import Readout, Threshold
-from conntra_hardware.program import INPUT, Population, Projection
+from conntra_hardware.neurons import GradedRelu, Neuron, Threshold
+from conntra_hardware.program import INPUT, AnyProjection, ConvProjection, Population, Projection
+from conntra_hardware.projection import one_to_one
+from conntra_neuro.compiler.fold import add_up, compose
+from conntra_neuro.layers import INPUT_LAYER, Conv2d, Flatten, MaxPool, Residual, SumPool
 from conntra_neuro.network import Dense, DiscreteNetwork
 
-__all__ = ["Lowered", "lower", "lower_layer"]
+__all__ = ["Lowered", "lower", "projection_of"]
 
 
 @dataclass(frozen=True, eq=False)
 class Lowered:
-    """Populations in order, the last one the readout, and for each the projection into it."""
+    """Populations by depth, the last one the readout, and the projections into each, in the same order."""
 
     n_inputs: int
     populations: tuple[Population, ...]
-    projections: tuple[Projection, ...]
+    projections: tuple[AnyProjection, ...]
     encoder: Encoder | None
     labels: tuple[Any, ...] | None
 
+    def incoming(self, name: str) -> tuple[AnyProjection, ...]:
+        """Return the projections into the population ``name``."""
+        return tuple(p for p in self.projections if p.target == name)
+
     @property
-    def layers(self) -> tuple[tuple[Population, Projection], ...]:
-        """Each population with the projection into it, in order."""
-        return tuple(zip(self.populations, self.projections, strict=True))
+    def layers(self) -> tuple[tuple[Population, tuple[AnyProjection, ...]], ...]:
+        """Each population with the projections into it, in order."""
+        return tuple((population, self.incoming(population.name)) for population in self.populations)
 
 
 def lower(network: DiscreteNetwork) -> Lowered:
-    """Return the populations "hidden0", "hidden1", ..., "readout" of ``network`` and the synapses between them."""
-    names = [f"hidden{index}" for index in range(len(network.layers) - 1)] + ["readout"]
-    populations, projections, source = [], [], INPUT
-    for name, layer in zip(names, network.layers, strict=True):
-        population, projection = lower_layer(layer, name, source)
-        populations.append(population)
-        projections.append(projection)
-        source = name
-    return Lowered(network.n_in, tuple(populations), tuple(projections), network.encoder, network.labels)
+    """Return the populations of ``network`` and the synapses between them."""
+    lowering = _Lowering(network)
+    for index in range(len(network.layers)):
+        lowering.layer(index)
+    depth = lowering.depth
+    populations = tuple(sorted(lowering.populations, key=lambda p: depth[p.name]))
+    order = {p.name: index for index, p in enumerate(populations)}
+    projections = tuple(sorted(lowering.projections, key=lambda p: order[p.target]))
+    return Lowered(network.n_in, populations, projections, network.encoder, network.labels)
 
 
 @singledispatch
-def lower_layer(layer: Any, name: str, source: str) -> tuple[Population, Projection]:
-    """Return the population ``name`` of a layer and its synapses from ``source``; one implementation a type of
-    layer.
-    """
-    raise InputError(f"{name}: a layer of type {type(layer).__name__} cannot be compiled; allowed: Dense")
+def projection_of(layer: Any, source: str, target: str) -> AnyProjection:
+    """Return the linear map of a layer as a projection; one implementation a type of layer."""
+    known = "Dense, Conv2d, SumPool, MaxPool, Flatten"
+    raise InputError(f"{target}: a layer of type {type(layer).__name__} cannot be compiled; allowed: {known}")
 
 
-@lower_layer.register
-def _(layer: Dense, name: str, source: str) -> tuple[Population, Projection]:
-    if not isinstance(layer.neuron, (Threshold, Readout)):
-        raise InputError(f"{name}: {layer.neuron.kind} neurons cannot be compiled; allowed: threshold, readout")
-    return Population(name, layer.neuron, layer.bias), Projection(source, name, layer.weight)
+@projection_of.register
+def _(layer: Dense, source: str, target: str) -> AnyProjection:
+    return Projection(source, target, layer.weight)
+
+
+@projection_of.register
+def _(layer: Conv2d, source: str, target: str) -> AnyProjection:
+    return ConvProjection(source, target, layer.weight, layer.geometry)
+
+
+@projection_of.register(SumPool)
+@projection_of.register(MaxPool)
+def _(layer: SumPool | MaxPool, source: str, target: str) -> AnyProjection:
+    return ConvProjection(source, target, layer.kernel, layer.geometry)
+
+
+class _Outlet(NamedTuple):
+    """Where a layer's outputs stand: a population, and a linear map that is in nobody's weights yet."""
+
+    population: str
+    pending: AnyProjection | None
+
+
+class _Lowering:
+    """Populations and projections so far; ``depth`` of each population by name."""
+
+    def __init__(self, network: DiscreteNetwork) -> None:
+        self.network = network
+        self.populations: list[Population] = []
+        self.projections: list[AnyProjection] = []
+        self.depth = {INPUT: 0}
+        self._outlets = {INPUT_LAYER: _Outlet(INPUT, None)}
+
+    def layer(self, index: int) -> None:
+        """Add layer ``index``."""
+        layer, (source, pending) = self.network.layers[index], self._outlets[index - 1]
+        if isinstance(layer, Flatten):
+            self._outlets[index] = _Outlet(source, pending)
+        elif layer.neuron is None:
+            self._outlets[index] = _Outlet(source, compose(pending, projection_of(layer, source, f"layer {index}")))
+        else:
+            name = "readout" if index == len(self.network.layers) - 1 else f"hidden{index}"
+            arriving = [compose(pending, projection_of(layer, source, name))]
+            depth = self.depth[source] + 1
+            arriving += [self._skipping(r, name, depth) for r in self.network.residuals if r.target == index]
+            self._add(name, layer.neuron, _biases(layer), arriving, depth)
+            self._outlets[index] = _Outlet(name, None)
+
+    def _skipping(self, residual: Residual, name: str, depth: int) -> AnyProjection:
+        """Return what a residual connection adds to the population ``name`` at ``depth``."""
+        source, pending = self._outlets[residual.source]
+        last = self._relayed(source, depth - 1)
+        if residual.connection is not None:
+            own = projection_of(residual.connection, last, name)
+        else:
+            own = one_to_one(last, name, self.network.layers[residual.target].n_out, residual.scale)
+        found = compose(pending, own)
+        return _from(found, last)
+
+    def _relayed(self, source: str, depth: int) -> str:
+        """Return the population at ``depth`` that repeats what ``source`` sent, with the relays on the way."""
+        for at in range(self.depth[source] + 1, depth + 1):
+            name = f"{source}.relay{at}"
+            if name not in self.depth:
+                before = source if at == self.depth[source] + 1 else f"{source}.relay{at - 1}"
+                size, graded = self._sent(source)
+                neuron = GradedRelu() if graded else Threshold()
+                self._add(name, neuron, np.zeros(size, np.int64), [one_to_one(before, name, size)], at)
+        return source if self.depth[source] == depth else f"{source}.relay{depth}"
+
+    def _sent(self, source: str) -> tuple[int, bool]:
+        for population in self.populations:
+            if population.name == source:
+                return population.size, population.neuron.graded
+        return self.network.n_in, False
+
+    def _add(self, name: str, neuron: Neuron, bias: Any, arriving: list[AnyProjection], depth: int) -> None:
+        self.populations.append(Population(name, neuron, bias))
+        self.projections += add_up(arriving)
+        self.depth[name] = depth
+
+
+def _from(projection: AnyProjection, source: str) -> AnyProjection:
+    return projection if projection.source == source else replace(projection, source=source)
+
+
+def _biases(layer: Any) -> Any:
+    """Return the bias of every neuron."""
+    if isinstance(layer, Conv2d):
+        return layer.neuron_bias
+    return np.zeros(layer.n_out, np.int64) if isinstance(layer, MaxPool) else layer.bias

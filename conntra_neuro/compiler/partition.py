@@ -1,70 +1,25 @@
 """Partition: cut populations into slices that fit a core, and put slices together on as few cores as will hold them.
 
 A population is cut into slices of consecutive neurons: as few as fit and all of one size give or take a neuron or,
-where that saves cores, so that each core is filled before the next one is begun. The last population is cut first,
-because a neuron needs an output axon for every core that its spikes go to.
+where that saves cores, so that each core is filled before the next one is begun. Images that a convolution makes are
+cut into blocks of rows and channels instead: see ``compiler.cut``. The last population is cut first, because a neuron
+needs an output axon for every core that its spikes go to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from conntra_hardware.arrays import IntArray
 from conntra_hardware.chip import Chip
-from conntra_hardware.encodings import encode
-from conntra_hardware.program import Population
-from conntra_hardware.resources import memory_bits
+from conntra_neuro.compiler.cut import Demand, Part, Sizing, cut_evenly, image_of
 from conntra_neuro.compiler.lower import Lowered
 
-__all__ = ["Demand", "Part", "Partition", "demand", "partition", "spread"]
+__all__ = ["Partition", "partition", "spread"]
 
-Counts = npt.NDArray[np.int64]
 _REACH = 1.25
-
-
-@dataclass(frozen=True)
-class Demand:
-    """What neurons take of a core, in the units of ``CoreUsage``."""
-
-    neurons: int
-    axons_in: int
-    axons_out: int
-    memory_bits: int
-
-    def __add__(self, other: Demand) -> Demand:
-        return Demand(
-            self.neurons + other.neurons,
-            self.axons_in + other.axons_in,
-            self.axons_out + other.axons_out,
-            self.memory_bits + other.memory_bits,
-        )
-
-    def load(self, chip: Chip) -> tuple[float, float, float, float]:
-        """Return used by limit for each resource."""
-        return (
-            self.neurons / chip.neurons_per_core,
-            self.axons_in / (chip.input_axons_per_core or float("inf")),
-            self.axons_out / (chip.output_axons_per_core or float("inf")),
-            self.memory_bits / chip.synapse_memory_bits,
-        )
-
-
-@dataclass(frozen=True)
-class Part:
-    """Neurons ``start`` .. ``stop - 1`` of a population, not placed yet; ``kind`` of neuron takes a threshold
-    configuration.
-    """
-
-    population: str
-    start: int
-    stop: int
-    kind: str
-    demand: Demand
 
 
 @dataclass(frozen=True)
@@ -86,10 +41,11 @@ def partition(lowered: Lowered, chip: Chip, weight_bits: int | None = None) -> P
     neuron exceeds by itself cannot be met by cutting: it is left to ``check`` and ignored here. ``weight_bits``
     overrides the width of the weights, to say what another level set would take.
     """
-    cut = _cut_all(lowered, chip, weight_bits, _even)
+    cut = _cut_all(lowered, chip, weight_bits, cut_evenly)
     even = _pack([part for parts in reversed(cut) for part in parts], chip)
     loads = np.sum([part.demand.load(chip) for core in even for part in core], axis=0)
-    if len(even) <= np.ceil(loads.max()):
+    images = any(image_of(incoming) for _, incoming in lowered.layers)
+    if images or len(even) <= np.ceil(loads.max()):
         return Partition(even)
     filler = _Filler([len(parts) for parts in cut])
     _cut_all(lowered, chip, weight_bits, filler.cut)
@@ -104,12 +60,12 @@ def spread(lowered: Lowered, chip: Chip, cores: int) -> Partition:
     fewest = partition(lowered, chip)
     if cores <= len(fewest.cores):
         return fewest
-    synapses = {projection.target: projection.n_synapses for projection in lowered.projections}
+    synapses = {p.name: sum(i.n_synapses for i in incoming) for p, incoming in lowered.layers}
     total = max(sum(synapses.values()), 1)
 
-    def cut(sizing: _Sizing) -> list[Part]:
+    def cut(sizing: Sizing) -> list[Part]:
         share = cores * synapses[sizing.population.name] / total
-        return _even(sizing, at_least=min(max(round(share), 1), sizing.population.size))
+        return cut_evenly(sizing, at_least=min(max(round(share), 1), sizing.population.size))
 
     parts = [part for cut_parts in reversed(_cut_all(lowered, chip, None, cut)) for part in cut_parts]
     apart = Partition(tuple((part,) for part in parts))
@@ -117,64 +73,18 @@ def spread(lowered: Lowered, chip: Chip, cores: int) -> Partition:
 
 
 def _cut_all(
-    lowered: Lowered, chip: Chip, weight_bits: int | None, cut: Callable[[_Sizing], list[Part]]
+    lowered: Lowered, chip: Chip, weight_bits: int | None, cut: Callable[[Sizing], list[Part]]
 ) -> list[list[Part]]:
     """Cut every population with ``cut``, the last one first, and return the parts in that order."""
     cut_parts: list[list[Part]] = []
-    fans = np.zeros(lowered.populations[-1].size, dtype=np.int64)
-    for population, projection in reversed(lowered.layers):
-        weights = projection.weights
-        parts = cut(_Sizing(population, weights, fans, chip, weight_bits))
+    fans = {p.name: np.zeros(p.size, dtype=np.int64) for p in lowered.populations}
+    for population, incoming in reversed(lowered.layers):
+        parts = cut(Sizing(population, incoming, fans[population.name], chip, weight_bits))
         cut_parts.append(parts)
-        fans = np.zeros(weights.shape[1], dtype=np.int64)
-        for part in parts:
-            fans += weights[part.start : part.stop].any(axis=0)
+        for projection in incoming:
+            if projection.source in fans:
+                fans[projection.source] += sum(projection.degrees(part.index) > 0 for part in parts)
     return cut_parts
-
-
-def demand(weights: IntArray, fans: Counts, chip: Chip, weight_bits: int | None = None) -> Demand:
-    """Return what the neurons of ``weights`` (n_target, n_source) take, with ``fans`` (n_target,) output axons each."""
-    stored = encode(weights, chip, share=False, bits=weight_bits)
-    out = int(fans.sum())
-    return Demand(len(weights), stored.axons, out, memory_bits(chip, stored.bits, len(weights), stored.axons + out))
-
-
-class _Sizing:
-    """What ranges of one population's neurons take of a core, and whether they fit it."""
-
-    def __init__(
-        self, population: Population, weights: IntArray, fans: Counts, chip: Chip, weight_bits: int | None
-    ) -> None:
-        self.population, self.weights, self.fans, self.chip, self.bits = population, weights, fans, chip, weight_bits
-        widest = int(np.count_nonzero(weights, axis=1).argmax())
-        alone = replace(self._demand(widest, widest + 1), axons_out=int(fans.max()))
-        self._hopeless = [load > 1 for load in alone.load(chip)]
-
-    def part(self, start: int, stop: int) -> Part:
-        """Return the part from ``start`` to ``stop``."""
-        kind = self.population.neuron.kind
-        return Part(self.population.name, start, stop, kind, self._demand(start, stop))
-
-    def fits(self, needs: Demand) -> bool:
-        """Return whether a core takes ``needs``, what no cut can help apart."""
-        return not any(load > 1 and not skip for load, skip in zip(needs.load(self.chip), self._hopeless, strict=True))
-
-    def _demand(self, start: int, stop: int) -> Demand:
-        return demand(self.weights[start:stop], self.fans[start:stop], self.chip, self.bits)
-
-
-def _even(sizing: _Sizing, at_least: int = 1) -> list[Part]:
-    """Return the fewest slices of equal size, ``at_least`` so many, that each fit a core."""
-    size = sizing.population.size
-    for count in range(max(at_least, -(-size // sizing.chip.neurons_per_core)), size + 1):
-        parts = []
-        for start, stop in pairwise(np.linspace(0, size, count + 1).astype(int).tolist()):
-            parts.append(sizing.part(start, stop))
-            if not sizing.fits(parts[-1].demand) and count < size:
-                break
-        else:
-            return parts
-    raise AssertionError("unreachable: slices of one neuron are always taken")
 
 
 class _Filler:
@@ -190,7 +100,7 @@ class _Filler:
         """The cores, in pipeline order."""
         return tuple(tuple(reversed(core)) for core in reversed(self._cores) if core)
 
-    def cut(self, sizing: _Sizing) -> list[Part]:
+    def cut(self, sizing: Sizing) -> list[Part]:
         """Return the parts of one population, the first of them beside what the population before left room for."""
         size, count = sizing.population.size, next(self._counts)
         # No slice is expected to be much larger than the even ones could not be.
@@ -210,12 +120,12 @@ class _Filler:
             parts.append(part)
         return parts
 
-    def _is_full_of_kinds(self, sizing: _Sizing) -> bool:
-        kinds = {part.kind for part in self._cores[-1]} | {sizing.population.neuron.kind}
+    def _is_full_of_kinds(self, sizing: Sizing) -> bool:
+        kinds = {part.kind for part in self._cores[-1]} | {sizing.population.neuron}
         return len(kinds) > sizing.chip.threshold_configurations
 
 
-def _largest(sizing: _Sizing, start: int, stop: int, taken: Demand) -> Part | None:
+def _largest(sizing: Sizing, start: int, stop: int, taken: Demand) -> Part | None:
     """Return the largest part from ``start`` up to ``stop`` that fits beside ``taken``, by bisection, or None."""
     low, high, best = start, stop, None
     while low < high:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from conntra_hardware.chip import Chip
 from conntra_hardware.events import INPUT_CORE
 from conntra_hardware.program import INPUT, CoreSlice
+from conntra_neuro.compiler.cut import Part
 from conntra_neuro.compiler.lower import Lowered
 from conntra_neuro.compiler.partition import Partition
 
@@ -36,7 +37,7 @@ def place(lowered: Lowered, parts: Partition, chip: Chip) -> tuple[CoreSlice, ..
     cores = _assign(*traffic(lowered, parts), chip)
     order = {population.name: index for index, population in enumerate(lowered.populations)}
     slices = [
-        CoreSlice(part.population, part.start, part.stop, int(core))
+        CoreSlice(part.population, part.start, part.stop, int(core), part.runs, part.stride)
         for group, core in zip(parts.cores, cores, strict=True)
         for part in group
     ]
@@ -52,18 +53,18 @@ def traffic(lowered: Lowered, parts: Partition) -> tuple[Matrix, Matrix]:
     """Return the axons between groups (groups, groups), and those that enter each group from outside (groups,)."""
     count = len(parts.cores)
     between, entering = np.zeros((count, count)), np.zeros(count)
-    where: dict[str, list[tuple[int, int, int]]] = {}
+    where: dict[str, list[tuple[int, Part]]] = {}
     for index, group in enumerate(parts.cores):
         for part in group:
-            where.setdefault(part.population, []).append((index, part.start, part.stop))
+            where.setdefault(part.population, []).append((index, part))
     for projection in lowered.projections:
-        for index, start, stop in where[projection.target]:
-            reached = projection.weights[start:stop].any(axis=0)
+        for index, part in where[projection.target]:
+            reached = projection.degrees(part.index) > 0
             if projection.source == INPUT:
                 entering[index] += reached.sum()
                 continue
-            for sender, first, last in where[projection.source]:
-                between[sender, index] += reached[first:last].sum()
+            for sender, sending in where[projection.source]:
+                between[sender, index] += reached[sending.index].sum()
     return between, entering
 
 

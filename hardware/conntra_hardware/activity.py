@@ -1,26 +1,92 @@
 """Which neurons a chip must update at a step, and not just look at.
 
 A neuron is active when it received a synaptic event, has a nonzero bias, or carries a potential from the step before:
-the rule of SANA-FE's Loihi neuron, which its cost of an update belongs to. (A neuron that fires received an event or
-has a bias.)
+the rule of SANA-FE's Loihi neuron, which its cost of an update belongs to. (A neuron that fires received an event, or
+has a bias or a potential.) A neuron with state that is cleared for the next sample is updated, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.arrays import IntArray, SpikeArray
 from conntra_hardware.bits import Words, words
-from conntra_hardware.program import Population
+from conntra_hardware.neurons import IntegrateAndFire, Readout, Threshold
+from conntra_hardware.program import CoreSlice, Population, Program, Projection
 
-__all__ = ["active_neurons"]
+__all__ = ["active_neurons", "active_updates"]
 
 Mask = npt.NDArray[np.bool_]
 _DENSE_WORDS = 2
+_BLOCK_VALUES = 2**22
 _CACHED = 2**18  # pairs of a block, so that its words stay in the cache
+
+
+def active_updates(
+    program: Program, population: Population, sent: Mapping[str, npt.NDArray[Any]]
+) -> list[npt.NDArray[np.int64]]:
+    """Return for each slice of ``population`` the number of its neurons that are active at each time step, (rows,).
+
+    ``sent`` maps sources of spikes to what they sent (rows, size). The samples are taken to repeat: the last one comes
+    before the first.
+    """
+    slices = program.slices_of(population.name)
+    incoming = program.incoming(population.name)
+    memoryless = program.steps == 1 and isinstance(population.neuron, (Threshold, Readout))
+    if (
+        memoryless
+        and len(incoming) == 1
+        and isinstance(incoming[0], Projection)
+        and incoming[0].source not in _graded(program)
+    ):
+        source = sent[incoming[0].source]
+        active = active_neurons(population, incoming[0].weights, source, sent.get(population.name))
+        return [active(s.start, s.stop) for s in slices]
+    return _in_blocks(program, population, slices, sent)
+
+
+def _graded(program: Program) -> set[str]:
+    return {p.name for p in program.populations if p.neuron.graded}
+
+
+def _in_blocks(
+    program: Program, population: Population, slices: Sequence[CoreSlice], sent: Mapping[str, npt.NDArray[Any]]
+) -> list[npt.NDArray[np.int64]]:
+    steps, incoming = program.steps, program.incoming(population.name)
+    samples = len(sent[incoming[0].source]) // steps
+    counts = [np.empty((samples, steps), np.int64) for _ in slices]
+    size = max(1, _BLOCK_VALUES // (steps * population.size))
+    biased = population.bias != 0
+    for start in range(0, samples, size):
+        # The sample before comes along, for what it leaves behind.
+        block = np.arange(start - 1, min(start + size, samples)) % samples
+        sources = {p.source: sent[p.source].reshape(samples, steps, -1)[block] for p in incoming}
+        flat = {name: values.reshape(-1, values.shape[2]) for name, values in sources.items()}
+        reached = np.add.reduce([p.events(flat[p.source]) for p in incoming]) > 0
+        sums = np.add.reduce([p.apply(flat[p.source]) for p in incoming]) + population.bias
+        kept = _kept(population, sums.reshape(len(block), steps, -1)).reshape(reached.shape)
+        active = reached[steps:] | kept[steps - 1 : -1] | biased
+        for found, s in zip(counts, slices, strict=True):
+            here = np.count_nonzero(active[:, s.index], axis=1)
+            found[start : start + len(block) - 1] = here.reshape(-1, steps)
+    return [found.reshape(-1) for found in counts]
+
+
+def _kept(population: Population, potentials: IntArray) -> Mask:
+    """Return whether a potential is left after each step, (samples, steps, size), of potentials of that shape."""
+    neuron = population.neuron
+    if isinstance(neuron, IntegrateAndFire):
+        spikes, before = neuron.trace(potentials)
+        last = before[:, -1:] + potentials[:, -1:]
+        left = last * (spikes[:, -1:] == 0) if neuron.reset == "hard" else last - neuron.threshold * spikes[:, -1:]
+        return np.concatenate([before[:, 1:], left], axis=1) != 0
+    if not neuron.spikes:
+        return np.cumsum(potentials, axis=1) != 0
+    return (potentials != 0) & (neuron.respond(potentials) == 0)
 
 
 def active_neurons(

@@ -28,8 +28,8 @@ class Chip:
 
     ``encodings`` are the synapse encodings of ``resources``; ``index_bits`` the widths a target index may have.
     ``neuron_memory_bits`` and ``axon_memory_bits`` are what a neuron and an axon take of a memory that they share
-    with the synapses; both are 0 where they have memories of their own. ``coefficients`` names the sets that price a
-    program.
+    with the synapses; both are 0 where they have memories of their own. ``spike_bits`` above 1 are those of graded
+    spikes. ``coefficients`` names the sets that price a program.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Chip:
     memory_word_bits: int = 64
     neuron_memory_bits: int = 0
     axon_memory_bits: int = 0
+    spike_bits: int = 1
     max_chips: int = 1
     chips: int = 1
 

@@ -6,6 +6,11 @@ synapses) and is rounded up to whole 64-bit words. A synapse takes its weight bi
 index of its target. How many synapses make a block is free, and chosen here for each projection and core, as is the
 encoding: the cheapest is taken.
 
+A projection that is not dense may also be stored as a convolution: an input axon then carries the first target and the
+list holds targets relative to it, so that one list serves all sources whose synapses are the same up to a shift
+(nengo-loihi: ``Synapse.set_population_weights`` with ``compartment_bases``, which it uses for convolutions). Where the
+rows of an image stand together on a core, all positions inside it share their lists, and those at its border have more.
+
 Which weights a width of n bits can hold follows Lava's and nengo-loihi's rounding: weights of one sign from 0 to 2^n
 - 1, weights of both signs from -2^(n-1) to 2^(n-1) - 1 (the lowest of 9 bits is dropped), each times a power of two
 that all weights share.
@@ -15,12 +20,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.arrays import IntArray
 from conntra_hardware.chip import Chip
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 __all__ = ["Encoding", "WeightFormat", "encode", "list_bits", "weight_format"]
 
@@ -48,11 +58,11 @@ class WeightFormat:
 class Encoding:
     """The synapses of one projection on one core, as stored.
 
-    name         "dense" (no index; zeros are stored) or "sparse" (an index a synapse)
+    name         "dense" (no index; zeros are stored), "sparse" (an index a synapse), "conv" (relative indices)
     weight_bits  bits a weight;  ``index_bits`` bits an index, 0 where dense
     block        synapses a block
     axons        input axons: sources with at least one synapse here
-    lists        synapse lists stored: axons whose synapses are the same share one
+    lists        synapse lists stored: axons whose synapses are the same (conv: up to a shift) share one
     synapses     nonzero weights;  ``stored`` entries in the lists
     bits         what all of it takes, in whole words
     """
@@ -75,12 +85,13 @@ class Encoding:
         return self.bits / self.synapses if self.synapses else 0.0
 
 
-def weight_format(weights: IntArray, chip: Chip) -> WeightFormat:
+def weight_format(weights: IntArray | sp.csr_array, chip: Chip) -> WeightFormat:
     """Return the narrowest width of ``chip`` that holds ``weights`` exactly; where there is none, the width it would
     take.
     """
-    low, high = (int(weights.min()), int(weights.max())) if weights.size else (0, 0)
-    return format_of_range(low, high, _common_shift(weights), chip)
+    values: IntArray = weights if isinstance(weights, np.ndarray) else np.asarray(weights.data, np.int64)
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    return format_of_range(low, high, _common_shift(values), chip)
 
 
 def format_of_range(low: int, high: int, shift: int, chip: Chip) -> WeightFormat:
@@ -103,7 +114,7 @@ def list_bits(lengths: Counts | int, entry_bits: int, block: int, word: int = 64
 
 
 def encode(
-    weights: IntArray,
+    weights: IntArray | sp.csr_array,
     chip: Chip,
     *,
     source: str = "",
@@ -113,40 +124,64 @@ def encode(
 ) -> Encoding:
     """Return the cheapest encoding of ``weights`` (n_target, n_source), the rows that stand on one core.
 
-    ``share`` stores equal lists once; ``bits`` overrides the weight width, to price another level set.
+    ``share`` stores equal lists once; ``bits`` overrides the weight width, to price another level set. Sparse weights
+    may be stored as a convolution, where the chip can.
     """
-    lengths = np.count_nonzero(weights, axis=0)
-    connected = np.flatnonzero(lengths)
     width = weight_format(weights, chip).bits if bits is None else bits
-    own = _distinct(weights, connected) if share else connected
-    candidates = list(_candidates(lengths[own], len(weights), width, chip))
-    name, index_bits, block, stored, total = min(candidates, key=lambda c: c[-1])
+    n_target: int = weights.shape[0]  # type: ignore[index]
+    if isinstance(weights, np.ndarray):
+        lengths = np.count_nonzero(weights, axis=0)
+        connected = np.flatnonzero(lengths)
+        own = lengths[_distinct(weights, connected) if share else connected]
+        candidates = list(_candidates(own, n_target, width, chip))
+    else:
+        columns = weights.tocsc()
+        lengths = np.diff(columns.indptr)
+        connected = np.flatnonzero(lengths)
+        equal = _unique_lists(columns, relative=False) if share else lengths[connected]
+        candidates = list(_candidates(equal, n_target, width, chip))
+        if "conv" in chip.encodings:
+            candidates.append(_indexed("conv", _unique_lists(columns, relative=True), n_target, width, chip))
+    best = min(candidates, key=lambda c: c.bits)
     return Encoding(
         source,
         target,
-        name,
+        best.name,
         width,
-        index_bits,
-        block,
+        best.index_bits,
+        best.block,
         len(connected),
-        len(own),
+        best.lists,
         int(lengths.sum()),
-        stored,
-        total,
+        best.stored,
+        best.bits,
     )
 
 
-def _candidates(lengths: Counts, n_target: int, width: int, chip: Chip) -> Iterable[tuple[str, int, int, int, int]]:
-    """Yield (name, index bits, block, stored entries, memory bits) of each encoding, its best block size taken."""
+@dataclass(frozen=True)
+class _Candidate:
+    name: str
+    index_bits: int
+    block: int
+    lists: int
+    stored: int
+    bits: int
+
+
+def _candidates(lengths: Counts, n_target: int, width: int, chip: Chip) -> Iterable[_Candidate]:
+    """Yield the encodings of lists of ``lengths`` synapses, the best block size of each taken."""
+    if "dense" in chip.encodings:
+        block, bits = _best_block(np.array([n_target]), np.array([len(lengths)]), width, chip)
+        yield _Candidate("dense", 0, block, len(lengths), len(lengths) * n_target, bits)
+    if "sparse" in chip.encodings:
+        yield _indexed("sparse", lengths, n_target, width, chip)
+
+
+def _indexed(name: str, lengths: Counts, n_target: int, width: int, chip: Chip) -> _Candidate:
     sizes, repeats = np.unique(lengths, return_counts=True)
-    for name in chip.encodings:
-        if name == "dense":
-            index_bits, stored = 0, len(lengths) * n_target
-            block, bits = _best_block(np.array([n_target]), np.array([len(lengths)]), width, chip)
-        else:
-            index_bits, stored = _index_bits(n_target, chip), int(lengths.sum())
-            block, bits = _best_block(sizes, repeats, width + index_bits, chip)
-        yield name, index_bits, block, stored, bits
+    index_bits = _index_bits(n_target, chip)
+    block, bits = _best_block(sizes, repeats, width + index_bits, chip)
+    return _Candidate(name, index_bits, block, len(lengths), int(lengths.sum()), bits)
 
 
 def _best_block(sizes: Counts, repeats: Counts, entry_bits: int, chip: Chip) -> tuple[int, int]:
@@ -185,3 +220,15 @@ def _distinct(weights: IntArray, columns: npt.NDArray[np.intp]) -> npt.NDArray[n
     representative = columns[first][group]
     same = (weights[:, columns] == weights[:, representative]).all(axis=0)
     return columns[~same | (columns == representative)]
+
+
+def _unique_lists(columns: sp.csc_array, relative: bool) -> Counts:
+    """Return the lengths of the distinct lists among the columns; ``relative``: one of all that differ by a shift."""
+    columns.sort_indices()
+    lengths: dict[tuple[bytes, bytes], int] = {}
+    for first, last in pairwise(columns.indptr.tolist()):
+        if first < last:
+            targets = columns.indices[first:last]
+            key = ((targets - targets[0] if relative else targets).tobytes(), columns.data[first:last].tobytes())
+            lengths[key] = last - first
+    return np.array(list(lengths.values()), dtype=np.int64)

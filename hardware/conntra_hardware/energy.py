@@ -13,13 +13,13 @@ takes the longer of
 
 The pipeline: at step t the spikes of sample t - d + 1 reach the cores of a population at depth d, and its neurons are
 updated for sample t - d. The samples are taken to repeat without end, so that every step has work at every depth. A
-sample's latency is the time from the step in which its spikes enter to the one in which the readout is updated, both
-included: depth + 1 steps.
+sample's latency is the time from the step in which its first spikes enter to the one in which the readout is updated
+for its last ones, both included: depth + the time steps of a sample.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from conntra_hardware.coefficients import Coefficients, load_coefficients
 from conntra_hardware.errors import InputError
-from conntra_hardware.events import INPUT_CORE, EventCounts
+from conntra_hardware.events import INPUT_CORE, Counts, EventCounts
 from conntra_hardware.program import INPUT, Program
 
 __all__ = ["EnergyEstimate", "estimate", "estimate_all", "step_times"]
@@ -68,6 +68,8 @@ class EnergyEstimate:
     stored_zeros_j: float
     counts: Mapping[str, int] = field(repr=False)
     modelled: bool = True
+    steps: int = 1
+    """Time steps of a sample."""
 
     @property
     def dynamic_j(self) -> float:
@@ -91,8 +93,8 @@ class EnergyEstimate:
 
     @property
     def throughput_hz(self) -> float:
-        """Samples a second: one at every step."""
-        return 1.0 / self.step_time_s
+        """Samples a second: one every ``steps`` time steps."""
+        return 1.0 / (self.step_time_s * self.steps)
 
     @property
     def energy_delay_product_js(self) -> float:
@@ -104,7 +106,7 @@ class EnergyEstimate:
         plain = ("coefficients", "provenance", "proxy", "modelled", "samples", "dynamic_j", "static_j", "total_j")
         plain += ("static_second_hand", "per_inference_j", "per_inference_p95_j", "per_inference_total_j")
         plain += ("stored_zeros_j", "step_time_s", "step_time_p95_s", "latency_s", "latency_p95_s", "throughput_hz")
-        plain += ("energy_delay_product_js",)
+        plain += ("energy_delay_product_js", "steps")
         return {
             **{name: getattr(self, name) for name in plain},
             "breakdown": {**self.breakdown, "static": self.static_j},
@@ -123,8 +125,9 @@ def estimate(counts: EventCounts, program: Program, coefficients: str | Coeffici
         raise InputError("counts: of no samples; run at least 1")
     kinds, entering = _slice_energies(counts, program, costs)
     steps = step_times(counts, program, costs)
-    latency = _latencies(steps, program.depth)
-    per_sample = sum(kind.sum(axis=1) for kind in kinds.values()) + sum(entering.values())
+    latency = _latencies(steps, program.depth, counts.steps)
+    per_step = sum(kind.sum(axis=1) for kind in kinds.values()) + sum(entering.values())
+    per_sample = np.asarray(per_step).reshape(-1, counts.steps).sum(axis=1)
     return EnergyEstimate(
         coefficients=costs.name,
         provenance=costs.provenance,
@@ -142,6 +145,7 @@ def estimate(counts: EventCounts, program: Program, coefficients: str | Coeffici
         per_inference_p95_j=float(np.percentile(per_sample, _PERCENTILE)),
         stored_zeros_j=_stored_zeros(counts, program, costs),
         counts=counts.totals(),
+        steps=counts.steps,
     )
 
 
@@ -156,9 +160,8 @@ def _slice_energies(
     """Return joules by kind for each sample and slice (n, slices), and those of the input for each sample (n,)."""
     cost = costs.energy_j
     crossing = _crossing(program, costs)
-    synop = np.array([cost[f"synop_{name}"] for name in _encodings(program)])
     kinds = {
-        "synapse": counts.synops * synop,
+        "synapse": _synops_times(counts, program, cost),
         "neuron": counts.neuron_updates * cost["neuron_access"] + counts.active_updates * cost["neuron_update"],
         "spike": counts.spikes * cost["spike"],
         "network": counts.packets_out * cost["packet_out"]
@@ -186,18 +189,35 @@ def _crossing(program: Program, costs: Coefficients) -> float:
     return costs.energy_j["chip_crossing"]
 
 
-def _encodings(program: Program) -> list[str]:
-    """Return for each slice how its synapses are stored, which decides what a synaptic operation costs."""
-    stored = {(usage.core, e.target): e.name for usage in program.usage for e in usage.encodings}
-    return [stored[s.core, s.population] for s in program.slices]
+def _synops_times(counts: EventCounts, program: Program, cost: Mapping[str, float]) -> Reals:
+    """Return the synaptic operations, each times ``cost`` by how its synapse is stored, (rows, slices)."""
+    total = np.zeros(counts.synops.shape)
+    for index, stored, synops, _ in _stored(counts, program):
+        total[:, index] += synops * cost[f"synop_{stored}"]
+    return total
+
+
+def _stored(counts: EventCounts, program: Program) -> Iterator[tuple[int, str, Counts, Counts]]:
+    """Yield for each slice and projection into it: its index, the encoding, and synops and packets in of each step."""
+    names = {(usage.core, e.source, e.target): e.name for usage in program.usage for e in usage.encodings}
+    for index, s in enumerate(program.slices):
+        incoming = program.incoming(s.population)
+        place = program.slices_of(s.population).index(s)
+        for projection in incoming:
+            name = names[s.core, projection.source, s.population]
+            if len(incoming) == 1:
+                yield index, name, counts.synops[:, index], counts.packets_in[:, index]
+            else:
+                synops, packets = counts.arrivals[projection.source, s.population]
+                yield index, name, synops[:, place], packets[:, place]
 
 
 def _stored_zeros(counts: EventCounts, program: Program, costs: Coefficients) -> float:
     """Return the joules of the zeros in dense lists that spikes passed, at the cost of a synaptic operation each."""
     energy = 0.0
-    for index, (s, encoding) in enumerate(zip(program.slices, _encodings(program), strict=True)):
+    for index, encoding, synops, packets in _stored(counts, program):
         if encoding == "dense":
-            zeros = counts.packets_in[:, index].sum() * s.size - counts.synops[:, index].sum()
+            zeros = packets.sum() * program.slices[index].size - synops.sum()
             energy += float(zeros) * costs.energy_j["synop_dense"]
     return energy
 
@@ -233,21 +253,19 @@ def _by_core(kinds: Mapping[str, Reals], program: Program) -> dict[int, float]:
 
 
 def step_times(counts: EventCounts, program: Program, costs: Coefficients) -> Reals:
-    """Return the seconds that each time step takes, shape (n,); step t is the one in which sample t enters."""
+    """Return the seconds that each time step takes, shape (rows,); step t is the one in which row t enters."""
     cost = costs.latency_s
-    synop = np.array([cost[f"synop_{name}"] for name in _encodings(program)])
     neuron = (
         counts.neuron_updates * cost["neuron_access"]
         + counts.active_updates * cost["neuron_update"]
         + counts.spikes * cost["spike"]
         + counts.packets_out * cost["packet_out"]
     )
-    message = counts.packets_in * cost["packet_in"] + counts.synops * synop
-    depth = {population.name: index for index, population in enumerate(program.populations, start=1)}
+    message = counts.packets_in * cost["packet_in"] + _synops_times(counts, program, cost)
     by_core: dict[int, list[Reals]] = {}
     for index, s in enumerate(program.slices):
         # The stream repeats, so a delay of d steps is a rotation by d samples.
-        d = depth[s.population]
+        d = program.depths[s.population]
         pair = np.stack([np.roll(neuron[:, index], d), np.roll(message[:, index], d - 1)])
         by_core.setdefault(s.core, []).append(pair)
     slowest = counts.input_packets * cost["packet_out"]
@@ -261,6 +279,6 @@ def _tiles(program: Program) -> int:
     return len({program.chip.tile(core) for core in {INPUT_CORE} | {s.core for s in program.slices}})
 
 
-def _latencies(steps: Reals, depth: int) -> Reals:
-    """Return for each sample the sum of its depth + 1 consecutive steps, the stream repeating."""
-    return np.asarray(sum(np.roll(steps, -offset) for offset in range(depth + 1)))
+def _latencies(steps: Reals, depth: int, rows: int) -> Reals:
+    """Return for each sample of ``rows`` the sum of its depth + rows consecutive steps, the stream repeating."""
+    return np.asarray(sum(np.roll(steps, -offset) for offset in range(depth + rows)))[::rows]

@@ -2,20 +2,21 @@
 
 Backends record spikes and potentials; this module alone turns recordings into counts, so that all backends count alike.
 Counts are those of the steady pipeline: fill steps (before the first sample has reached a population) are left out, and
-the samples are taken to repeat, so that the last one comes before the first.
+the samples are taken to repeat, so that the last one comes before the first. A graded spike counts as one, whatever its
+value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.activity import active_neurons
-from conntra_hardware.arrays import SpikeArray
+from conntra_hardware.activity import active_updates
+from conntra_hardware.arrays import IntArray, SpikeArray
 from conntra_hardware.program import INPUT, AnyProjection, CoreSlice, Program
 
 __all__ = ["EventCounts", "count_events"]
@@ -28,7 +29,7 @@ INPUT_CORE = 0
 
 @dataclass(frozen=True, eq=False)
 class EventCounts:
-    """Counts of each sample on each core slice; all arrays have shape (n_samples, n_slices).
+    """Counts of each time step on each core slice; all arrays have shape (rows, n_slices), ``steps`` rows a sample.
 
     synops           synaptic operations: spikes that arrived, times their nonzero weights here
     neuron_updates   neurons stepped (every neuron, every step)
@@ -39,7 +40,9 @@ class EventCounts:
     hops_ew, hops_ns mesh hops of the packets sent, east-west and north-south
     crossings        of these hops, those that lead from one chip to the next
 
-    ``input_*`` are those of the spikes that enter the chip, shape (n_samples,).
+    ``input_*`` are those of the spikes that enter the chip, shape (rows,). ``arrivals`` holds, for populations that
+    several projections reach, the synops and the packets in of each, by its source and target: (rows, slices of the
+    target) each.
     """
 
     slices: tuple[CoreSlice, ...]
@@ -58,16 +61,18 @@ class EventCounts:
     input_hops_ns: Counts
     input_crossings: Counts
     fill_steps: int
+    steps: int = 1
+    arrivals: Mapping[tuple[str, str], tuple[Counts, Counts]] = field(default_factory=dict)
 
     @property
     def samples(self) -> int:
-        """Number of samples, which is the number of time steps counted: a sample enters at every step."""
-        return len(self.synops)
+        """Number of samples."""
+        return len(self.synops) // self.steps
 
     @property
     def time_steps(self) -> int:
-        """Time steps counted."""
-        return self.samples
+        """Time steps counted: a row of inputs enters at every step."""
+        return len(self.synops)
 
     def totals(self) -> dict[str, int]:
         """Return the sums over samples and slices, input packets and hops included."""
@@ -109,40 +114,40 @@ class EventCounts:
         return grouped
 
 
-def count_events(program: Program, inputs: SpikeArray, spikes: Mapping[str, SpikeArray]) -> EventCounts:
+def count_events(program: Program, inputs: SpikeArray, spikes: Mapping[str, IntArray]) -> EventCounts:
     """Count the events of a recorded run.
 
-    ``inputs`` has shape (n, n_inputs); ``spikes[name]`` (n, size) for every population that spikes.
+    ``inputs`` has shape (rows, n_inputs); ``spikes[name]`` (rows, size) for every population that spikes.
     """
     table = {name: np.zeros((len(inputs), len(program.slices)), dtype=np.int64) for name in _TABLES}
     entering = {name: np.zeros(len(inputs), dtype=np.int64) for name in ("spikes", *_SENT)}
     column = {s: index for index, s in enumerate(program.slices)}
+    arrivals: dict[tuple[str, str], tuple[Counts, Counts]] = {}
     for name in (INPUT, *(p.name for p in program.populations)):
         fired = inputs if name == INPUT else spikes.get(name)
         if fired is None:
             continue
         # Once for each source of spikes; every sum below is a matrix product with it.
-        source = fired.astype(np.float32)
+        source = (fired != 0).astype(np.float32)
         if name == INPUT:
             entering["spikes"] = _product(source, np.ones((program.n_inputs, 1), np.int64))[:, 0]
-            senders = {(0, program.n_inputs): entering}
+            senders = [(CoreSlice(INPUT, 0, program.n_inputs, INPUT_CORE), entering)]
         else:
             slices = program.slices_of(name)
-            senders = {(s.start, s.stop): {key: table[key][:, column[s]] for key in _SENT} for s in slices}
+            senders = [(s, {key: table[key][:, column[s]] for key in _SENT}) for s in slices]
             for s in slices:
-                table["spikes"][:, column[s]] = _product(source[:, s.start : s.stop], np.ones((s.size, 1), np.int64))[
-                    :, 0
-                ]
+                table["spikes"][:, column[s]] = _product(source[:, s.index], np.ones((s.size, 1), np.int64))[:, 0]
         for projection in program.outgoing(name):
-            _count_projection(program, projection, source, senders, table, column)
+            counted = _count_projection(program, projection, source, senders, table, column)
+            if len(program.incoming(projection.target)) > 1:
+                arrivals[projection.source, projection.target] = counted
     for s, index in column.items():
         table["neuron_updates"][:, index] = s.size
+    sent = {INPUT: inputs, **spikes}
     for population in program.populations:
-        (projection,) = program.incoming(population.name)
-        source = inputs if projection.source == INPUT else spikes[projection.source]
-        active = active_neurons(population, projection.weights, source, spikes.get(population.name))
-        for s in program.slices_of(population.name):
-            table["active_updates"][:, column[s]] = active(s.start, s.stop)
+        active = active_updates(program, population, sent)
+        for s, counts in zip(program.slices_of(population.name), active, strict=True):
+            table["active_updates"][:, column[s]] = counts
     return EventCounts(
         slices=program.slices,
         **table,
@@ -152,6 +157,8 @@ def count_events(program: Program, inputs: SpikeArray, spikes: Mapping[str, Spik
         input_hops_ns=entering["hops_ns"],
         input_crossings=entering["crossings"],
         fill_steps=program.depth - 1,
+        steps=program.steps,
+        arrivals=arrivals,
     )
 
 
@@ -163,27 +170,30 @@ def _count_projection(
     program: Program,
     projection: AnyProjection,
     source: npt.NDArray[np.float32],
-    senders: Mapping[tuple[int, int], dict[str, Counts]],
+    senders: Sequence[tuple[CoreSlice, dict[str, Counts]]],
     table: dict[str, Counts],
     column: Mapping[CoreSlice, int],
-) -> None:
+) -> tuple[Counts, Counts]:
     """Add the synaptic operations of a projection where they happen, and its packets and hops to those who send
-    them.
+    them; return its synaptic operations and packets (rows, slices of its target).
     """
     targets = program.slices_of(projection.target)
     columns = [column[s] for s in targets]
-    degree = np.stack([np.count_nonzero(projection.weights[s.start : s.stop], axis=0) for s in targets], axis=1)
-    table["synops"][:, columns] += _product(source, degree)
-    for (start, stop), sent in senders.items():
-        packets = _product(source[:, start:stop], degree[start:stop] > 0)
-        table["packets_in"][:, columns] += packets
-        sender = next((s.core for s in program.slices_of(projection.source) if s.start == start), INPUT_CORE)
-        hops = np.array([program.chip.hops(sender, s.core) for s in targets])
-        crossings = np.array([program.chip.crossings(sender, s.core) for s in targets])
+    degree = np.stack([projection.degrees(s.index) for s in targets], axis=1)
+    synops = _product(source, degree)
+    table["synops"][:, columns] += synops
+    received = np.zeros_like(synops)
+    for sender, sent in senders:
+        packets = _product(source[:, sender.index], degree[sender.index] > 0)
+        received += packets
+        hops = np.array([program.chip.hops(sender.core, s.core) for s in targets])
+        crossings = np.array([program.chip.crossings(sender.core, s.core) for s in targets])
         sent["packets_out"] += packets.sum(axis=1)
         sent["hops_ew"] += packets @ hops[:, 0]
         sent["hops_ns"] += packets @ hops[:, 1]
         sent["crossings"] += packets @ crossings
+    table["packets_in"][:, columns] += received
+    return synops, received
 
 
 def _product(spikes: npt.NDArray[np.float32], per_source: npt.NDArray[Any]) -> Counts:

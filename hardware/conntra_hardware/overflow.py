@@ -1,13 +1,14 @@
 """Static overflow proof: the least and the largest potential a neuron can reach, against the registers that hold it.
 
 Inputs are 0 or 1, so ``potential = weights @ x + bias`` lies between the bias plus all negative weights and the bias
-plus all positive ones, and so does every partial sum of the synapses in any order. Nothing outside can occur,
-whatever the input.
+plus all positive ones, and so does every partial sum of the synapses in any order. Graded spikes go from 0 to the
+largest that their neuron can send, which the bounds of its own potential say. Neurons with state, and readouts, add up
+the potentials of a sample's time steps. Nothing outside can occur, whatever the input.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,19 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.chip import Chip
-from conntra_hardware.program import AnyProjection, Population, Program
+from conntra_hardware.neurons import GRADED_MAX, GradedRelu, IntegrateAndFire, Neuron
+from conntra_hardware.program import AnyProjection, Population, Program, Projection
 
-__all__ = ["REGISTERS", "OverflowProof", "prove_no_overflow", "register_limit", "synaptic_bounds"]
+__all__ = [
+    "REGISTERS",
+    "Bounds",
+    "OverflowProof",
+    "largest_spikes",
+    "prove_no_overflow",
+    "register_bounds",
+    "register_limit",
+    "synaptic_bounds",
+]
 
 _SHIFT = 6
 """Lava and Loihi hold a weight of 1 as 2^6."""
@@ -59,6 +70,8 @@ class OverflowProof:
         where = f"{self.population}: potentials {self.low} to {self.high}, register {self.register} +-{self.limit}"
         if self.holds:
             return f"{where}: cannot overflow"
+        if not self.inputs:
+            return f"{where}: neuron {self.neuron} may overflow"
         return f"{where}: neuron {self.neuron} overflows when its {len(self.inputs)} inputs {_some(self.inputs)} spike"
 
     def to_dict(self) -> dict[str, Any]:
@@ -70,22 +83,71 @@ class OverflowProof:
         }
 
 
-def register_limit(chip: Chip) -> int:
-    """Return the largest potential, in weight units, that ``chip`` holds."""
-    return (2 ** (chip.potential_bits - 1) - 1) >> _SHIFT
+def register_limit(chip: Chip, neuron: Neuron | None = None) -> int:
+    """Return the largest potential, in weight units, that ``chip`` holds; graded neurons do without the shift."""
+    largest = 2 ** (chip.potential_bits - 1) - 1
+    return largest if neuron is not None and neuron.graded else largest >> _SHIFT
 
 
-def synaptic_bounds(population: Population, incoming: Sequence[AnyProjection]) -> tuple[Bounds, Bounds]:
-    """Return the least and the largest value (size,) of each neuron's synaptic sum and potential together."""
+def synaptic_bounds(
+    population: Population, incoming: Sequence[AnyProjection], largest: Mapping[str, Bounds] | None = None
+) -> tuple[Bounds, Bounds]:
+    """Return the least and the largest value (size,) of each neuron's synaptic sum and potential of one step together.
+
+    ``largest`` holds for sources with graded spikes the largest that each of their neurons can send.
+    """
     low = np.zeros(population.size, dtype=np.int64)
     high = np.zeros(population.size, dtype=np.int64)
     for projection in incoming:
+        spike = (largest or {}).get(projection.source)
+        negative, positive = _extremes(projection, spike)
+        low += negative
+        high += positive
+    return np.minimum(low, low + population.bias), np.maximum(high, high + population.bias)
+
+
+def _extremes(projection: AnyProjection, largest: Bounds | None) -> tuple[Bounds, Bounds]:
+    """Return the sums of negative and of positive weights, times the largest spikes, (n_target,) each."""
+    if isinstance(projection, Projection) and largest is None:
         # Two reductions without a copy of the matrix: sum and sum of magnitudes.
         total = projection.weights.sum(axis=1, dtype=np.int64)
         positive = np.maximum(projection.weights, 0).sum(axis=1, dtype=np.int64)
-        low += total - positive
-        high += positive
-    return np.minimum(low, low + population.bias), np.maximum(high, high + population.bias)
+        return total - positive, positive
+    matrix = projection.matrix().astype(np.int64)
+    spikes = np.ones(projection.shape[1], np.int64) if largest is None else largest
+    total, magnitude = matrix @ spikes, abs(matrix) @ spikes
+    return (total - magnitude) // 2, (total + magnitude) // 2
+
+
+def largest_spikes(
+    populations: Sequence[Population], incoming: Callable[[str], Sequence[AnyProjection]]
+) -> dict[str, Bounds]:
+    """Return for each population with graded spikes the largest that each of its neurons can send, at most 24 bits.
+
+    ``populations`` in feed-forward order; ``incoming`` returns the projections into one of them.
+    """
+    largest: dict[str, Bounds] = {}
+    for population in populations:
+        if isinstance(population.neuron, GradedRelu):
+            _, high = synaptic_bounds(population, incoming(population.name), largest)
+            largest[population.name] = np.minimum(high >> population.neuron.shift, GRADED_MAX)
+    return largest
+
+
+def register_bounds(neuron: Neuron, low: Bounds, high: Bounds, steps: int) -> tuple[Bounds, Bounds]:
+    """Return what a neuron's register can reach in a sample of ``steps`` steps, from the bounds of each step.
+
+    After a spike an integrate-and-fire neuron is at 0 (hard reset), or at its potential less the threshold (soft).
+    """
+    if steps == 1:
+        return low, high
+    if isinstance(neuron, IntegrateAndFire):
+        if neuron.reset == "hard":
+            return steps * low, np.maximum(neuron.threshold - 1 + high, high)
+        return steps * low, np.maximum(high, steps * high)
+    if not neuron.spikes:
+        return steps * low, steps * high
+    return low, high
 
 
 def prove_no_overflow(
@@ -94,21 +156,31 @@ def prove_no_overflow(
     """Return a proof, or the neuron and the input that would overflow, for each population on the chip and in each
     simulator.
     """
-    limits = {program.chip.name: register_limit(program.chip)} | {name: REGISTERS[name] for name in registers}
+    largest = largest_spikes(program.populations, program.incoming)
     proofs = []
     for population in program.populations:
         incoming = program.incoming(population.name)
-        low, high = synaptic_bounds(population, incoming)
+        low, high = synaptic_bounds(population, incoming, largest)
+        low, high = register_bounds(population.neuron, low, high, program.steps)
         neuron = int(np.maximum(-low, high).argmax())
-        for register, limit in limits.items():
+        for register, limit in _limits(program, population.neuron, registers).items():
             proof = OverflowProof(population.name, register, limit, int(low.min()), int(high.max()), neuron)
             proofs.append(proof if proof.holds else _with_inputs(proof, incoming, bool(high[neuron] >= -low[neuron])))
     return tuple(proofs)
 
 
+def _limits(program: Program, neuron: Neuron, registers: Sequence[str]) -> dict[str, int]:
+    limits = {name: REGISTERS[name] for name in registers}
+    if neuron.graded and "lava" in limits:
+        limits["lava"] = GRADED_MAX  # its sums are not shifted
+    return {program.chip.name: register_limit(program.chip, neuron)} | limits
+
+
 def _with_inputs(proof: OverflowProof, incoming: Sequence[AnyProjection], upward: bool) -> OverflowProof:
-    (projection,) = incoming
-    row = projection.weights[proof.neuron]
+    if len(incoming) != 1:
+        return proof
+    row = incoming[0].rows(slice(proof.neuron, proof.neuron + 1))
+    row = row[0] if isinstance(row, np.ndarray) else row.toarray()[0]
     inputs = tuple(np.flatnonzero(row > 0 if upward else row < 0).tolist())
     return OverflowProof(proof.population, proof.register, proof.limit, proof.low, proof.high, proof.neuron, inputs)
 

@@ -20,10 +20,23 @@ from conntra_hardware.errors import InputError
 if TYPE_CHECKING:
     import scipy.sparse as sp  # loaded where a sparse matrix is made: dense programs do without
 
-__all__ = ["INPUT", "AnyProjection", "ConvProjection", "Projection", "SparseProjection", "Synapses", "one_to_one"]
+__all__ = [
+    "INPUT",
+    "AnyProjection",
+    "ConvProjection",
+    "Index",
+    "Projection",
+    "SparseProjection",
+    "Synapses",
+    "one_to_one",
+]
 
 INPUT = "input"
 """Name of the source of spikes that enter the chip."""
+
+Index: TypeAlias = slice | npt.NDArray[np.intp]
+"""Which neurons of a population."""
+ALL = slice(None)
 
 
 class Synapses(Protocol):
@@ -67,8 +80,20 @@ class Synapses(Protocol):
         """Return the synaptic sums (n, n_target) of integer rows ``x`` (n, n_source), exactly."""
         ...
 
+    def events(self, x: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Return how many spikes of rows ``x`` (n, n_source) meet a synapse of each neuron, (n, n_target)."""
+        ...
+
     def magnitudes(self) -> npt.NDArray[np.int64]:
         """Return the sum of each neuron's absolute weights, (n_target,)."""
+        ...
+
+    def rows(self, index: Index) -> Any:
+        """Return the weights of the neurons ``index``, an array or a sparse one (neurons, n_source)."""
+        ...
+
+    def degrees(self, index: Index = ALL) -> npt.NDArray[np.int64]:
+        """Return the number of synapses of each source (n_source,) with the neurons ``index``."""
         ...
 
 
@@ -113,9 +138,21 @@ class Projection:
         exact = exact_type(_largest(x) * int(self.magnitudes().max(initial=0)))
         return (x.astype(exact) @ self.weights.T.astype(exact)).astype(np.int64)
 
+    def events(self, x: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Return how many spikes of rows ``x`` (n, n_source) meet a synapse of each neuron, (n, n_target)."""
+        return ((x != 0).astype(np.float32) @ (self.weights != 0).T.astype(np.float32)).astype(np.int64)
+
     def magnitudes(self) -> npt.NDArray[np.int64]:
         """Return the sum of each neuron's absolute weights, (n_target,)."""
         return np.abs(self.weights.astype(np.int64)).sum(axis=1)
+
+    def rows(self, index: Index) -> IntArray:
+        """Return the weights of the neurons ``index``, (neurons, n_source)."""
+        return self.weights[index]
+
+    def degrees(self, index: Index = ALL) -> npt.NDArray[np.int64]:
+        """Return the number of synapses of each source (n_source,) with the neurons ``index``."""
+        return np.count_nonzero(self.weights[index], axis=0)
 
 
 class _Sparse:
@@ -138,6 +175,15 @@ class _Sparse:
     def magnitudes(self) -> npt.NDArray[np.int64]:
         """Return the sum of each neuron's absolute weights, (n_target,)."""
         return np.asarray(abs(self.matrix().astype(np.int64)).sum(axis=1)).ravel()
+
+    def rows(self, index: Index) -> sp.csr_array:
+        """Return the weights of the neurons ``index``, a sparse array (neurons, n_source)."""
+        return self.matrix()[index]
+
+    def degrees(self, index: Index = ALL) -> npt.NDArray[np.int64]:
+        """Return the number of synapses of each source (n_source,) with the neurons ``index``."""
+        rows = self.rows(index)
+        return np.bincount(rows.indices, minlength=int(self.matrix().shape[1]))  # type: ignore[index]
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,6 +227,11 @@ class ConvProjection(_Sparse):
         """Return the synaptic sums (n, n_target) of integer rows ``x`` (n, n_source), exactly."""
         return self.geometry.apply(self.kernel, x).astype(np.int64, copy=False)
 
+    def events(self, x: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Return how many spikes of rows ``x`` (n, n_source) meet a synapse of each neuron, (n, n_target)."""
+        spikes, wired = (x != 0).view(np.uint8), (self.kernel != 0).view(np.uint8)
+        return self.geometry.apply(wired, spikes).astype(np.int64, copy=False)
+
 
 @dataclass(frozen=True, eq=False)
 class SparseProjection(_Sparse):
@@ -211,7 +262,7 @@ class SparseProjection(_Sparse):
     @property
     def shape(self) -> tuple[int, int]:
         """(n_target, n_source)."""
-        return self.entries.shape[0], self.entries.shape[1]
+        return int(self.entries.shape[0]), int(self.entries.shape[1])
 
     @property
     def alphabet(self) -> IntArray:
@@ -221,6 +272,10 @@ class SparseProjection(_Sparse):
     def apply(self, x: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Return the synaptic sums (n, n_target) of integer rows ``x`` (n, n_source), exactly."""
         return np.ascontiguousarray((self.entries.astype(np.int64) @ x.T.astype(np.int64)).T)
+
+    def events(self, x: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Return how many spikes of rows ``x`` (n, n_source) meet a synapse of each neuron, (n, n_target)."""
+        return np.ascontiguousarray(((self.entries != 0).astype(np.int64) @ (x != 0).T.astype(np.int64)).T)
 
 
 AnyProjection: TypeAlias = Projection | ConvProjection | SparseProjection

@@ -5,7 +5,8 @@ output axons    one for each neuron and destination core: a spike is sent once t
                 there; nengo-loihi counts slots the same way
 synapse memory  lists in blocks of whole words, see ``encodings``; where the memory is shared (Loihi 2), neurons and
                 axons are charged to it too, which is our model, as the chip file says
-threshold configurations  one for each kind of neuron on the core: all thresholds stand in the biases
+threshold configurations  one for each kind of neuron on the core, its parameters included: the thresholds of memoryless
+                neurons stand in the biases
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def fan_out(program: Program, name: str) -> npt.NDArray[np.int64]:
     cores = np.zeros(program.source_size(name), dtype=np.int64)
     for projection in program.outgoing(name):
         for s in program.slices_of(projection.target):
-            cores += projection.weights[s.start : s.stop].any(axis=0)
+            cores += projection.degrees(s.index) > 0
     return cores
 
 
@@ -111,15 +112,15 @@ def _usage(
 ) -> CoreUsage:
     chip = program.chip
     encodings = tuple(
-        encode(p.weights[s.start : s.stop], chip, source=p.source, target=p.target)
+        encode(p.rows(s.index), chip, source=p.source, target=p.target)
         for s in slices
         for p in program.incoming(s.population)
     )
     neurons = sum(s.size for s in slices)
     axons_in = sum(e.axons for e in encodings)
-    axons_out = sum(int(fans[s.population][s.start : s.stop].sum()) for s in slices)
+    axons_out = sum(int(fans[s.population][s.index].sum()) for s in slices)
     bits = memory_bits(chip, sum(e.bits for e in encodings), neurons, axons_in + axons_out)
-    kinds = len({program.population(s.population).neuron.kind for s in slices})
+    kinds = len({program.population(s.population).neuron for s in slices})
     resources = {
         "neurons": Usage(neurons, chip.neurons_per_core, "neurons"),
         "input axons": Usage(axons_in, chip.input_axons_per_core, "axons"),

@@ -49,7 +49,8 @@ class RunOptions:
 class Recording:
     """What a backend saw.
 
-    ``spikes[population]`` (n, size) 0/1 uint8 for every spiking population, ``logits`` (n, classes) int64.
+    ``spikes[population]`` (rows, size) for every spiking population, 0/1 uint8, graded ones int32; a sample of several
+    time steps has as many rows, one after the other. ``logits`` (n, classes) int64.
 
     A chip that was not probed records no spikes at all.
 
@@ -57,7 +58,7 @@ class Recording:
     board measured; of a simulation it is empty.
     """
 
-    spikes: Mapping[str, SpikeArray]
+    spikes: Mapping[str, IntArray]
     logits: IntArray
     run_seconds: float
     start_seconds: float = 0.0
@@ -74,7 +75,7 @@ class Backend(Protocol):
         ...
 
     def execute(self, program: Program, inputs: SpikeArray, options: RunOptions) -> Recording:
-        """Run input spikes (n, n_inputs), one sample a time step; raise BackendError where that fails."""
+        """Run input spikes (rows, n_inputs), one row a time step; raise BackendError where that fails."""
         ...
 
 
@@ -90,7 +91,7 @@ class RunResult:
     logits: IntArray
     predictions: npt.NDArray[np.int64]
     accuracy: float | None
-    spikes: Mapping[str, SpikeArray]
+    spikes: Mapping[str, IntArray]
     counts: EventCounts
     seconds: float
     recording: Recording = field(repr=False)
@@ -122,8 +123,9 @@ def run(
 ) -> RunResult:
     """Run the samples ``x`` through ``program`` on ``backend``.
 
-    ``x``: raw features (n, ...) where the program has an encoder, else 0/1 spikes (n, n_inputs). ``y``: class
-    indices (n,). ``host``, ``measure`` and ``probe`` are for the backend "loihi"; see ``RunOptions``.
+    ``x``: raw features (n, ...) where the program has an encoder, else 0/1 spikes (n, n_inputs), or (n, steps,
+    n_inputs) where a sample takes several time steps. ``y``: class indices (n,). ``host``, ``measure`` and ``probe`` are
+    for the backend "loihi"; see ``RunOptions``.
     Raises InputError for samples that do not match, BackendError where the backend cannot run or fails.
     """
     from conntra_hardware.backends import load_backend
@@ -131,7 +133,7 @@ def run(
     inputs = program.encode(x)
     if len(inputs) == 0:
         raise InputError("samples: none given; at least 1 expected")
-    labels = None if y is None else _labels(y, len(inputs), program.readout.size)
+    labels = None if y is None else _labels(y, len(inputs) // program.steps, program.readout.size)
     simulator = load_backend(backend)
     dry = backend == "loihi-dry" and not host and not measure
     if (host or measure or not probe) and not (backend == "loihi" or dry):

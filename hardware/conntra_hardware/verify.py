@@ -24,7 +24,7 @@ from conntra_hardware.errors import BackendError, DoesNotVerify, InputError
 from conntra_hardware.files import write_atomically
 from conntra_hardware.fingerprint import inputs_sha256, program_sha256, recording_sha256
 from conntra_hardware.overflow import prove_no_overflow
-from conntra_hardware.program import INPUT, Program
+from conntra_hardware.program import INPUT, AnyProjection, Program
 from conntra_hardware.runtime import Backend, Recording, RunOptions
 
 __all__ = ["Certificate", "Divergence", "inputs_sha256", "verify"]
@@ -34,11 +34,15 @@ __all__ = ["Certificate", "Divergence", "inputs_sha256", "verify"]
 class Divergence:
     """The first value in which a backend differs from the first backend named, in order of time step, layer, neuron.
 
-    kind            "spike" (values 0 or 1) or "potential" (a logit)
-    time_step       of the pipeline, from 0: a layer at depth d (the first is 1) sees sample t at step t + d - 1
-    source, inputs  where the synapses come from, and its neurons that spiked one step before and have a synapse here
+    kind            "spike" (0 or 1, or a graded value) or "potential" (a logit)
+    time_step       of the pipeline, from 0: a layer at depth d (the first is 1) sees row t of the inputs at step
+                    t + d - 1; a sample is one row, or as many as it takes time steps
+    source, inputs  where the synapses come from, and its neurons that spiked one step before and have a synapse here;
+                    of several sources, joined by " + ", the neurons are counted through, in that order
     weights, bias   of those synapses, in the order of ``inputs``, and of the neuron
-    potential       their sum, bias included: a spike is due iff it is above 0
+    potential       their sum, bias included: a threshold neuron is due to spike iff it is above 0. Graded spikes count
+                    with their value. To it comes what an integrate-and-fire neuron, or a readout over several time
+                    steps, holds from the steps before
 
     All earlier values agree, so these inputs are the same on both backends and the cause lies in this neuron
     and its synapses.
@@ -149,12 +153,12 @@ def verify(
             divergences.append(found)
             diagnoses.append(diagnose(program, inputs, simulator.name, expected, got))
     # Sorting is stable: of backends that diverge at the same place, the one named first is shown.
-    first = min(divergences, key=lambda d: (d.time_step, _depth(program, d.layer), d.neuron), default=None)
+    first = min(divergences, key=lambda d: (d.time_step, _order(program, d.layer), d.neuron), default=None)
     return Certificate(
         equal=first is None,
-        samples=len(inputs),
+        samples=len(inputs) // program.steps,
         backends=tuple(simulator.name for simulator in simulators),
-        compared=_compared(program, len(inputs)),
+        compared=_compared(program, len(inputs) // program.steps),
         differing=differing,
         first_divergence=first,
         program_sha256=program_sha256(program),
@@ -198,7 +202,8 @@ def _execute(simulator: Backend, program: Program, inputs: SpikeArray, options: 
     recording = simulator.execute(program, inputs, options)
     for population in program.populations:
         values = recording.spikes.get(population.name) if population.neuron.spikes else recording.logits
-        shape = (len(inputs), population.size)
+        rows = len(inputs) if population.neuron.spikes else len(inputs) // program.steps
+        shape = (rows, population.size)
         if values is None or values.shape != shape:
             found = "nothing" if values is None else f"shape {values.shape}"
             raise BackendError(f"{simulator.name}: recorded {found} of population {population.name}; {shape} expected")
@@ -206,7 +211,7 @@ def _execute(simulator: Backend, program: Program, inputs: SpikeArray, options: 
 
 
 def _compared(program: Program, samples: int) -> dict[str, Any]:
-    layers = {p.name: samples * p.size for p in program.populations}
+    layers = {p.name: samples * p.size * (program.steps if p.neuron.spikes else 1) for p in program.populations}
     potentials = layers[program.readout.name]
     return {"spikes": sum(layers.values()) - potentials, "potentials": potentials, "layers": layers}
 
@@ -216,8 +221,8 @@ def _count_differences(expected: Recording, got: Recording) -> dict[str, int]:
     return {"spikes": spikes, "potentials": int(np.count_nonzero(got.logits != expected.logits))}
 
 
-def _depth(program: Program, name: str) -> int:
-    return [population.name for population in program.populations].index(name) + 1
+def _order(program: Program, name: str) -> int:
+    return [population.name for population in program.populations].index(name)
 
 
 def _values(recording: Recording, program: Program, name: str) -> npt.NDArray[Any]:
@@ -229,12 +234,14 @@ def _first_divergence(
 ) -> Divergence | None:
     """Return the first difference in order of time step, layer, neuron, or None."""
     first: tuple[int, int, int] | None = None
-    for depth, population in enumerate(program.populations, start=1):
+    for order, population in enumerate(program.populations):
         differs = _values(expected, program, population.name) != _values(got, program, population.name)
-        samples = np.flatnonzero(differs.any(axis=1))
-        if len(samples):
-            neuron = int(np.flatnonzero(differs[samples[0]])[0])
-            here = (int(samples[0]) + depth - 1, depth, neuron)
+        found = np.flatnonzero(differs.any(axis=1))
+        if len(found):
+            neuron = int(np.flatnonzero(differs[found[0]])[0])
+            # Logits are complete with the last row of their sample.
+            row = int(found[0]) if population.neuron.spikes else int(found[0]) * program.steps + program.steps - 1
+            here = (row + program.depths[population.name] - 1, order, neuron)
             first = here if first is None else min(first, here)
     return None if first is None else _divergence(program, inputs, backend, expected, got, first)
 
@@ -247,25 +254,34 @@ def _divergence(
     got: Recording,
     where: tuple[int, int, int],
 ) -> Divergence:
-    time_step, depth, neuron = where
-    population, sample = program.populations[depth - 1], time_step - depth + 1
-    (projection,) = program.incoming(population.name)
-    row: IntArray = projection.weights[neuron].astype(np.int64)
-    arrived = (inputs if projection.source == INPUT else expected.spikes[projection.source])[sample]
-    contributing = np.flatnonzero((arrived != 0) & (row != 0))
+    time_step, order, neuron = where
+    population = program.populations[order]
+    row = time_step - program.depths[population.name] + 1
+    incoming = program.incoming(population.name)
+    weights = np.concatenate([_row(p, neuron) for p in incoming])
+    arrived = np.concatenate(
+        [(inputs if p.source == INPUT else expected.spikes[p.source])[row].astype(np.int64) for p in incoming]
+    )
+    contributing = np.flatnonzero((arrived != 0) & (weights != 0))
     bias = int(population.bias[neuron])
+    at = row if population.neuron.spikes else row // program.steps
     return Divergence(
         backend=backend,
         layer=population.name,
         neuron=neuron,
         time_step=time_step,
-        sample=sample,
+        sample=row // program.steps,
         kind="spike" if population.neuron.spikes else "potential",
-        expected=int(_values(expected, program, population.name)[sample, neuron]),
-        got=int(_values(got, program, population.name)[sample, neuron]),
-        source=projection.source,
+        expected=int(_values(expected, program, population.name)[at, neuron]),
+        got=int(_values(got, program, population.name)[at, neuron]),
+        source=" + ".join(p.source for p in incoming),
         inputs=tuple(int(i) for i in contributing),
-        weights=tuple(int(w) for w in row[contributing]),
+        weights=tuple(int(w) for w in weights[contributing]),
         bias=bias,
-        potential=int(row[contributing].sum()) + bias,
+        potential=int(weights @ arrived) + bias,
     )
+
+
+def _row(projection: AnyProjection, neuron: int) -> IntArray:
+    row = projection.rows(slice(neuron, neuron + 1))
+    return (row if isinstance(row, np.ndarray) else row.toarray())[0].astype(np.int64)

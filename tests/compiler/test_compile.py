@@ -11,7 +11,7 @@ from conntra_hardware.errors import DoesNotFit, InputError
 from conntra_hardware.program import INPUT
 from conntra_hardware.runtime import run
 from conntra_neuro.compiler import check, compile
-from conntra_neuro.compiler.lower import lower, lower_layer
+from conntra_neuro.compiler.lower import lower, projection_of
 from conntra_neuro.network import Dense, DiscreteNetwork
 
 
@@ -59,15 +59,7 @@ def test_encoder_and_labels_go_along():
 
 def test_a_layer_of_another_kind_is_refused_clearly():
     with pytest.raises(InputError, match="hidden0: a layer of type str cannot be compiled"):
-        lower_layer("conv", "hidden0", INPUT)
-
-
-def test_neurons_that_no_chip_here_takes_are_refused_clearly():
-    layers = [Dense([[1, -1]], None, "graded_relu"), Dense([[1]], None, "readout")]
-    with pytest.raises(
-        InputError, match="hidden0: graded_relu neurons cannot be compiled; allowed: threshold, readout"
-    ):
-        compile(DiscreteNetwork(layers))
+        projection_of("conv", INPUT, "hidden0")
 
 
 @settings(max_examples=40, deadline=None)
@@ -175,6 +167,6 @@ def test_an_unknown_chip():
 def test_lowering_keeps_the_network_as_it_is():
     net = network([6, 5, 3])
     lowered = lower(net)
-    for layer, (population, projection) in zip(net.layers, lowered.layers, strict=True):
+    for layer, (population, (projection,)) in zip(net.layers, lowered.layers, strict=True):
         assert np.array_equal(layer.weight, projection.weights)
         assert np.array_equal(layer.bias, population.bias)

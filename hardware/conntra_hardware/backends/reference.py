@@ -1,27 +1,31 @@
 """The reference backend: batched products, exact integers throughout.
 
 Large products of spikes with ternary weights count bits, all others are matrix products in the narrowest floating
-point that a bound proves exact. Both use every core.
+point that a bound proves exact; convolutions are such products, too. All use every core.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.arrays import SpikeArray
+from conntra_hardware.errors import BackendError, InputError
+from conntra_hardware.neurons import Threshold
 from conntra_hardware.popcount import TernaryProduct
-from conntra_hardware.program import Population, Program
+from conntra_hardware.program import INPUT, AnyProjection, Population, Program, Projection
 from conntra_hardware.runtime import Availability, Recording, RunOptions
 
 __all__ = ["ReferenceBackend"]
 
 _FLOAT32_EXACT = 2**24
 _BATCH = 4096
+
+Product = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 
 
 class ReferenceBackend:
@@ -34,34 +38,72 @@ class ReferenceBackend:
         return Availability(ok=True, versions={"numpy": np.__version__})
 
     def execute(self, program: Program, inputs: SpikeArray, options: RunOptions) -> Recording:
-        """Run input spikes (n, n_inputs) through the program."""
+        """Run input spikes (rows, n_inputs) through the program."""
         start = time.perf_counter()
-        n = len(inputs)
-        products = {p.name: _product(program, p, n) for p in program.populations}
-        spikes = {p.name: np.empty((n, p.size), np.uint8) for p in program.populations if p.neuron.spikes}
-        logits = np.empty((n, program.readout.size), np.int64)
-        for rows in _batches(n, options.batch_size or _BATCH):
-            source = inputs[rows]
+        rows, steps = len(inputs), program.steps
+        products = {p.name: _products(program, p, rows) for p in program.populations}
+        spikes = {
+            p.name: np.empty((rows, p.size), np.int32 if p.neuron.graded else np.uint8)
+            for p in program.populations
+            if p.neuron.spikes
+        }
+        logits = np.empty((rows // steps, program.readout.size), np.int64)
+        batch = max(1, (options.batch_size or _BATCH) // steps)
+        for samples in _batches(rows // steps, batch):
+            block = slice(samples.start * steps, samples.stop * steps)
+            sent: dict[str, npt.NDArray[Any]] = {INPUT: inputs[block]}
             for population in program.populations:
-                potential = products[population.name](source)
-                potential += population.bias.astype(potential.dtype)
-                if not population.neuron.spikes:
-                    logits[rows] = potential.astype(np.int64)
-                    break
-                source = np.greater(potential, 0, out=spikes[population.name][rows].view(bool)).view(np.uint8)
+                potentials = _potentials(population, products[population.name], sent)
+                if population.neuron.spikes:
+                    out = spikes[population.name][block]
+                    _respond(population, potentials, steps, out)
+                    sent[population.name] = out
+                else:
+                    shaped = potentials.astype(np.int64).reshape(-1, steps, population.size)
+                    logits[samples] = population.neuron.respond(shaped)
         return Recording(spikes, logits, run_seconds=time.perf_counter() - start)
 
 
-def _product(program: Program, population: Population, n: int) -> Callable[[SpikeArray], npt.NDArray[Any]]:
-    """Return a function from spikes (rows, n_source) to their synaptic sums (rows, size), for ``n`` rows in all.
+def _potentials(
+    population: Population, products: Mapping[str, Product], sent: Mapping[str, npt.NDArray[Any]]
+) -> npt.NDArray[Any]:
+    potentials, *others = (product(sent[source]) for source, product in products.items())
+    for other in others:
+        potentials = potentials + other
+    potentials += population.bias.astype(potentials.dtype)
+    return potentials
 
-    The type it returns holds the sums with the bias exactly, and all partial sums on the way.
+
+def _respond(population: Population, potentials: npt.NDArray[Any], steps: int, out: npt.NDArray[Any]) -> None:
+    """Write what the neurons of a population send at ``potentials`` (rows, size) into ``out``."""
+    if isinstance(population.neuron, Threshold):
+        np.greater(potentials, 0, out=out.view(bool))
+        return
+    shaped = potentials.astype(np.int64, copy=False).reshape(-1, steps, population.size)
+    try:
+        out[:] = population.neuron.respond(shaped).reshape(out.shape)
+    except InputError as error:
+        raise BackendError(f"reference: population {population.name}: {error}") from None
+
+
+def _products(program: Program, population: Population, rows: int) -> dict[str, Product]:
+    """Return by source the functions from spikes (rows, n_source) to synaptic sums (rows, size), for ``rows`` in all.
+
+    The types they return hold the sums with the bias exactly, and all partial sums on the way.
     """
-    (projection,) = program.incoming(population.name)
+    incoming = program.incoming(population.name)
+    graded = {p.source for p in incoming if p.source != INPUT and program.population(p.source).neuron.graded}
+    if graded or len(incoming) > 1:
+        return {p.source: p.apply for p in incoming}
+    return {p.source: _product(p, population, rows) for p in incoming}
+
+
+def _product(projection: AnyProjection, population: Population, rows: int) -> Product:
+    if not isinstance(projection, Projection):
+        return projection.apply
     weights = projection.weights
-    magnitude = np.abs(weights.astype(np.int64)).sum(axis=1) + np.abs(population.bias)
-    largest = int(magnitude.max(initial=0))
-    if largest < 2**31 and TernaryProduct.pays(weights, n):
+    largest = int((projection.magnitudes() + np.abs(population.bias)).max(initial=0))
+    if largest < 2**31 and TernaryProduct.pays(weights, rows):
         return TernaryProduct(weights)
     exact = np.float32 if largest < _FLOAT32_EXACT else np.float64 if largest < 2**53 else np.int64
     matrix = np.ascontiguousarray(weights.T.astype(exact))

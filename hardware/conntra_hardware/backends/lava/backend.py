@@ -8,6 +8,7 @@ from importlib import metadata
 from conntra_hardware.arrays import SpikeArray
 from conntra_hardware.backends.child import run_in_child
 from conntra_hardware.backends.lava.registers import check_program
+from conntra_hardware.backends.refuse import refuse_neurons, refuse_other_than_dense_chains
 from conntra_hardware.errors import BackendError, InputError
 from conntra_hardware.program import Program
 from conntra_hardware.runtime import Availability, Recording, RunOptions
@@ -54,6 +55,8 @@ class LavaBackend:
         found = self.availability()
         if not found.ok:
             raise BackendError(f"{self.name}: {found.reason}; {found.remedy}")
+        refuse_neurons(self.name, program, ("threshold", "readout"), "use backend reference")
+        refuse_other_than_dense_chains(self.name, program, "use backend reference")
         check_program(program, inputs)
         settings = {"stock": self.stock, "batch": batch}
         return run_in_child(

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from conntra_hardware.arrays import SpikeArray
 from conntra_hardware.backends.child import child_command, supervise
 from conntra_hardware.backends.job import read_recordings, read_result, write_job
+from conntra_hardware.backends.refuse import refuse_neurons, refuse_other_than_dense_chains
 from conntra_hardware.backends.sanafe.architecture import architecture, core_places
 from conntra_hardware.coefficients import Coefficients, load_coefficients
 from conntra_hardware.errors import BackendError
@@ -83,6 +84,8 @@ class SanafeBackend:
         found = self.availability()
         if not found.ok:
             raise BackendError(f"{self.name}: {found.reason}; {found.remedy}")
+        refuse_neurons(self.name, program, ("threshold", "readout"), "use backend reference")
+        refuse_other_than_dense_chains(self.name, program, "use backend reference")
         costs = load_coefficients(coefficients) if isinstance(coefficients, str) else coefficients
         start = time.perf_counter()
         with tempfile.TemporaryDirectory(prefix="conntra-") as name:
