@@ -124,8 +124,8 @@ def run(
     """Run the samples ``x`` through ``program`` on ``backend``.
 
     ``x``: raw features (n, ...) where the program has an encoder, else 0/1 spikes (n, n_inputs), or (n, steps,
-    n_inputs) where a sample takes several time steps. ``y``: class indices (n,). ``host``, ``measure`` and ``probe`` are
-    for the backend "loihi"; see ``RunOptions``.
+    n_inputs) where a sample takes several time steps. ``y``: class indices (n,). ``host``, ``measure`` and ``probe``
+    are for the backend "loihi"; see ``RunOptions``.
     Raises InputError for samples that do not match, BackendError where the backend cannot run or fails.
     """
     from conntra_hardware.backends import load_backend
