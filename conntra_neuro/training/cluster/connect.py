@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import dask.config
@@ -17,7 +21,7 @@ import distributed
 from distributed.comm.core import connect
 
 from conntra_hardware.errors import BackendError, InputError
-from conntra_neuro.training.cluster.samples import DaskCrew
+from conntra_neuro.training.cluster.workers import DaskCrew
 
 __all__ = ["dask_crew"]
 
@@ -39,8 +43,8 @@ def dask_crew(address: str) -> Iterator[DaskCrew]:
         # Samples travel as arguments of tasks, so that the scheduler can send them again: that is meant.
         stack.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}))
         count = _local_count(address)
-        where = _scheduler(address) if count is None else stack.enter_context(_local(count)).scheduler_address
-        client = stack.enter_context(_client(where, address))
+        where = _scheduler(address) if count is None else stack.enter_context(_local(count))
+        client = stack.enter_context(_client(where, address, count or 1))
         crew = DaskCrew(client, address)
         stack.callback(crew.close)  # before the client: then it can still tell workers what to free
         yield crew
@@ -85,31 +89,53 @@ async def _greet(address: str) -> None:
 
 
 @contextmanager
-def _local(count: int) -> Iterator[Any]:
-    # A thread a process: the processes are what there is to use the cores with. No memory limit: it would be a share
-    # of the machine's, and reaching it kills the worker.
-    with distributed.LocalCluster(
-        n_workers=count,
-        threads_per_worker=1,
+def _local(count: int) -> Iterator[str]:
+    """Run a scheduler in this process and ``count`` worker processes; yield the scheduler's address."""
+    cluster: Any = distributed.LocalCluster(
+        n_workers=0,  # Dask's own worker processes are forbidden to scripts without an ``if __name__ == "__main__"``
         processes=True,
-        memory_limit=0,
         host="127.0.0.1",
         dashboard_address=None,  # type: ignore[arg-type]  # None is Dask's own word for no dashboard
         silence_logs=logging.CRITICAL,
-    ) as cluster:
-        yield cluster
+    )
+    with cluster, ExitStack() as stack:
+        for _ in range(count):
+            stack.enter_context(_worker(cluster.scheduler_address))
+        yield cluster.scheduler_address
 
 
 @contextmanager
-def _client(where: str, address: str) -> Iterator[distributed.Client]:
-    """Connect; through the scheduler go tasks only, sums come from the workers directly."""
+def _worker(scheduler: str) -> Iterator[None]:
+    # A thread a process: the processes are what there is to use the cores with. No memory limit: it would be a share
+    # of the machine's, and reaching it kills the worker. A session of its own: Ctrl-C is for the training, which still
+    # needs its workers then.
+    options = ("--nthreads", "1", "--memory-limit", "0", "--no-nanny", "--no-dashboard", "--death-timeout", "60")
+    with TemporaryDirectory(prefix="conntra-") as folder:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "distributed.cli.dask_worker", scheduler, *options, "--local-directory", folder],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            yield
+        finally:
+            process.kill()  # it has nothing to save
+            process.wait()
+
+
+@contextmanager
+def _client(where: str, address: str, workers: int) -> Iterator[distributed.Client]:
+    """Connect, and wait for so many workers; through the scheduler go tasks only, sums come from workers directly."""
     try:
         client = distributed.Client(where, timeout=_CONNECT_S, set_as_default=False, direct_to_workers=True)
     except (OSError, asyncio.TimeoutError, TimeoutError, ValueError) as error:
         raise BackendError(f"cluster {address}: no scheduler there ({error}); check the address; {_START}") from None
     with client:
         try:
-            client.wait_for_workers(1, timeout=_WORKERS_S)
+            client.wait_for_workers(workers, timeout=_WORKERS_S)
         except (asyncio.TimeoutError, TimeoutError):
             raise BackendError(
                 f"cluster {address}: the scheduler has no worker after {_WORKERS_S:g} s; {_START}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from conntra_hardware.errors import InputError
 
 if TYPE_CHECKING:
-    from conntra_neuro.training.cluster.samples import DaskCrew
+    from conntra_neuro.training.cluster.workers import DaskCrew
 
 __all__ = ["dask_crew"]
 

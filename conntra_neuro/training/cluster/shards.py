@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
+from importlib.metadata import version
 from itertools import pairwise
 from operator import add
 from typing import Any
@@ -223,9 +224,9 @@ def _narrow(values: npt.NDArray[Any]) -> npt.NDArray[np.signedinteger[Any]]:
 
 @lru_cache(maxsize=1)
 def fingerprint() -> str:
-    """Return what a small scoring comes out as here. Machines whose exponentials or logarithms differ in the last bit
+    """Return the version here, and what a small scoring comes out as. Machines whose exponentials or logarithms
 
-    (other processors, other versions of NumPy) differ in it, and cannot train one network together bit for bit.
+    differ in the last bit (other processors, other versions of NumPy) cannot train one network together bit for bit.
     """
     rng = np.random.Generator(np.random.Philox(7))
     x, y = rng.integers(0, 2, (256, 48)).astype(np.uint8), rng.integers(0, 10, 256)
@@ -238,4 +239,4 @@ def fingerprint() -> str:
         for time in (0.0, 0.3, 0.6, 0.9):
             for score in samples.score(np.arange(256), None, time).scores:
                 digest.update(score.tobytes())
-    return digest.hexdigest()[:16]
+    return f"{version('conntra-neuro')} {digest.hexdigest()[:16]}"
