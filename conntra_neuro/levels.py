@@ -86,7 +86,9 @@ def parse_levels(spec: str | int | Iterable[int] | Levels) -> Levels:
         try:
             numbers = [int(part) for part in parts]
         except ValueError:
-            raise InputError(f"levels {spec!r}: binary, ternary, a number N, or integers a,b,c expected") from None
+            numbers = []
+        if not numbers:
+            raise InputError(f"levels {spec!r}: binary, ternary, a number N, or integers a,b,c expected")
         if len(numbers) == 1 and "," not in spec:
             return parse_levels(numbers[0])
         return Levels(tuple(numbers))

@@ -72,6 +72,9 @@ def _explain(error: BaseException) -> tuple[str, int]:
         context = getattr(usage, "ctx", None)
         command = context.command_path if context is not None else "conntra"
         return f"{_line(usage.format_message()).rstrip('.')}; see `{command} -h`", WRONG
+    if isinstance(error, MemoryError):
+        said = f": {_line(str(error))}" if str(error) else ""
+        return f"out of memory{said}; take narrower layers or fewer samples, or a machine with more of it", WRONG
     kind = type(error).__name__
     return f"unexpected {kind}: {_line(str(error))}; run it again with --debug and report what it shows", WRONG
 

@@ -66,7 +66,6 @@ def compare(
         check_plot(plot)
         check_writable(plot)
     dataset = load_dataset(data, seed=seed)
-    say(f"{dataset!r}", quiet)
     with _bar(quiet) as progress:
         found = compare_methods(
             dataset,

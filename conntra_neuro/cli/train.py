@@ -100,7 +100,7 @@ def train(
         trained = train_network(
             dataset,
             layers=widths if start is None else start.widths,
-            levels=(levels or "ternary") if start is None else start.levels,
+            levels=("ternary" if levels is None else levels) if start is None else start.levels,
             method=method,
             gear=gear,
             seed=seed,

@@ -141,7 +141,7 @@ def _read(path: Path) -> Chip:
     unknown = sorted(set(cited) - set(known))
     if unknown:
         raise InputError(f"{what}: unknown limits {', '.join(unknown)}; allowed: {', '.join(sorted(known))}")
-    values |= {key: _limit(entry, f"{what}: limits.{key}") for key, entry in cited.items()}
+    values |= {key: _limit(key, entry, f"{what}: limits.{key}") for key, entry in cited.items()}
     missing = [
         key for key, f in known.items() if f.default is MISSING and f.default_factory is MISSING and key not in values
     ]
@@ -156,12 +156,17 @@ def _read(path: Path) -> Chip:
     return chip
 
 
-def _limit(entry: Cited, what: str) -> Any:
-    """Return a limit's value: an integer, a tuple, or None where the file says "none"."""
+_SIGNED = ("weight_min", "weight_max")
+
+
+def _limit(key: str, entry: Cited, what: str) -> Any:
+    """Return a limit's value: an integer of at least 1, or signed where it is a weight; a tuple; None for "none"."""
     if entry.value == "none":
         return None
     if isinstance(entry.value, tuple):
         return entry.value
-    if isinstance(entry.value, str) or int(entry.value) != entry.value:
+    if isinstance(entry.value, str) or not float(entry.value).is_integer():
         raise InputError(f'{what}: {entry.value!r}; an integer, a list or "none" expected')
+    if entry.value < 1 and key not in _SIGNED:
+        raise InputError(f"{what}: {entry.value}; at least 1 expected")
     return int(entry.value)

@@ -92,6 +92,8 @@ def fuzz(
     """
     if programs < 1 or seed < 0:
         raise InputError(f"fuzz: {programs} programs, seed {seed}; at least 1, and a seed from 0, expected")
+    if not budget_s > 0:
+        raise InputError(f"fuzz: a budget of {budget_s:g} s; more than 0 expected")
     simulators = [load_backend(b) if isinstance(b, str) else b for b in backends]
     simulators = [s for s in simulators if s.name != _ORACLE]
     missing = [f"{s.name}: {found.reason}; {found.remedy}" for s in simulators if not (found := s.availability()).ok]

@@ -61,6 +61,7 @@ OPTIONS = {
     "shifts of what is no image": (["--shift", "1"], "no images"),
     "one level": (["--levels", "3,3"], "1 distinct value"),
     "too many levels": (["--levels", ",".join(map(str, range(300)))], "300 distinct value(s); 2 to 256 allowed"),
+    "no level": (["--levels", ""], "levels ''"),
     "a level alone": (["--levels", "1"], "2 to 256 allowed"),
     "levels of nonsense": (["--levels", "few"], "binary, ternary"),
     "layers of nonsense": (["--layers", "256;10"], "hidden widths"),
@@ -174,6 +175,22 @@ def test_a_defect_of_ours_is_one_line_and_a_traceback_only_with_debug(conntra, f
     ran = conntra("run", program, "--backend", "brian2", "--debug")
     assert ran.status == 2
     assert "Traceback" in ran.err
+
+
+def test_out_of_memory_is_no_defect(fails, program, monkeypatch):
+    def starved(*_):
+        raise MemoryError("Unable to allocate 44.7 GiB")
+
+    monkeypatch.setattr(Brian2Backend, "execute", starved)
+    ran = fails(
+        "run", program, "--backend", "brian2", says=["out of memory: Unable to allocate 44.7 GiB", "fewer samples"]
+    )
+    assert "report" not in ran.err
+
+
+def test_a_verb_that_cannot_begin_says_one_line(fails):
+    fails("compare", "iris", "--methods", "magic", says=["method magic: unknown; allowed: "])
+    fails("verify", "--fuzz", "1", "--budget", "-1", says=["a budget of -1 s; more than 0 expected"])
 
 
 def test_ctrl_c_ends_with_130(conntra, program, monkeypatch):

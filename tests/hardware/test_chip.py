@@ -54,6 +54,8 @@ def test_an_unknown_chip_is_told_which_there_are():
         ("[limits.cores]", "[limits.kores]", "unknown limits kores"),
         ("value = 128\n", "", "limits.cores: value None"),
         ("value = 128\n", "value = 128.5\n", "128.5; an integer"),
+        ("value = 128\n", "value = nan\n", "nan; an integer"),
+        ("value = 128\n", "value = -1\n", "-1; at least 1 expected"),
         ("value = 128\n", "value = 129\n", "do not fit 8 x 4 tiles"),
         ('name = "loihi1"', "name = 3", "name is missing or not a str"),
         ("[limits.cores]", "[limits.cores", "not TOML"),
