@@ -10,17 +10,20 @@ import numpy.typing as npt
 
 from conntra_hardware.arrays import ArrayLike
 from conntra_hardware.errors import InputError
+from conntra_neuro.datasets.mapped import is_mapped
 
 __all__ = ["Dataset", "index_classes"]
 
 Array = npt.NDArray[Any]
+_ROWS = 1024  # checked at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Samples of at least two classes; all arrays are write-locked.
 
-    x_train, x_test  numbers (n, *feature_shape), finite; x_test may hold no samples
+    x_train, x_test  numbers (n, *feature_shape), finite; x_test may hold no samples. Arrays that are mapped from a
+                     file (numpy.memmap) stay there
     y_train, y_test  class indices (n,), int64, 0 .. len(labels) - 1
     labels           what the classes are called, in index order
     note             where the split comes from, for people
@@ -121,8 +124,8 @@ def _features(name: str, part: str, values: ArrayLike) -> Array:
         x = x.astype(np.uint8)
     if x.dtype.kind not in "iuf":
         raise InputError(f"{name}: {part} has type {x.dtype}; numbers expected")
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        rows = np.flatnonzero(~np.isfinite(x.reshape(len(x), -1)).all(axis=1))
+    rows = _not_finite(x)
+    if len(rows):
         where = f"{len(rows)} samples of {part}, the first is sample {rows[0]}"
         raise InputError(f"{name}: NaN or infinite features in {where}; drop or impute them")
     return _locked(x)
@@ -137,8 +140,24 @@ def _indices(name: str, part: str, values: ArrayLike, classes: int) -> npt.NDArr
     return _locked(y.astype(np.int64))
 
 
+def _not_finite(x: Array) -> npt.NDArray[np.int64]:
+    """Return the samples that hold NaN or infinity."""
+    if x.dtype.kind != "f":
+        return np.empty(0, dtype=np.int64)
+    found = [
+        ~np.isfinite(x[i : i + _ROWS].reshape(len(x[i : i + _ROWS]), -1)).all(axis=1) for i in range(0, len(x), _ROWS)
+    ]
+    return np.flatnonzero(np.concatenate([np.zeros(0, dtype=bool), *found]))
+
+
 def _locked(array: Array) -> Array:
-    """Return a write-locked copy; the array itself where it is locked already, for images are large."""
+    """Return a write-locked copy; the array itself where it is locked already, for images are large.
+
+    Arrays that are mapped from files are never copied.
+    """
+    if is_mapped(array) and array.flags.c_contiguous:
+        array = array.view()
+        array.flags.writeable = False
     if array.flags.writeable or not array.flags.c_contiguous:
         array = np.array(array, order="C", copy=True)
         array.flags.writeable = False

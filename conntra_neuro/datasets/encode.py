@@ -10,9 +10,11 @@ import numpy.typing as npt
 from conntra_hardware.arrays import ArrayLike
 from conntra_hardware.encoding import Encoder, ThermometerEncoder, ThresholdEncoder, as_features
 from conntra_hardware.errors import InputError
+from conntra_neuro.datasets.mapped import is_mapped
 
 __all__ = ["fit_encoder", "is_image"]
 
+_FITTED_BYTES = 2**26
 _KINDS = ("auto", "threshold", "thermometer")
 _MAX_CHANNELS = 255
 _FEW_PIXELS = 400
@@ -34,10 +36,14 @@ def fit_encoder(x: ArrayLike, kind: str = "auto", channels: int | None = None) -
                  its own quantiles
     auto         threshold for images of more than 400 numbers, else thermometer
 
-    "thermometer:K" gives K channels; without a number it is 7 for images and 15 for other features.
+    "thermometer:K" gives K channels; without a number it is 7 for images and 15 for other features. Of an array that
+    is mapped from a file it sees evenly spaced samples, some 64 MB.
     """
     kind, channels = _parse(kind, channels)
     image = is_image(x)
+    if is_mapped(x):
+        array = np.asarray(x)
+        x = array[:: max(1, array.nbytes // _FITTED_BYTES)]
     features = as_features(x)
     if features.size == 0:
         raise InputError(

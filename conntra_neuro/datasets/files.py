@@ -16,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.errors import FileFormatError, InputError
+from conntra_neuro.datasets.mapped import map_member
 
 __all__ = ["existing", "find_idx", "read_idx", "read_npz"]
 
 _AGAIN = "get the file anew"
 _IDX_UNSIGNED_BYTES = 0x08
+_MAPPED_FROM = 2**30  # bytes of an .npz file; smaller ones are read, which is quicker in all that follows
 
 
 def existing(path: str | Path) -> Path:
@@ -36,23 +38,29 @@ def existing(path: str | Path) -> Path:
 
 
 def read_npz(path: str | Path) -> dict[str, npt.NDArray[Any]]:
-    """Return the arrays x_train, y_train and, where the file has them, x_test and y_test."""
+    """Return the arrays x_train, y_train and, where the file has them, x_test and y_test.
+
+    In files from 1 GiB on, arrays that are not compressed (numpy.savez) are mapped, not read.
+    """
     path = existing(path)
     try:
         if not zipfile.is_zipfile(path):
             raise FileFormatError(f"{path}: not an .npz file, or truncated; write one with numpy.savez, or {_AGAIN}")
+        large = path.stat().st_size >= _MAPPED_FROM
         with np.load(path, allow_pickle=False) as file:
             names = [name for name in ("x_train", "y_train", "x_test", "y_test") if name in file.files]
-            return _complete(path, {name: _array(path, file, name) for name in names}, file.files)
+            arrays = {name: _array(path, file, name, large) for name in names}
+            return _complete(path, arrays, file.files)
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError) as error:
         if isinstance(error, InputError):
             raise
         raise FileFormatError(f"{path}: damaged or truncated ({_line(error)}); {_AGAIN}") from None
 
 
-def _array(path: Path, file: Any, name: str) -> npt.NDArray[Any]:
+def _array(path: Path, file: Any, name: str, large: bool) -> npt.NDArray[Any]:
     try:
-        return file[name]
+        mapped = map_member(path, name) if large else None
+        return file[name] if mapped is None else mapped
     except ValueError as error:
         if "allow_pickle" not in str(error):
             raise

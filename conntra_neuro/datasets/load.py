@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from conntra_hardware.errors import InputError
 from conntra_neuro.datasets.dataset import Dataset, index_classes
+from conntra_neuro.datasets.mapped import is_mapped
 from conntra_neuro.datasets.split import stratified_split
 
 __all__ = ["SPECS", "DatasetSpec", "load_dataset"]
@@ -42,7 +43,7 @@ SPECS = (
     DatasetSpec("mnist:PATH", "MNIST in a folder of IDX files (plain or .gz), or in an .npz", "the file's"),
     DatasetSpec(
         "npz:PATH",
-        "any x_train, y_train (and x_test, y_test) in an .npz",
+        "any x_train, y_train (and x_test, y_test) in an .npz; from 1 GiB on, uncompressed, it may exceed memory",
         "the file's, else seeded, stratified",
     ),
     DatasetSpec("images:DIR", "images in train/CLASS and val/CLASS, as ImageNet is laid out", "the folder's"),
@@ -79,6 +80,8 @@ def _dataset(name: str, arrays: Arrays, seed: int, test_fraction: float) -> Data
         raise InputError(
             f"{name}: {len(x_train)} samples in x_train, {len(y_train)} in y_train; equal numbers expected"
         )
+    if is_mapped(x_train):
+        raise InputError(f"{name}: too large to be split here; add x_test and y_test to the file")
     train, test = stratified_split(name, y_train, test_fraction, seed)
     note = f"no test split given: {len(test)} of {len(y_train)} samples held out, stratified, seed {seed}"
     return Dataset(name, x_train[train], y_train[train], x_train[test], y_train[test], labels, note)

@@ -30,6 +30,7 @@ __all__ = ["Checkpoints", "TrainingState", "checkpoint_file", "load_checkpoint",
 _KIND = "checkpoint"
 _NAME = "checkpoint.conntra"
 _EVERY_S = 2.0
+_ROWS = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +91,8 @@ def settings_of(task: Task, gear: str, options: Any, sweeps: int, validation_fra
     digest = hashlib.sha256()
     start = () if task.start is None else task.start.arrays().values()
     for array in (task.spikes, task.y, *(task.held_out or ()), *start):
-        digest.update(np.ascontiguousarray(array).data)
+        for first in range(0, len(array), _ROWS):  # of large sets a part at a time: they may lie in a file
+            digest.update(np.ascontiguousarray(array[first : first + _ROWS]).data)
     return {
         "gear": gear,
         "layers": list(task.sizes[1:-1]),

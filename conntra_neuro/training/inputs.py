@@ -17,10 +17,11 @@ import numpy.typing as npt
 from conntra_hardware.arrays import IntArray, SpikeArray
 from conntra_hardware.errors import InputError
 from conntra_neuro.training import kernels
+from conntra_neuro.training.bits import BitSpikes, Spikes, rates_of
 from conntra_neuro.training.task import ImageShape
 from conntra_neuro.training.threads import Threads
 
-__all__ = ["Batch", "DenseBatch", "Floats", "Inputs", "SparseBatch", "inputs_of"]
+__all__ = ["Batch", "DenseBatch", "Floats", "Inputs", "SparseBatch", "StreamedInputs", "inputs_of"]
 
 Floats = npt.NDArray[np.floating[Any]]
 _SPARSE_BELOW = 0.25  # share of active inputs up to which lists beat BLAS on two cores [measured on MNIST sizes]
@@ -112,8 +113,40 @@ class Inputs:
         return np.vstack([table, [limits]]).astype(np.int32)
 
 
-def inputs_of(spikes: SpikeArray, image: ImageShape | None = None) -> Inputs:
-    """Return spikes (n, n_in) of 0/1 in the form that is the faster one for their density."""
+@dataclass(frozen=True, eq=False)
+class StreamedInputs:
+    """Training inputs that stay in a file; a mini-batch is read, and has the form that is the faster one for it,
+
+    or that of a matrix where it has to be ``dense``.
+    """
+
+    bits: BitSpikes
+    image: ImageShape | None = None
+    dense: bool = False
+
+    @property
+    def n(self) -> int:
+        """Number of samples."""
+        return len(self.bits)
+
+    @cached_property
+    def rates(self) -> npt.NDArray[np.float64]:
+        """Share of the samples in which each input spikes (n_in,)."""
+        return rates_of(self.bits)
+
+    def batch(self, rows: IntArray, dtype: Any, shifts: IntArray | None = None) -> Batch:
+        """As ``Inputs.batch``."""
+        x = self.bits[rows]
+        part = Inputs(x.shape[0], x.shape[1], self.image, x=x) if self.dense else _in_memory(x, self.image)
+        return part.batch(np.arange(len(rows)), dtype, shifts)
+
+
+def inputs_of(spikes: Spikes, image: ImageShape | None = None) -> Inputs | StreamedInputs:
+    """Return spikes (n, n_in) of 0/1 in the form that is the faster one for their density; bits stay in their file."""
+    return StreamedInputs(spikes, image) if isinstance(spikes, BitSpikes) else _in_memory(spikes, image)
+
+
+def _in_memory(spikes: SpikeArray, image: ImageShape | None) -> Inputs:
     n, n_in = spikes.shape
     counts = np.count_nonzero(spikes, axis=1)
     if counts.sum() >= _SPARSE_BELOW * spikes.size:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import ArrayLike, as_spikes
+from conntra_hardware.arrays import ArrayLike
 from conntra_hardware.errors import InputError
 from conntra_neuro.levels import Levels
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.training.bits import BitSpikes, spikes_of, taken
 from conntra_neuro.training.parameters import parameters_of
 from conntra_neuro.training.task import ImageShape, Task, generator
 
@@ -21,7 +22,7 @@ _HOLD_OUT_MOST = 5000
 
 
 def make_task(
-    spikes: ArrayLike,
+    spikes: ArrayLike | BitSpikes,
     y: ArrayLike,
     n_classes: int,
     layers: Sequence[int],
@@ -32,8 +33,7 @@ def make_task(
     image: ImageShape | None,
 ) -> Task:
     """Check the samples and split them into training and held-out ones."""
-    array = np.asarray(spikes)
-    x = as_spikes(array, width_of(array))
+    x = spikes_of(spikes, width_of(spikes))
     targets = np.asarray(y)
     if targets.ndim != 1 or not np.issubdtype(targets.dtype, np.integer) or len(targets) != len(x):
         raise InputError(f"y: shape {targets.shape}, type {targets.dtype}; {len(x)} integer class indices expected")
@@ -51,8 +51,8 @@ def make_task(
     start = None if initial is None else parameters_of(initial, sizes, levels)
     held = _held_out_rows(targets, validation_fraction, int(seed))
     kept = np.setdiff1d(np.arange(len(x)), held)
-    held_out = (x[held], targets[held]) if len(held) else None
-    x, targets = (x[kept], targets[kept]) if len(held) else (x, targets)
+    held_out = (taken(x, held), targets[held]) if len(held) else None
+    x, targets = (taken(x, kept), targets[kept]) if len(held) else (x, targets)
     return Task(x, targets, sizes, levels, int(seed), held_out, start, image)
 
 
@@ -69,9 +69,9 @@ def _held_out_rows(y: npt.NDArray[np.int64], fraction: float, seed: int) -> npt.
     return np.sort(np.concatenate(held))
 
 
-def width_of(x: ArrayLike) -> int:
+def width_of(x: ArrayLike | BitSpikes) -> int:
     """Return the number of inputs of samples (n, ...)."""
-    array = np.asarray(x)
-    if array.ndim < 2 or 0 in array.shape[1:]:
+    array = x if isinstance(x, BitSpikes) else np.asarray(x)
+    if len(array.shape) < 2 or 0 in array.shape[1:]:
         raise InputError(f"training samples: shape {array.shape}; (n, inputs) expected")
     return int(np.prod(array.shape[1:]))

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from conntra_hardware.arrays import IntArray
 from conntra_neuro.training import kernels
-from conntra_neuro.training.inputs import Batch, Floats, Inputs
+from conntra_neuro.training.inputs import Batch, Floats, Inputs, StreamedInputs
 from conntra_neuro.training.objective import QUANTA, Objective
 from conntra_neuro.training.parameters import BIAS_LIMIT
 from conntra_neuro.training.penalty import Prices
@@ -115,7 +115,7 @@ class Samples(Protocol):
 class LocalSamples:
     """Samples in this process."""
 
-    inputs: Inputs
+    inputs: Inputs | StreamedInputs
     y: npt.NDArray[np.int64]
     scorer: Scorer
 
@@ -180,7 +180,7 @@ class Scorer:
                 batch.scores(room.q[i][:n], room.scores[i], self._threads)
         return Sums(room.scores, loss, wrong, self._spikes(n))
 
-    def evaluate(self, inputs: Inputs, y: npt.NDArray[np.int64]) -> Sums:
+    def evaluate(self, inputs: Inputs | StreamedInputs, y: npt.NDArray[np.int64]) -> Sums:
         """Return losses, errors and spikes of all samples."""
         rows_at_once = len(self._room.losses)
         total = Sums([], 0, 0, [np.zeros(width) for width in self.plan.sizes[1:-1]] if self.plan.prices else [])

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import SpikeArray
 from conntra_neuro.levels import Levels
+from conntra_neuro.training.bits import Spikes
 from conntra_neuro.training.parameters import Parameters
 
 __all__ = ["Clock", "Evaluation", "Gear", "ImageShape", "Task", "Tick", "generator"]
@@ -35,18 +35,18 @@ class ImageShape:
 class Task:
     """Training samples as spikes, and the network to train on them.
 
-    spikes      (n, n_in) of 0/1, and class indices y (n,)
+    spikes      (n, n_in) of 0/1, bytes or in a file as bits, and class indices y (n,)
     held_out    spikes and class indices that decide which network is the best; None where the set is small
     sizes       inputs, hidden widths, classes
     start       parameters to start from; None for random ones
     """
 
-    spikes: SpikeArray
+    spikes: Spikes
     y: npt.NDArray[np.int64]
     sizes: tuple[int, ...]
     levels: Levels
     seed: int
-    held_out: tuple[SpikeArray, npt.NDArray[np.int64]] | None = None
+    held_out: tuple[Spikes, npt.NDArray[np.int64]] | None = None
     start: Parameters | None = None
     image: ImageShape | None = None
 

@@ -20,6 +20,7 @@ from conntra_hardware.encoding import Encoder
 from conntra_hardware.errors import InputError
 from conntra_neuro.levels import Levels, parse_levels
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.training.bits import BitSpikes, Spikes, chunks, stored
 from conntra_neuro.training.checkpoint import Checkpoints, load_checkpoint, settings_of
 from conntra_neuro.training.drive import drive
 from conntra_neuro.training.options import parse_options
@@ -110,7 +111,7 @@ def train(
     if cluster is not None and method != "conntra":
         raise InputError(f"cluster {cluster!r}: method {method} trains on one machine; use conntra, or no cluster")
     encoder = _encoder_for(data, encoder)
-    spikes = encoder.encode(data.x_train) if encoder else as_spikes(_flat(data.x_train), width_of(data.x_train))
+    spikes = _spikes_of(data, encoder)
     fitter = fit_spikes
     if method == "backprop":
         gear = "straight-through"
@@ -157,7 +158,7 @@ def train(
 
 
 def fit_spikes(
-    spikes: ArrayLike,
+    spikes: ArrayLike | BitSpikes,
     y: ArrayLike,
     *,
     n_classes: int,
@@ -177,7 +178,7 @@ def fit_spikes(
     cluster: str | None = None,
     **options: Any,
 ) -> Fit:
-    """Train on spikes (n, n_in) of 0/1 and class indices y (n,). As ``train`` otherwise."""
+    """Train on spikes (n, n_in) of 0/1, bytes or ``bits.stored``, and class indices y (n,). As ``train`` otherwise."""
     from conntra_neuro.training.threads import Threads
 
     _check_numbers(seed, sweeps, time_limit_s, validation_fraction)
@@ -253,6 +254,15 @@ def _encoder_for(data: Dataset, encoder: Encoder | Literal["auto"] | None) -> En
     return fit_encoder(data.x_train)
 
 
+def _spikes_of(data: Dataset, encoder: Encoder | None) -> Spikes:
+    """Return the training samples as spikes; of samples that are mapped from a file as bits in another."""
+    from conntra_neuro.datasets.mapped import is_mapped
+
+    if is_mapped(data.x_train):
+        return stored(data.x_train, encoder)
+    return encoder.encode(data.x_train) if encoder else as_spikes(_flat(data.x_train), width_of(data.x_train))
+
+
 def _image_shape(feature_shape: Sequence[int], n_in: int) -> ImageShape | None:
     """Return how inputs lie in images; None where features are no images."""
     if len(feature_shape) != 2 or n_in % (feature_shape[0] * feature_shape[1]):
@@ -270,8 +280,7 @@ def _error(network: DiscreteNetwork, x: ArrayLike, y: ArrayLike) -> float:
     samples: SpikeArray = np.asarray(x)
     targets = np.asarray(y)
     wrong = 0
-    for first in range(0, len(samples), 5000):
-        part = slice(first, first + 5000)
+    for part in chunks(len(samples), 4 * samples[:1].size):
         rows = samples[part] if network.encoder else _flat(samples[part])
         wrong += int(np.count_nonzero(network.predict(rows) != targets[part]))
     return wrong / len(samples)

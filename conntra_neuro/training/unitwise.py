@@ -13,6 +13,7 @@ from conntra_hardware.arrays import IntArray, SpikeArray
 from conntra_hardware.errors import InputError
 from conntra_neuro.levels import Levels
 from conntra_neuro.training import flips
+from conntra_neuro.training.bits import Spikes
 from conntra_neuro.training.objective import Objective
 from conntra_neuro.training.parameters import BIAS_LIMIT, Parameters
 from conntra_neuro.training.task import Evaluation, Task
@@ -105,7 +106,7 @@ class UnitwiseNetwork:
         )
         return Evaluation(self.objective.nats(self.total, self.n), wrong / self.n)
 
-    def evaluate_on(self, spikes: SpikeArray, y: npt.NDArray[np.int64]) -> Evaluation:
+    def evaluate_on(self, spikes: Spikes, y: npt.NDArray[np.int64]) -> Evaluation:
         """Return objective and error on other samples, by a forward pass."""
         parameters, total, wrong = self.parameters(), 0, 0
         for i in range(0, len(y), _ROWS):

@@ -17,6 +17,7 @@ import numpy as np
 
 from conntra_hardware.arrays import ArrayLike
 from conntra_hardware.errors import InputError
+from conntra_neuro.training.bits import BitSpikes
 from conntra_neuro.training.calibrate import calibrated_scale
 from conntra_neuro.training.checkpoint import checkpoint_file
 from conntra_neuro.training.result import Progress
@@ -33,7 +34,7 @@ Folder = str | os.PathLike[str] | None
 
 
 def fit_warm(
-    spikes: ArrayLike,
+    spikes: ArrayLike | BitSpikes,
     y: ArrayLike,
     *,
     n_classes: int,
@@ -88,11 +89,12 @@ def fit_warm(
 
 
 def _recipe(
-    first: Fit, spikes: ArrayLike, y: ArrayLike, gear: str, given: dict[str, Any], sweeps: int | None
+    first: Fit, spikes: ArrayLike | BitSpikes, y: ArrayLike, gear: str, given: dict[str, Any], sweeps: int | None
 ) -> dict[str, Any]:
     """Return the second stage's options: the logits keep the scale that their softmax has learned."""
     part = slice(0, _SAMPLES)
-    logits = first.network().forward(np.asarray(spikes)[part])
+    inputs = spikes if isinstance(spikes, BitSpikes) else np.asarray(spikes)
+    logits = first.network().forward(inputs[part])
     recipe: dict[str, Any] = {"scale": calibrated_scale(logits, np.asarray(y)[part])}
     if gear == "blocks":
         recipe |= _RECIPE | {name: given[name] for name in ("shift",) if name in given}

@@ -93,7 +93,7 @@ def fit_real(
                     steps, tree, moments, task, sweep, sweeps, batch, begin, time_limit_s
                 )
                 network = _network(tree)
-                held = None if task.held_out is None else network.error(*task.held_out)
+                held = None if task.held_out is None else network.error(task.held_out[0][:], task.held_out[1])
                 history.append(Record(time.monotonic() - begin, sweep + 1, loss, wrong, held))
                 if held is None or held <= best_error:
                     best, best_error = _arrays(tree), math.inf if held is None else held

@@ -19,7 +19,8 @@ import numpy.typing as npt
 from conntra_hardware.errors import InputError
 from conntra_neuro.training.backprop.fold import Normalisation, fold
 from conntra_neuro.training.backprop.load import load_steps
-from conntra_neuro.training.inputs import DenseBatch, Inputs
+from conntra_neuro.training.bits import BitSpikes
+from conntra_neuro.training.inputs import DenseBatch, Inputs, StreamedInputs
 from conntra_neuro.training.objective import Objective
 from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.task import Clock, Evaluation, Task, Tick, generator
@@ -96,7 +97,7 @@ class StraightThrough:
         self._normalise = deep if options.normalise is None else bool(options.normalise)
         usual = 0.3 if self._normalise else 0.03
         self._rate_weight = usual if options.rate_weight is None else options.rate_weight
-        self._inputs = _bytes_of(task.spikes, task)
+        self._inputs = _bytes_of(task)
         rng = generator(task.seed, purpose=3)
         rows = np.sort(rng.permutation(len(task.y))[:_STATISTICS])
         self._sample = self._gather(rows, self._shifts(rng, len(rows))).astype(np.float64)
@@ -237,5 +238,8 @@ class StraightThrough:
         return rng.integers(-reach, reach + 1, size=(n, 2)) if reach else None
 
 
-def _bytes_of(spikes: Array, task: Task) -> Inputs:
+def _bytes_of(task: Task) -> Inputs | StreamedInputs:
+    spikes = task.spikes
+    if isinstance(spikes, BitSpikes):
+        return StreamedInputs(spikes, task.image, dense=True)
     return Inputs(len(spikes), spikes.shape[1], task.image, x=np.ascontiguousarray(spikes, dtype=np.uint8))

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.arrays import IntArray
+from conntra_neuro.training.bits import rates_of
 from conntra_neuro.training.cluster.shards import Answer, Ask, Packed, Versions, merged
 from conntra_neuro.training.inputs import Floats
 from conntra_neuro.training.scoring import Plan, Sums
@@ -51,7 +52,7 @@ class PartedSamples:
         self._known: list[int | None] = [None] * count
         for part in range(count):
             rows = slice(self._edges[part], self._edges[part + 1])
-            holders.load(part, Packed.of(task.spikes[rows], task.y[rows], task.image), plan)
+            holders.load(part, Packed.of(task, rows), plan)
 
     @property
     def rates(self) -> npt.NDArray[np.float64]:
@@ -60,7 +61,7 @@ class PartedSamples:
 
     @cached_property
     def _rates(self) -> npt.NDArray[np.float64]:
-        return self._task.spikes.mean(axis=0, dtype=np.float64)
+        return rates_of(self._task.spikes)
 
     def score(self, rows: IntArray, shifts: IntArray | None, time: float) -> Sums:
         """Score the samples ``rows``; see ``Samples``."""

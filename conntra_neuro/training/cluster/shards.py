@@ -21,11 +21,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import IntArray, SpikeArray
+from conntra_hardware.arrays import IntArray
+from conntra_neuro.training.bits import BitSpikes
 from conntra_neuro.training.inputs import Floats, inputs_of
 from conntra_neuro.training.objective import Objective
 from conntra_neuro.training.scoring import LocalSamples, Plan, Scorer, Sums
-from conntra_neuro.training.task import ImageShape
+from conntra_neuro.training.task import ImageShape, Task
 from conntra_neuro.training.threads import Threads
 
 __all__ = ["Answer", "Ask", "Moves", "Packed", "Shard", "Update", "Versions", "fingerprint", "merged"]
@@ -106,9 +107,11 @@ class Packed:
     image: ImageShape | None
 
     @classmethod
-    def of(cls, spikes: SpikeArray, y: npt.NDArray[np.int64], image: ImageShape | None) -> Packed:
-        """Pack spikes (n, n_in) of 0/1 and y (n,)."""
-        return cls(np.packbits(spikes, axis=1), spikes.shape[1], _narrow(y), image)
+    def of(cls, task: Task, rows: slice) -> Packed:
+        """Pack ``rows`` of the training samples."""
+        spikes = task.spikes
+        bits = spikes.packed(rows) if isinstance(spikes, BitSpikes) else np.packbits(spikes[rows], axis=1)
+        return cls(bits, spikes.shape[1], _narrow(task.y[rows]), task.image)
 
     @property
     def nbytes(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -101,7 +102,7 @@ def test_updates_lead_from_any_version_to_the_last(seed: int, steps: int, share:
     plan = _plan(task)
     weights = [rng.integers(-1, 2, (a + 1, b)).astype(np.float32) for a, b in ((30, 11), (11, 4))]
     weights[0][-1] = 300  # biases need more than a byte
-    versions, shard, known = Versions(weights), Shard(Packed.of(task.spikes, task.y, None), plan, 1), None
+    versions, shard, known = Versions(weights), Shard(Packed.of(task, slice(None)), plan, 1), None
     for number in range(steps):
         for w in weights:
             w[rng.random(w.shape) < share] *= -1
@@ -114,7 +115,7 @@ def test_updates_lead_from_any_version_to_the_last(seed: int, steps: int, share:
         for mine, theirs in zip(shard._weights, weights, strict=True):
             np.testing.assert_array_equal(mine, theirs)
     versions.look()
-    fresh = Shard(Packed.of(task.spikes, task.y, None), plan, 1)
+    fresh = Shard(Packed.of(task, slice(None)), plan, 1)
     assert fresh.answer(Ask(7, steps, versions.update(versions.number))).behind == (7,)
 
 
@@ -128,7 +129,8 @@ def _plan(task: Task) -> Plan:
 def test_packed_samples_are_an_eighth_and_whole(seed: int, n: int, n_in: int) -> None:
     rng = np.random.default_rng(seed)
     spikes, y = rng.integers(0, 2, (n, n_in)).astype(np.uint8), rng.integers(0, 300, n)
-    packed = Packed.of(spikes, y, None)
+    task = twins.random_task(0, ())
+    packed = Packed.of(dataclasses.replace(task, spikes=spikes, y=y), slice(None))
     np.testing.assert_array_equal(np.unpackbits(packed.bits, axis=1, count=packed.n_in), spikes)
     np.testing.assert_array_equal(packed.y, y)
     assert packed.nbytes <= n * (n_in // 8 + 1) + 2 * n
