@@ -73,14 +73,21 @@ def c_name(stem: str) -> str:
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="A .nir file.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="A .nir or .onnx file.")],
     out: Annotated[
         Path | None, typer.Option(metavar="MODEL", help="The model file to write.", show_default="FILE.conntra")
     ] = None,
-    format: Annotated[str | None, typer.Option(help="nir.", show_default="the suffix of FILE")] = None,
+    format: Annotated[str | None, typer.Option(help="nir or onnx.", show_default="the suffix of FILE")] = None,
     steps: Annotated[
         int | None,
         typer.Option(metavar="N", help="NIR: time steps of a sample.", show_default="what the file says"),
+    ] = None,
+    inputs: Annotated[
+        str | None,
+        typer.Option(
+            help="ONNX: inputs that the graph does not binarise are binary (0, 1) or bipolar (-1, 1).",
+            show_default="binary",
+        ),
     ] = None,
     seed: Seed = 0,
     json: Json = False,
@@ -96,7 +103,7 @@ def import_(
     path = out or file.with_suffix(".conntra")
     check_writable(path)
     with step(f"importing {file}", quiet):
-        network = import_network(file, format, steps=steps)
+        network = import_network(file, format, steps=steps, inputs=inputs)
     size = save(network, path, info={"imported_from": file.name})
     document: dict[str, Any] = {
         "model": str(path),
@@ -111,4 +118,6 @@ def import_(
     return Outcome(document, (import_table(document),))
 
 
-import_.__doc__ = f"{import_.__doc__}\n\n" + example("conntra import graph.nir --out graph.conntra")
+import_.__doc__ = f"{import_.__doc__}\n\n" + example(
+    "conntra import graph.nir --out graph.conntra", "conntra import binary_net.onnx --out binary_net.conntra"
+)

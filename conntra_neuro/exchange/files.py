@@ -110,6 +110,14 @@ def _read_nir(path: str | Path, options: Options) -> DiscreteNetwork:
     return read_nir(path, options.get("steps"))
 
 
+def _read_onnx(path: str | Path, options: Options) -> DiscreteNetwork:
+    _no_options(options, ("inputs",), "onnx")
+    _needs("onnx", "onnx")
+    from conntra_neuro.exchange.onnx_reader import read_onnx
+
+    return read_onnx(path, options.get("inputs") or "binary")
+
+
 Writer: TypeAlias = Callable[[DiscreteNetwork, Options, Options], Written]
 Reader: TypeAlias = Callable[[str | Path, Options], DiscreteNetwork]
 
@@ -119,5 +127,8 @@ FORMATS: dict[str, tuple[tuple[str, ...], Writer]] = {
 }
 """What can be written: the suffixes of each format, and its writer."""
 
-READERS: dict[str, tuple[tuple[str, ...], Reader]] = {"nir": ((".nir",), _read_nir)}
+READERS: dict[str, tuple[tuple[str, ...], Reader]] = {
+    "nir": ((".nir",), _read_nir),
+    "onnx": ((".onnx",), _read_onnx),
+}
 """What can be read."""

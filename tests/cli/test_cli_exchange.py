@@ -1,6 +1,8 @@
 """``conntra export``, ``conntra import`` and ``conntra train --from``."""
 
 import numpy as np
+import onnx
+import onnx_graphs
 import pytest
 
 import conntra_neuro as cn
@@ -48,6 +50,9 @@ def test_what_cannot_be_exported_or_imported(fails, model, tmp_path):
     fails("export", model, "--out", "nowhere/a.nir", says=["does not exist"])
     fails("import", tmp_path / "none.nir", says=["no such file"])
     fails("import", model, "--format", "nir", "--out", "a.conntra", says=["not a NIR file"])
+    (tmp_path / "bad.onnx").write_bytes(b"not a graph")
+    fails("import", tmp_path / "bad.onnx", "--out", "a.conntra", says=["not an ONNX file, or a damaged one"])
+    fails("import", tmp_path / "bad.onnx", "--steps", "3", "--out", "a.conntra", says=["'steps' is not one of its own"])
     (tmp_path / "bad.nir").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(500))
     fails("import", tmp_path / "bad.nir", "--out", "a.conntra", says=["not a NIR file, or a damaged one"])
 
@@ -75,6 +80,26 @@ def test_training_from_a_model_ends_no_worse_on_what_decides(conntra, trained):
     assert min(record["objective"] for record in history) <= history[0]["objective"]
     data = cn.load_dataset("iris", seed=0)
     assert history[0]["train_error"] == pytest.approx(trained.error(data.x_train, data.y_train))
+
+
+def test_a_network_of_another_tool_is_refined(conntra, tmp_path):
+    b = onnx_graphs.Builder(1)
+    b.add("Sub", "", b.constant([5.8, 3.0, 4.0, 1.2]))
+    b.add("BipolarQuant", "", b.constant(1.0), domain=onnx_graphs.QONNX)
+    b.add("MatMul", "", b.constant(b.binary(4, 12)))
+    b.normalise(12, 2.0)
+    b.add("BipolarQuant", "", b.constant(1.0), domain=onnx_graphs.QONNX)
+    b.add("MatMul", "", b.constant(b.ternary(12, 3)))
+    onnx.save(b.model((4,), 3), tmp_path / "theirs.onnx")
+    assert conntra("import", tmp_path / "theirs.onnx", "--out", "theirs.conntra").status == 0
+    theirs, data = cn.load("theirs.conntra"), cn.load_dataset("iris")
+    ran = conntra("train", "iris", "--from", "theirs.conntra", "--sweeps", "8", "--out", "refined.conntra", "--json")
+    history = ran.document["history"]
+    assert history[0]["train_error"] == pytest.approx(theirs.error(data.x_train, data.y_train))
+    assert min(record["objective"] for record in history) < history[0]["objective"]
+    refined = cn.load("refined.conntra")
+    np.testing.assert_array_equal(refined.encoder.thresholds, theirs.encoder.thresholds)
+    assert refined.error(data.x_train, data.y_train) < theirs.error(data.x_train, data.y_train)
 
 
 def test_training_from_what_does_not_go_with_it(fails, conntra, trained, tmp_path):
