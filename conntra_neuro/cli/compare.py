@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from conntra_neuro.cli.options import DataArgument, Debug, Json, Quiet, Seed, example, hidden_widths
+from conntra_neuro.cli.options import DataArgument, Debug, Json, Quiet, Seed, example, hidden_layers
 from conntra_neuro.cli.outcome import Outcome
 from conntra_neuro.cli.progress import say
 
@@ -26,7 +26,7 @@ def compare(
     layers: Annotated[
         list[str] | None,
         typer.Option(
-            help="Hidden widths, as in 256 or 512,256, or none; several times for several networks.",
+            help="Hidden layers, as in 256 or conv16k5s2,128, or none; several times for several networks.",
             show_default="none and 256",
         ),
     ] = None,
@@ -61,7 +61,7 @@ def compare(
     from conntra_neuro.datasets import load_dataset
     from conntra_neuro.report.comparison import check_plot, comparison_document, comparison_plot, comparison_table
 
-    architectures = [hidden_widths(text) for text in (layers or ["none", "256"])]
+    architectures = [hidden_layers(text) for text in (layers or ["none", "256"])]
     if plot is not None:
         check_plot(plot)
         check_writable(plot)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from conntra_hardware.program import Program
     from conntra_neuro.datasets import Dataset
+    from conntra_neuro.training.specs import LayerSpec
 
 __all__ = [
     "ChipOption",
@@ -33,7 +34,7 @@ __all__ = [
     "TimeLimit",
     "data_of_program",
     "example",
-    "hidden_widths",
+    "hidden_layers",
     "numbers",
     "select",
 ]
@@ -73,14 +74,14 @@ def example(*lines: str) -> str:
     return "\n\n".join([f"Example{'s' if len(lines) > 1 else ''}:", *lines])
 
 
-def hidden_widths(text: str) -> tuple[int, ...]:
-    """Return the hidden widths that ``--layers`` names: "256", "512,256"; "none" is logistic regression."""
-    if text.strip().lower() in ("none", "0", ""):
-        return ()
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise InputError(f"--layers {text!r}: hidden widths such as 256 or 512,256 expected, or none")
-    return tuple(int(part) for part in parts)
+def hidden_layers(text: str) -> tuple[LayerSpec, ...]:
+    """Return the hidden layers that ``--layers`` names: "256", "conv16k5s2,128"; "none" is logistic regression."""
+    from conntra_neuro.training.specs import parse_layers
+
+    try:
+        return parse_layers(text)
+    except InputError as error:
+        raise InputError(f"--{error}") from None
 
 
 def numbers(name: str, pairs: Sequence[str], taken: Container[str] = ()) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from conntra_neuro.cli.beginning import beginning
-from conntra_neuro.cli.options import DataArgument, Debug, Json, Quiet, Seed, example, hidden_widths, numbers
+from conntra_neuro.cli.options import DataArgument, Debug, Json, Quiet, Seed, example, hidden_layers, numbers
 from conntra_neuro.cli.outcome import Outcome
 from conntra_neuro.cli.progress import say, training_bar
 
@@ -86,7 +86,7 @@ def train(
     from conntra_neuro.training import train as train_network
     from conntra_neuro.training.penalty import parse_penalty
 
-    widths = hidden_widths("256" if layers is None else layers)
+    widths = hidden_layers("256" if layers is None else layers)
     prices: dict[str, Any] = parse_penalty(penalty)
     named = {*signature(train_network).parameters} - {"threads", "validation_fraction"} | {*prices, "shift"}
     recipe = numbers("--option", option or [], taken=named)

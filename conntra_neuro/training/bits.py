@@ -81,14 +81,14 @@ def stored(x: npt.NDArray[Any], encoder: Encoder | None) -> BitSpikes:
     It lies where ``tempfile`` puts it: TMPDIR decides, and should not be a file system in memory.
     """
     n_features = int(np.prod(x.shape[1:]))
-    n_in = encoder.n_out if encoder else n_features
+    n_in = encoder.n_out * encoder.steps if encoder else n_features
     width = (n_in + 7) // 8
     try:
         with tempfile.TemporaryFile(prefix="conntra-") as file:
             for rows in chunks(len(x), max(n_features * x.itemsize, n_in)):
                 part = x[rows].reshape(-1, n_features)
                 spikes = encoder.encode(part) if encoder else as_spikes(part, n_in)
-                file.write(np.packbits(spikes, axis=1).tobytes())
+                file.write(np.packbits(spikes.reshape(len(part), -1), axis=1).tobytes())
             file.flush()
             bits = np.memmap(cast(Any, file), np.uint8, "r", shape=(len(x), width))
     except OSError as error:

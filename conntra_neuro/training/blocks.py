@@ -25,6 +25,7 @@ import numpy.typing as npt
 from conntra_hardware.arrays import IntArray
 from conntra_hardware.errors import InputError
 from conntra_neuro.training.inputs import Floats, inputs_of
+from conntra_neuro.training.layered.scorer import LayeredPlan, layered_samples
 from conntra_neuro.training.moves import LayerMoves
 from conntra_neuro.training.objective import Objective
 from conntra_neuro.training.parameters import Parameters
@@ -139,26 +140,38 @@ class Blocks:
         if self.objective.scale * _largest(task) > _LARGEST_EXPONENT:
             limit = _LARGEST_EXPONENT / _largest(task)
             raise InputError(f"scale {self.objective.scale}: at most {limit:g} allowed with levels {task.levels}")
-        self._plan = self._plan_of(spreads)
+        self._plan: Plan | LayeredPlan = self._plan_of(spreads)
         floor = 5e-4 * self.objective.scale / self._batch**0.5
         self._layers = [
             LayerMoves(weight, bias, task.levels, options.sparsity, floor, self._plan.dtype)
             for weight, bias in zip(start.weights, start.biases, strict=True)
         ]
         weights = [layer.weights for layer in self._layers]
+        self._samples, self._held_out = self._samples_of(weights, crew)
+        # A penalised network is not the one with the fewest errors: cost and errors are weighed in the objective.
+        self.decides_by_objective = self._prices is not None
+
+    def _samples_of(self, weights: Sequence[Floats], crew: Crew | None) -> tuple[Samples, Samples | None]:
+        """Return the training samples and the held-out ones."""
+        task, threads = self._task, self._threads
+        if isinstance(self._plan, LayeredPlan):
+            if crew is not None or self._prices is not None:
+                raise InputError(f"layers {task.layer_names}: not on a cluster and without penalties; dense layers can")
+            return layered_samples(self._plan, task, weights, threads)
         scorer = Scorer(self._plan, weights, self._plan.rows(len(task.y)), threads)
-        self._samples: Samples = (
+        samples: Samples = (
             LocalSamples(inputs_of(task.spikes, task.image), task.y, scorer)
             if crew is None
             else crew.share(self._plan, task, weights)
         )
-        self._held_out = LocalSamples(inputs_of(task.held_out[0]), task.held_out[1], scorer) if task.held_out else None
-        # A penalised network is not the one with the fewest errors: cost and errors are weighed in the objective.
-        self.decides_by_objective = self._prices is not None
+        held_out = LocalSamples(inputs_of(task.held_out[0]), task.held_out[1], scorer) if task.held_out else None
+        return samples, held_out
 
-    def _plan_of(self, spreads: list[float]) -> Plan:
+    def _plan_of(self, spreads: list[float]) -> Plan | LayeredPlan:
         task, step = self._task, int(min(np.diff(self._task.levels.values)))
         sigmas = (self._options.sigma, self._options.sigma_end)
+        if task.layered is not None:
+            return LayeredPlan(task.layered, _largest(task), step, self._batch, self.objective, tuple(spreads), *sigmas)
         return Plan(
             task.sizes, _largest(task), step, self._batch, self.objective, tuple(spreads), *sigmas, self._prices
         )

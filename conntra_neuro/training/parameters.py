@@ -16,7 +16,7 @@ from conntra_hardware.errors import InputError
 from conntra_neuro.levels import Levels
 from conntra_neuro.network import Dense, DiscreteNetwork
 
-__all__ = ["BIAS_LIMIT", "Parameters", "network_of", "parameters_of", "random_parameters"]
+__all__ = ["BIAS_LIMIT", "Parameters", "network_of", "parameters_of", "random_parameters", "start_shares"]
 
 BIAS_LIMIT = 4095  # what a 13-bit signed bias mantissa holds, so that every chip takes what is trained
 _ZEROS = 0.4  # share of zero weights at the start [measured best on MNIST, from 0.33 to 0.8]
@@ -71,7 +71,7 @@ def random_parameters(sizes: Sequence[int], levels: Levels, rng: np.random.Gener
     """
     weights, biases = [], []
     for n_in, n_out in pairwise(sizes):
-        weight = rng.choice(levels.array, size=(n_in, n_out), p=_start_shares(levels)).astype(np.int32)
+        weight = rng.choice(levels.array, size=(n_in, n_out), p=start_shares(levels)).astype(np.int32)
         potentials = np.rint(sample.astype(np.float64) @ weight.astype(np.float64))
         bias = -np.floor(np.median(potentials, axis=0))
         weights.append(weight)
@@ -80,7 +80,8 @@ def random_parameters(sizes: Sequence[int], levels: Levels, rng: np.random.Gener
     return Parameters(tuple(weights), tuple(biases))
 
 
-def _start_shares(levels: Levels) -> npt.NDArray[np.float64]:
+def start_shares(levels: Levels) -> npt.NDArray[np.float64]:
+    """Return how often each level is drawn for random weights."""
     if 0 not in levels.values:
         return np.full(len(levels), 1 / len(levels))
     shares = np.full(len(levels), (1 - _ZEROS) / (len(levels) - 1))

@@ -63,6 +63,7 @@ class TrainResult:
     method: str
     gear: str
     levels: Levels
-    layers: tuple[int, ...]
+    layers: tuple[int | str, ...]
     seed: int
     interrupted: bool = False
+    neuron: str = "threshold"

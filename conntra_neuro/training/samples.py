@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +15,11 @@ from conntra_neuro.levels import Levels
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.training.bits import BitSpikes, spikes_of, taken
 from conntra_neuro.training.parameters import parameters_of
+from conntra_neuro.training.specs import LayerSpec, Neurons, as_specs, parse_neurons
 from conntra_neuro.training.task import ImageShape, Task, generator
+
+if TYPE_CHECKING:
+    from conntra_neuro.training.layered.architecture import Architecture
 
 __all__ = ["make_task", "width_of"]
 
@@ -25,14 +31,19 @@ def make_task(
     spikes: ArrayLike | BitSpikes,
     y: ArrayLike,
     n_classes: int,
-    layers: Sequence[int],
+    layers: str | Sequence[Any],
     levels: Levels,
     seed: int,
     validation_fraction: float,
     initial: DiscreteNetwork | None,
     image: ImageShape | None,
+    neuron: str | Neurons = "threshold",
+    input_steps: int = 1,
 ) -> Task:
-    """Check the samples and split them into training and held-out ones."""
+    """Check the samples and split them into training and held-out ones.
+
+    Samples given for ``input_steps`` time steps hold them one after the other, (n, steps * n_in).
+    """
     x = spikes_of(spikes, width_of(spikes))
     targets = np.asarray(y)
     if targets.ndim != 1 or not np.issubdtype(targets.dtype, np.integer) or len(targets) != len(x):
@@ -43,17 +54,38 @@ def make_task(
         raise InputError(f"y: class indices {targets.min()} to {targets.max()}; 0 to {n_classes - 1} expected")
     if len(np.unique(targets)) < 2:
         raise InputError(f"y: only class {targets[0]} among {len(x)} samples; at least two classes are needed to train")
-    wrong = [w for w in layers if isinstance(w, bool) or not isinstance(w, (int, np.integer)) or w < 1]
-    if wrong:
-        raise InputError(f"layers {list(layers)}: widths are integers of at least 1; got {wrong[0]!r}")
-    sizes = (x.shape[1], *(int(w) for w in layers), n_classes)
+    sizes, layered = _layers_of(
+        as_specs(layers), parse_neurons(neuron), x.shape[1], image, n_classes, levels, input_steps
+    )
     targets = targets.astype(np.int64)
-    start = None if initial is None else parameters_of(initial, sizes, levels)
+    start = None
+    if initial is not None:
+        start = parameters_of(initial, sizes, levels) if layered is None else layered.parameters_of(initial, levels)
     held = _held_out_rows(targets, validation_fraction, int(seed))
     kept = np.setdiff1d(np.arange(len(x)), held)
     held_out = (taken(x, held), targets[held]) if len(held) else None
     x, targets = (taken(x, kept), targets[kept]) if len(held) else (x, targets)
-    return Task(x, targets, sizes, levels, int(seed), held_out, start, image)
+    return Task(x, targets, sizes, levels, int(seed), held_out, start, image, layered)
+
+
+def _layers_of(
+    specs: tuple[LayerSpec, ...],
+    neurons: Neurons,
+    width: int,
+    image: ImageShape | None,
+    n_classes: int,
+    levels: Levels,
+    input_steps: int,
+) -> tuple[tuple[int, ...], Architecture | None]:
+    """Return flat sizes, and the layers where they are not all dense with one-step thresholds."""
+    widths = [spec for spec in specs if isinstance(spec, int)]
+    if len(widths) == len(specs) and neurons.kind == "threshold":
+        return (width, *widths, n_classes), None
+    from conntra_neuro.training.layered.architecture import architecture_of
+
+    largest = max(abs(levels.values[0]), abs(levels.values[-1]))
+    found = architecture_of(specs, neurons, width // input_steps, image, n_classes, largest, input_steps)
+    return (width, *(math.prod(node.shape) for node in found.nodes)), found
 
 
 def _held_out_rows(y: npt.NDArray[np.int64], fraction: float, seed: int) -> npt.NDArray[np.int64]:

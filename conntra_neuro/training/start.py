@@ -7,6 +7,7 @@ import numpy as np
 from conntra_neuro.training.objective import SMALLEST_SCALE, Objective
 from conntra_neuro.training.parameters import Parameters, random_parameters
 from conntra_neuro.training.task import Task, generator
+from conntra_neuro.training.threads import Threads
 
 __all__ = ["start_of"]
 
@@ -22,8 +23,14 @@ def start_of(task: Task, scale: float | None, margin: int) -> tuple[Parameters, 
     """
     rng = generator(task.seed, purpose=0)
     sample = task.spikes[np.sort(rng.permutation(len(task.y))[:_SAMPLES])]
-    start = task.start or random_parameters(task.sizes, task.levels, rng, sample)
-    spreads = [max(float(z.std(axis=0).mean()), 1.0) for z in start.potentials(sample)]
+    if task.layered is not None:
+        from conntra_neuro.training.layered.start import layered_start
+
+        rows = max(1, _SAMPLES // task.layered.steps)
+        start, spreads = layered_start(task.layered, task.levels, rng, sample[:rows], task.start, Threads(1))
+    else:
+        start = task.start or random_parameters(task.sizes, task.levels, rng, sample)
+        spreads = [max(float(z.std(axis=0).mean()), 1.0) for z in start.potentials(sample)]
     if scale is None:
         largest = max(abs(task.levels.values[0]), abs(task.levels.values[-1]))
         # One weight alone never multiplies an exponential by more than exp(12), whatever the spread of a tiny network.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ import numpy.typing as npt
 from conntra_neuro.levels import Levels
 from conntra_neuro.training.bits import Spikes
 from conntra_neuro.training.parameters import Parameters
+
+if TYPE_CHECKING:
+    from conntra_neuro.training.layered.architecture import Architecture
 
 __all__ = ["Clock", "Evaluation", "Gear", "ImageShape", "Task", "Tick", "generator"]
 
@@ -39,6 +42,7 @@ class Task:
     held_out    spikes and class indices that decide which network is the best; None where the set is small
     sizes       inputs, hidden widths, classes
     start       parameters to start from; None for random ones
+    layered     the layers, where they are not all dense and of one-step threshold neurons; sizes are flat then
     """
 
     spikes: Spikes
@@ -49,6 +53,12 @@ class Task:
     held_out: tuple[Spikes, npt.NDArray[np.int64]] | None = None
     start: Parameters | None = None
     image: ImageShape | None = None
+    layered: Architecture | None = None
+
+    @property
+    def layer_names(self) -> list[int | str]:
+        """The hidden layers as JSON values: widths, and tokens of ``specs``."""
+        return list(self.sizes[1:-1]) if self.layered is None else self.layered.names
 
 
 @dataclass(frozen=True)

@@ -27,11 +27,13 @@ from conntra_neuro.training.options import parse_options
 from conntra_neuro.training.parameters import Parameters, network_of
 from conntra_neuro.training.result import Progress, Record, TrainResult
 from conntra_neuro.training.samples import make_task, width_of
+from conntra_neuro.training.specs import as_specs
 from conntra_neuro.training.task import Clock, Gear, ImageShape, Task
 
 if TYPE_CHECKING:
     from conntra_neuro.datasets import Dataset
     from conntra_neuro.training.blocks import Crew
+    from conntra_neuro.training.layered.architecture import Architecture
     from conntra_neuro.training.threads import Threads
 
 __all__ = ["Fit", "fit_spikes", "train"]
@@ -52,16 +54,20 @@ class Fit:
     validation_error: float | None
     seconds: float
     interrupted: bool
+    layered: Architecture | None = None
 
     def network(self, encoder: Encoder | None = None, labels: Sequence[object] | None = None) -> DiscreteNetwork:
         """Return the network."""
+        if self.layered is not None:
+            return self.layered.network(self.parameters, self.levels, encoder, labels)
         return network_of(self.parameters, self.levels, encoder, labels)
 
 
 def train(
     data: Dataset,
     *,
-    layers: Sequence[int] = (256,),
+    layers: str | Sequence[Any] = (256,),
+    neuron: str = "threshold",
     levels: str | int | Sequence[int] | Levels = "ternary",
     method: str = "conntra",
     gear: str = "blocks",
@@ -78,9 +84,12 @@ def train(
     cluster: str | None = None,
     **options: Any,
 ) -> TrainResult:
-    """Train a network of ``layers`` hidden widths on ``data`` and return it with its history.
+    """Train a network of hidden ``layers`` on ``data`` and return it with its history.
 
-    layers               widths of the hidden layers; () is logistic regression
+    layers               the hidden layers: widths, and tokens such as "conv16k5s2" (see ``training.specs``), in a
+                         sequence or in one text with commas; () is logistic regression
+    neuron               of all hidden layers: "threshold", "relu" (graded), "if8" (integrate-and-fire over 8 time
+                         steps, hard reset) or "if8soft"; others than thresholds in the blocks gear only
     levels               "binary", "ternary", a number, or the values; see ``parse_levels``
     method               "conntra" (no gradient, from random weights), "backprop" (straight-through backpropagation
                          of the same integer network), or "warm" (CoNNTrA from where backpropagation ends); the last
@@ -112,6 +121,8 @@ def train(
         raise InputError(f"cluster {cluster!r}: method {method} trains on one machine; use conntra, or no cluster")
     encoder = _encoder_for(data, encoder)
     spikes = _spikes_of(data, encoder)
+    steps = encoder.steps if encoder else 1
+    image = _image_shape(data.feature_shape, spikes.shape[1] // steps)
     fitter = fit_spikes
     if method == "backprop":
         gear = "straight-through"
@@ -127,7 +138,8 @@ def train(
         levels=levels,
         gear=gear,
         seed=seed,
-        image=_image_shape(data.feature_shape, spikes.shape[1]),
+        **({} if neuron == "threshold" else {"neuron": neuron, "input_steps": steps}),
+        image=image,
         time_limit_s=time_limit_s,
         sweeps=sweeps,
         checkpoint=checkpoint,
@@ -151,7 +163,8 @@ def train(
         method=method,
         gear=gear,
         levels=fit.levels,
-        layers=tuple(layers),
+        layers=tuple(spec if isinstance(spec, int) else str(spec) for spec in as_specs(layers)),
+        neuron=neuron,
         seed=seed,
         interrupted=fit.interrupted,
     )
@@ -162,7 +175,9 @@ def fit_spikes(
     y: ArrayLike,
     *,
     n_classes: int,
-    layers: Sequence[int] = (256,),
+    layers: str | Sequence[Any] = (256,),
+    neuron: str = "threshold",
+    input_steps: int = 1,
     levels: str | int | Sequence[int] | Levels = "ternary",
     gear: str = "blocks",
     seed: int = 0,
@@ -178,11 +193,15 @@ def fit_spikes(
     cluster: str | None = None,
     **options: Any,
 ) -> Fit:
-    """Train on spikes (n, n_in) of 0/1, bytes or ``bits.stored``, and class indices y (n,). As ``train`` otherwise."""
+    """Train on spikes (n, n_in) of 0/1, bytes or ``bits.stored``, and class indices y (n,). As ``train`` otherwise.
+
+    Spikes given for ``input_steps`` time steps: (n, steps * n_in), one step after the other.
+    """
     from conntra_neuro.training.threads import Threads
 
     _check_numbers(seed, sweeps, time_limit_s, validation_fraction)
-    task = make_task(spikes, y, n_classes, layers, parse_levels(levels), seed, validation_fraction, initial, image)
+    checked = (parse_levels(levels), seed, validation_fraction, initial, image, neuron, input_steps)
+    task = make_task(spikes, y, n_classes, layers, *checked)
     if sweeps is not None:
         options["sweeps"] = sweeps
     with Threads(threads) as pool, _crew(cluster, gear) as crew:
@@ -196,7 +215,7 @@ def fit_spikes(
         clock = Clock(time_limit_s, resumed.seconds if resumed else 0.0)
         kept, interrupted = drive(engine, task, clock, progress, checkpoints, resumed)
     assert kept.best is not None
-    return Fit(kept.best, task.levels, tuple(kept.history), kept.error, clock.seconds, interrupted)
+    return Fit(kept.best, task.levels, tuple(kept.history), kept.error, clock.seconds, interrupted, task.layered)
 
 
 def _crew(cluster: str | None, gear: str) -> AbstractContextManager[Crew | None]:
@@ -212,6 +231,10 @@ def _crew(cluster: str | None, gear: str) -> AbstractContextManager[Crew | None]
 
 def _gear(name: str, task: Task, options: dict[str, Any], threads: Threads, crew: Crew | None) -> tuple[Gear, Any]:
     """Return the gear called ``name``, and its options."""
+    if task.layered is not None and name in ("annealed", "exact"):
+        raise InputError(
+            f"gear {name}: trains dense layers of threshold neurons only, not {task.layer_names}; use blocks"
+        )
     if name == "blocks":
         from conntra_neuro.training.blocks import Blocks, BlocksOptions
 
@@ -260,14 +283,16 @@ def _spikes_of(data: Dataset, encoder: Encoder | None) -> Spikes:
 
     if is_mapped(data.x_train):
         return stored(data.x_train, encoder)
-    return encoder.encode(data.x_train) if encoder else as_spikes(_flat(data.x_train), width_of(data.x_train))
+    if encoder is None:
+        return as_spikes(_flat(data.x_train), width_of(data.x_train))
+    return encoder.encode(data.x_train).reshape(len(data.x_train), -1)
 
 
 def _image_shape(feature_shape: Sequence[int], n_in: int) -> ImageShape | None:
     """Return how inputs lie in images; None where features are no images."""
-    if len(feature_shape) != 2 or n_in % (feature_shape[0] * feature_shape[1]):
+    if len(feature_shape) not in (2, 3) or n_in % (feature_shape[-2] * feature_shape[-1]):
         return None
-    return ImageShape(n_in // (feature_shape[0] * feature_shape[1]), *feature_shape)
+    return ImageShape(n_in // (feature_shape[-2] * feature_shape[-1]), *feature_shape[-2:])
 
 
 def _flat(x: ArrayLike) -> npt.NDArray[Any]:

@@ -71,7 +71,7 @@ def fit_warm(
     )
     if first.interrupted:
         return first
-    common = ("layers", "levels", "seed", "validation_fraction", "threads", "image")
+    common = ("layers", "neuron", "input_steps", "levels", "seed", "validation_fraction", "threads", "image")
     shared = {name: given[name] for name in common if name in given}
     second = fit_spikes(
         spikes,

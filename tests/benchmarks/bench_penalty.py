@@ -17,13 +17,13 @@ from typing import Any
 
 import conntra_neuro as cn
 from conntra_hardware.energy import estimate
-from conntra_neuro.cli.options import hidden_widths
+from conntra_neuro.cli.options import hidden_layers
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="digits")
-    parser.add_argument("--layers", default="256", type=hidden_widths)
+    parser.add_argument("--layers", default="256", type=hidden_layers)
     parser.add_argument("--weights", default="0,2,5,10,20", help="nats per microjoule, with commas")
     parser.add_argument("--sweeps", type=int, default=30)
     parser.add_argument("--seeds", type=int, default=1)

@@ -1,0 +1,81 @@
+"""Images to columns and back, channel last: the loops under every convolution of the trainer.
+
+A column is what one place of the kernel sees. ``gather`` copies, ``scatter`` adds back what ``gather`` copied; each
+sample on its own and always in one order, so the number of threads changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.convolution import Geometry
+from conntra_neuro.training.threads import Threads
+
+__all__ = ["gather", "scatter"]
+
+Floats = npt.NDArray[Any]
+_fast = nb.njit(nogil=True, cache=True)
+
+
+def gather(x: Floats, geometry: Geometry, threads: Threads) -> Floats:
+    """Return the columns (groups, n, places, kernel height * width * channels of a group) of x (n, h, w, channels)."""
+    groups, inner = geometry.groups, geometry.kernel_shape[1]
+    out = np.empty((groups, len(x), geometry.positions, geometry.kernel[0] * geometry.kernel[1] * inner), x.dtype)
+    threads.run(_gather, len(x), x, *_sizes(geometry), out)
+    return out
+
+
+def scatter(columns: Floats, geometry: Geometry, threads: Threads) -> Floats:
+    """Return (n, h, w, channels): the sum of all columns' entries at the places that they came from."""
+    channels, height, width = geometry.input_shape
+    out = np.zeros((columns.shape[1], height, width, channels), columns.dtype)
+    threads.run(_scatter, len(out), columns, *_sizes(geometry), out)
+    return out
+
+
+def _sizes(g: Geometry) -> tuple[int, ...]:
+    return (*g.output_shape[1:], *g.kernel, *g.stride, *g.padding, g.groups)
+
+
+@_fast
+def _gather(x, rows, width, kernel_h, kernel_w, down, right, top, left, groups, out, first, last):
+    inner = x.shape[3] // groups
+    for n in range(first, last):
+        for r in range(rows):
+            for c in range(width):
+                for a in range(kernel_h):
+                    y = r * down + a - top
+                    for b in range(kernel_w):
+                        z = c * right + b - left
+                        at = (a * kernel_w + b) * inner
+                        inside = 0 <= y < x.shape[1] and 0 <= z < x.shape[2]
+                        for g in range(groups):
+                            target = out[g, n, r * width + c]
+                            for i in range(inner):
+                                target[at + i] = x[n, y, z, g * inner + i] if inside else 0
+
+
+@_fast
+def _scatter(columns, rows, width, kernel_h, kernel_w, down, right, top, left, groups, out, first, last):
+    inner = out.shape[3] // groups
+    for n in range(first, last):
+        for r in range(rows):
+            for c in range(width):
+                for a in range(kernel_h):
+                    y = r * down + a - top
+                    if y < 0 or y >= out.shape[1]:
+                        continue
+                    for b in range(kernel_w):
+                        z = c * right + b - left
+                        if z < 0 or z >= out.shape[2]:
+                            continue
+                        at = (a * kernel_w + b) * inner
+                        target = out[n, y, z]
+                        for g in range(groups):
+                            source = columns[g, n, r * width + c]
+                            for i in range(inner):
+                                target[g * inner + i] += source[at + i]

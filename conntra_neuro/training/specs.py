@@ -1,0 +1,161 @@
+"""What a network to train looks like, in words: ``"conv16k5s2,maxpool2,conv32k3p1,256"``.
+
+Hidden layers from the first to the last, parted by commas; the readout is added. A token is
+
+    256                   a dense layer of 256 units
+    conv16k5s2p1g4        a convolution to 16 channels: kernel 5 x 5, stride 2, padding 1, 4 groups (s1, p0, g1)
+    dwconvk3s2p1          a depthwise convolution: each channel on its own
+    maxpool2s2            the largest of 2 x 2 binary spikes (an OR), windows 2 apart (side by side)
+    sumpool2s2            their sum, on to the next layer
+
+A convolution that ends in ``+N`` adds what its input was N layers before to its potentials: ``conv16k3p1,conv16k3p1+1``
+is a residual block over two layers. Where the shapes differ a 1 x 1 convolution is trained in between. ``+NxS`` adds it
+S times.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from conntra_hardware.errors import InputError
+from conntra_hardware.neurons import IntegrateAndFire
+
+__all__ = ["Conv", "LayerSpec", "Neurons", "Pool", "as_specs", "parse_layers", "parse_neurons"]
+
+_TOKEN = "a width such as 256, conv16k5s2p1g4, dwconvk3, maxpool2 or sumpool2 expected"
+_PARTS = {"k": "kernel", "s": "stride", "p": "padding", "g": "groups"}
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A convolution; ``channels`` None: depthwise. ``skip``: what its input was so many layers before is added.
+
+    ``scale`` times; a skip of 0 adds nothing.
+    """
+
+    channels: int | None
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    groups: int = 1
+    skip: int = 0
+    scale: int = 1
+
+    def __post_init__(self) -> None:
+        counts = (self.kernel, self.stride, self.groups, self.scale, 1 if self.channels is None else self.channels)
+        if min(counts) < 1 or min(self.padding, self.skip) < 0 or (self.channels is None and self.groups != 1):
+            raise InputError(f"layer {self}: {_TOKEN}")
+
+    def __str__(self) -> str:
+        parts = f"dwconvk{self.kernel}" if self.channels is None else f"conv{self.channels}k{self.kernel}"
+        parts += f"s{self.stride}" if self.stride > 1 else ""
+        parts += f"p{self.padding}" if self.padding else ""
+        parts += f"g{self.groups}" if self.groups > 1 else ""
+        parts += f"+{self.skip}" if self.skip else ""
+        return parts + (f"x{self.scale}" if self.skip and self.scale > 1 else "")
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Pooling, ``kind`` "max" or "sum", of windows ``size`` x ``size``, ``stride`` apart."""
+
+    kind: str
+    size: int
+    stride: int
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("max", "sum") or min(self.size, self.stride) < 1:
+            raise InputError(f"layer {self}: {_TOKEN}")
+
+    def __str__(self) -> str:
+        return f"{self.kind}pool{self.size}" + (f"s{self.stride}" if self.stride != self.size else "")
+
+
+LayerSpec: TypeAlias = int | Conv | Pool
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """The kind of all hidden neurons: "threshold", "relu" (graded, Loihi 2) or "if" over ``steps`` time steps.
+
+    Thresholds and shifts follow from the number of inputs of a layer; ``reset`` is integrate-and-fire's.
+    """
+
+    kind: str = "threshold"
+    steps: int = 1
+    reset: str = "hard"
+
+    def __str__(self) -> str:
+        if self.kind != "if":
+            return self.kind
+        return f"if{self.steps}" + ("" if self.reset == "hard" else self.reset)
+
+
+def parse_layers(text: str) -> tuple[LayerSpec, ...]:
+    """Return the hidden layers that ``text`` names; "none" (or "0") is a readout alone, logistic regression."""
+    if text.strip().lower() in ("none", "0", ""):
+        return ()
+    return tuple(_parse_token(token.strip().lower(), text) for token in text.split(","))
+
+
+def as_specs(layers: str | Sequence[Any]) -> tuple[LayerSpec, ...]:
+    """Return ``layers``, a text or a sequence of widths, tokens and specifications, as specifications."""
+    if isinstance(layers, str):
+        return parse_layers(layers)
+    found: list[LayerSpec] = []
+    for layer in layers:
+        if isinstance(layer, str):
+            found += parse_layers(layer)
+        elif isinstance(layer, (Conv, Pool)):
+            found.append(layer)
+        elif isinstance(layer, (int, np.integer)) and not isinstance(layer, bool) and layer >= 1:
+            found.append(int(layer))
+        else:
+            raise InputError(f"layers {list(layers)}: widths are integers of at least 1, or tokens; got {layer!r}")
+    return tuple(found)
+
+
+def parse_neurons(text: str | Neurons) -> Neurons:
+    """Return the neurons that ``text`` names: "threshold", "relu", "if8" (hard reset), "if8soft"."""
+    if isinstance(text, Neurons):
+        return text
+    if text in ("threshold", "relu"):
+        return Neurons(text)
+    found = re.fullmatch(r"if(\d{1,4})(hard|soft)?", text)
+    if not found:
+        raise InputError(
+            f"neuron {text!r}: unknown; allowed: threshold, relu, ifT or ifTsoft with T time steps, as in if8"
+        )
+    steps = int(found[1])
+    IntegrateAndFire(1, steps)  # says what is allowed
+    return Neurons("if", steps, found[2] or "hard")
+
+
+def _parse_token(token: str, text: str) -> LayerSpec:
+    if token.isdecimal() and int(token) > 0:
+        return int(token)
+    pool = re.fullmatch(r"(max|sum)pool(\d+)(?:s(\d+))?", token)
+    conv = re.fullmatch(r"(?:conv(\d+)|(dwconv))((?:[kspg]\d+)+)(?:\+(\d+)(?:x(\d+))?)?", token)
+    try:
+        if pool:
+            return Pool(pool[1], int(pool[2]), int(pool[3] or pool[2]))
+        if conv:
+            return _conv(*conv.groups())
+    except InputError:
+        pass
+    raise InputError(f"layers {text!r}: {token!r} is no layer; {_TOKEN}")
+
+
+def _conv(channels: str | None, depthwise: str | None, parts: str, skip: str | None, scale: str | None) -> Conv:
+    numbers = re.findall(r"([kspg])(\d+)", parts)
+    given = {_PARTS[letter]: int(number) for letter, number in numbers}
+    if len(given) < len(numbers) or "kernel" not in given:
+        raise InputError(f"layer {parts}: {_TOKEN}")
+    if skip is not None and int(skip) < 1:
+        raise InputError(f"layer +{skip}: {_TOKEN}")
+    return Conv(None if depthwise else int(channels or 0), skip=int(skip or 0), scale=int(scale or 1), **given)
