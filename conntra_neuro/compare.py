@@ -102,7 +102,7 @@ Step = Callable[[int, int, str, "Progress | None"], None]
 def compare(
     data: Dataset,
     *,
-    architectures: Sequence[Sequence[int]] = ((), (256,)),
+    architectures: Sequence[Sequence[Any]] = ((), (256,)),
     levels: str | int | Sequence[int] | Levels = "ternary",
     methods: Sequence[str] = METHODS,
     seeds: int = 3,

@@ -25,10 +25,13 @@ def train(
     layers: Annotated[
         str | None,
         typer.Option(
-            help="Hidden widths, as in 256 or 512,256; none is logistic regression.",
+            help="Hidden layers: 256 or conv16k5s2,maxpool2,128; none is logistic regression.",
             show_default="256, or as in --from",
         ),
     ] = None,
+    neuron: Annotated[
+        str, typer.Option(help="threshold, relu (graded spikes), or if8: integrate-and-fire over 8 time steps.")
+    ] = "threshold",
     levels: Annotated[
         str | None,
         typer.Option(
@@ -100,6 +103,7 @@ def train(
         trained = train_network(
             dataset,
             layers=widths if start is None else start.widths,
+            neuron=neuron,
             levels=("ternary" if levels is None else levels) if start is None else start.levels,
             method=method,
             gear=gear,

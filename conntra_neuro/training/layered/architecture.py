@@ -183,12 +183,13 @@ class _Maker:
         height, width, channels = shape
         try:
             if isinstance(spec, Pool):
-                args = ((spec.size, spec.size), (spec.stride, spec.stride), (0, 0), channels)
-                self._pool(name, spec, Geometry((channels, height, width), channels, *args), number)
+                window = Geometry((channels, height, width), channels, *_square(spec.size, spec.stride, 0), channels)
+                self._pool(name, spec, window, number)
             else:
                 groups = channels if spec.channels is None else spec.groups
-                sizes = ((spec.kernel,) * 2, (spec.stride,) * 2, (spec.padding,) * 2, groups)
-                self._conv(name, spec, Geometry((channels, height, width), spec.channels or channels, *sizes), number)
+                sizes = _square(spec.kernel, spec.stride, spec.padding)
+                kernel = Geometry((channels, height, width), spec.channels or channels, *sizes, groups)
+                self._conv(name, spec, kernel, number)
         except InputError as error:
             raise InputError(str(error) if str(error).startswith("layer") else f"{name}: {error}") from None
 
@@ -263,6 +264,10 @@ class _Maker:
 
 
 _GRADED = 4.0  # graded spikes are about so large: a few bits, as few synapses' sums as a binary one's
+
+
+def _square(*sides: int) -> list[tuple[int, int]]:
+    return [(side, side) for side in sides]
 
 
 def _bound(neuron: Neuron | None) -> int:
