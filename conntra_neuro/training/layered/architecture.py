@@ -266,8 +266,8 @@ class _Maker:
 _GRADED = 4.0  # graded spikes are about so large: a few bits, as few synapses' sums as a binary one's
 
 
-def _square(*sides: int) -> list[tuple[int, int]]:
-    return [(side, side) for side in sides]
+def _square(a: int, b: int, c: int) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    return (a, a), (b, b), (c, c)
 
 
 def _bound(neuron: Neuron | None) -> int:
