@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from conntra_hardware.errors import InputError
 from conntra_neuro.cli.chip_options import Board, BoardChips, Generation, HostOption, Measure, Partition, Probe
 from conntra_neuro.cli.options import (
     DataOption,
@@ -23,7 +24,7 @@ from conntra_neuro.cli.options import (
     select,
 )
 from conntra_neuro.cli.outcome import Outcome, to_json
-from conntra_neuro.cli.progress import step
+from conntra_neuro.cli.progress import say, step
 
 __all__ = ["run"]
 
@@ -38,7 +39,10 @@ def run(
     ] = "reference",
     time_limit: TimeLimit = 600.0,
     seed: RunSeed = None,
-    out: Annotated[Path | None, typer.Option(metavar="RESULT", help="Write the JSON there, too.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="RESULT", help="Write the JSON there, too; for `conntra report`.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw core map, spikes, energy, ... there.")] = None,
     host: HostOption = None,
     partition: Partition = None,
     board: Board = None,
@@ -56,13 +60,17 @@ def run(
     from conntra_hardware.host import host_from
     from conntra_hardware.program_file import load_program
     from conntra_neuro.report.documents import run_document
-    from conntra_neuro.report.energy import energy_table
+    from conntra_neuro.report.energy import energy_views
     from conntra_neuro.report.measured import measured_views
     from conntra_neuro.report.tables import run_table
     from conntra_neuro.storage import load_info
 
     if out is not None:
         check_writable(out)
+    if plot is not None:
+        check_writable(plot / "core-map.png" if plot.is_dir() else plot)
+        if plot.is_file():
+            raise InputError(f"--plot {plot}: a file; name a folder, which is made where there is none")
     named = (host, partition, board, generation, board_chips)
     where = host_from(*named) if backend == "loihi" or any(named) else None
     loaded = load_program(program)
@@ -71,14 +79,26 @@ def run(
     with step(f"running {len(x):,} samples on {backend}", quiet):
         result = loaded.run(x, y, backend=backend, time_limit_s=time_limit, host=where, measure=measure, probe=probe)
     estimates = estimate_all(result.counts, loaded)
-    document = run_document(result, estimates, {"program": str(program), "data": dataset.name, "split": split})
+    origin = {"program": str(program), "data": dataset.name, "split": split}
+    document = run_document(result, estimates, origin, labels=y, inputs=loaded.encode(x))
+    if plot is not None:
+        document["plots"] = _draw(document, plot, quiet)
     if out is not None:
         write_atomically(out, (to_json(document) + "\n").encode())
-    views = (run_table(result, dataset.name, split), energy_table(estimates), *measured_views(result))
+    views = (run_table(result, dataset.name, split), *energy_views(estimates, loaded), *measured_views(result))
     return Outcome(document, views)
 
 
 run.__doc__ = f"{run.__doc__}\n\n" + example(
-    "conntra run digits.loihi1.conntra --data digits --backend lava",
+    "conntra run digits.loihi1.conntra --data digits --backend lava --out digits.json --plot pictures",
     "conntra run digits.loihi2.conntra --backend loihi --partition oheogulch --measure --no-probe",
 )
+
+
+def _draw(document: dict[str, Any], folder: Path, quiet: bool) -> list[str]:
+    from conntra_neuro.report.plots import draw
+
+    folder.mkdir(exist_ok=True)
+    paths = [str(path) for path in draw(document, folder)]
+    say(f"pictures: {', '.join(paths)}", quiet)
+    return paths

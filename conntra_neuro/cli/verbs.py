@@ -12,6 +12,7 @@ from conntra_neuro.cli.datasets import datasets
 from conntra_neuro.cli.demo import demo
 from conntra_neuro.cli.doctor import doctor
 from conntra_neuro.cli.exchange import export, import_
+from conntra_neuro.cli.report import report
 from conntra_neuro.cli.run import run
 from conntra_neuro.cli.train import train
 from conntra_neuro.cli.verify import verify
@@ -55,6 +56,7 @@ _VERBS = {
     "check": check,
     "run": run,
     "verify": verify,
+    "report": report,
     "export": export,
     "import": import_,
     "chips": chips,

@@ -108,8 +108,8 @@ def fuzz_view(document: Mapping[str, Any]) -> RenderableType:
         ]
         for name, tally in document["backends"].items()
     ]
-    columns = ["against the plain loop", "programs>", "samples>", "spikes>", "potentials>", "mismatches>", "time>"]
-    title = f"{count(document['programs'])} random programs, seed {document['seed']}: "
+    columns = ["backend", "programs>", "samples>", "spikes>", "potentials>", "wrong>", "time>"]
+    title = f"{count(document['programs'])} random programs, seed {document['seed']}, against the plain loop: "
     space = "; ".join(f"{key.replace('_', ' ')} {low} to {high}" for key, (low, high) in document["space"].items())
     views = [grid(title + ("all equal" if document["equal"] else "NOT equal"), columns, rows, space)]
     for failure in document["failures"]:

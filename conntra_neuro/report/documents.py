@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 from conntra_neuro.storage import memory_report
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from conntra_hardware.arrays import ArrayLike
     from conntra_hardware.energy import EnergyEstimate
     from conntra_hardware.program import Program
     from conntra_hardware.runtime import RunResult
@@ -77,20 +80,36 @@ def compile_document(program: Program, path: str) -> dict[str, Any]:
 
 
 def run_document(
-    result: RunResult, estimates: Sequence[EnergyEstimate], origin: Mapping[str, Any] | None = None
+    result: RunResult,
+    estimates: Sequence[EnergyEstimate] | None = None,
+    origin: Mapping[str, Any] | None = None,
+    *,
+    labels: ArrayLike | None = None,
+    inputs: npt.NDArray[Any] | None = None,
 ) -> dict[str, Any]:
     """Return the document of ``conntra run``: what was asked for (``origin``), what happened, what it costs.
 
-    "energy", "latency_s" and "throughput_hz" are modelled; what a board measured is under "measured", and nowhere else.
+    ``estimates`` None prices the run under each set that the chip names. ``labels`` (n,) are the class indices that the
+    accuracy was counted with, ``inputs`` (rows, n_inputs) input spikes, for the pictures. "energy", "latency_s" and
+    "throughput_hz" are modelled; what a board measured is under "measured", and nowhere else.
     """
+    from conntra_hardware.backends import load_backend
+    from conntra_hardware.energy import estimate_all
+    from conntra_hardware.fingerprint import program_sha256
     from conntra_hardware.measured import hardware_counts
+    from conntra_hardware.versions import versions_of
+    from conntra_neuro.report.energy import baselines_document, coefficients_document, spread_document
+    from conntra_neuro.report.recorded import confusion_document, mesh_document, recorded_document
 
+    program = result.program
+    if estimates is None:
+        estimates = estimate_all(result.counts, program)
     energy = [estimate.to_dict() for estimate in estimates]
     first = energy[0] if energy else {}
     return {
         **(origin or {}),
         "backend": result.backend,
-        "chip": result.program.chip.name,
+        "chip": program.chip.name,
         "samples": result.samples,
         "accuracy": result.accuracy,
         "run_seconds": result.seconds,
@@ -99,7 +118,15 @@ def run_document(
         "counts_hardware_names": hardware_counts(result.counts),
         "counted_on": result.counted_on,
         "energy": energy,
+        "energy_spread": spread_document(estimates),
         "latency_s": first.get("latency_s"),
         "throughput_hz": first.get("throughput_hz"),
         "measured": result.measured.to_dict(),
+        "baselines": baselines_document(program),
+        "coefficients": coefficients_document(estimates),
+        "program_sha256": program_sha256(program),
+        "versions": versions_of([load_backend(result.backend)]),
+        "confusion": confusion_document(result, labels),
+        "recorded": recorded_document(result, inputs),
+        **mesh_document(program),
     }

@@ -7,10 +7,8 @@ behind it.
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from conntra_hardware.fingerprint import inputs_sha256, program_sha256, recordin
 from conntra_hardware.overflow import prove_no_overflow
 from conntra_hardware.program import INPUT, AnyProjection, Program
 from conntra_hardware.runtime import Backend, Recording, RunOptions
+from conntra_hardware.versions import versions_of
 
 __all__ = ["Certificate", "Divergence", "inputs_sha256", "verify"]
 
@@ -137,7 +136,7 @@ def verify(
     inputs = program.encode(x)
     if len(inputs) == 0:
         raise InputError("samples: none given; at least 1 expected")
-    versions = _versions(simulators)
+    versions = versions_of(simulators)  # before anything runs: one that cannot is an error at once
     options = RunOptions(time_limit_s, batch_size)
     expected = _execute(simulators[0], program, inputs, options)
     recorded = {simulators[0].name: recording_sha256(program, expected.spikes, expected.logits)}
@@ -180,21 +179,6 @@ def _simulators(backends: Sequence[str | Backend]) -> list[Backend]:
     if len(names) < 2 or len(set(names)) < len(names):
         raise InputError(f"backends {names}: at least 2 different ones expected")
     return simulators
-
-
-def _versions(simulators: Sequence[Backend]) -> dict[str, str]:
-    """Return the versions of what runs; BackendError before anything runs where a backend is not available."""
-    versions = {"python": platform.python_version(), "numpy": np.__version__}
-    try:
-        versions["conntra-neuro"] = metadata.version("conntra-neuro")
-    except metadata.PackageNotFoundError:
-        versions["conntra-neuro"] = "not installed"
-    for simulator in simulators:
-        found = simulator.availability()
-        if not found.ok:
-            raise BackendError(f"{simulator.name}: {found.reason}; {found.remedy}")
-        versions |= found.versions
-    return versions
 
 
 def _execute(simulator: Backend, program: Program, inputs: SpikeArray, options: RunOptions) -> Recording:
