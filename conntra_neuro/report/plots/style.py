@@ -13,7 +13,9 @@ __all__ = ["COLOURS", "KINDS", "MAP", "bare", "new_figure", "png", "samples_of",
 
 # Okabe and Ito (2008), without yellow, which is too faint on white.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
-KINDS = dict(zip(("synapse", "neuron", "spike", "network", "input", "chip_links"), COLOURS, strict=False))
+KINDS: dict[str, str] = dict(
+    zip(("synapse", "neuron", "spike", "network", "input", "chip_links"), COLOURS, strict=False)
+)
 """The colour of each kind of energy, the same in every picture."""
 MAP = "cividis"
 
