@@ -23,6 +23,9 @@ class Levels:
     values: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        fractions = [v for v in self.values if v != int(v)]
+        if fractions:
+            raise InputError(f"levels: {fractions[0]} is not an integer; scale the levels, weights are integers")
         values = tuple(sorted({int(v) for v in self.values}))
         if not 2 <= len(values) <= _MAX_LEVELS:
             listed = ", ".join(map(str, values[:5])) + (" ..." if len(values) > 5 else "")

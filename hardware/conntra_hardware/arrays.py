@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from conntra_hardware.errors import InputError
 
-__all__ = ["ArrayLike", "IntArray", "SpikeArray", "as_integers", "as_spikes", "frozen"]
+__all__ = ["ArrayLike", "IntArray", "SpikeArray", "as_array", "as_integers", "as_spikes", "frozen"]
 
 ArrayLike: TypeAlias = npt.ArrayLike
 IntArray: TypeAlias = npt.NDArray[np.integer[Any]]
@@ -23,15 +23,20 @@ def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return copy
 
 
+def as_array(values: ArrayLike, what: str) -> npt.NDArray[Any]:
+    """Return ``values`` as an array; InputError for rows of unequal length."""
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"{what}: not an array ({error}); give rows of equal length") from None
+
+
 def as_integers(values: ArrayLike, what: str, *, ndim: int, dtype: type = np.int64) -> IntArray:
     """Return ``values`` as a write-locked integer array of ``ndim`` dimensions.
 
     Floats are taken only where each is a whole number: a weight is never rounded in silence.
     """
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise InputError(f"{what}: not an array ({error}); give rows of equal length") from None
+    array = as_array(values, what)
     if array.ndim != ndim:
         raise InputError(f"{what}: {array.ndim} dimensions of shape {array.shape}; {ndim} expected")
     if array.dtype == bool:
@@ -52,7 +57,7 @@ def as_spikes(values: ArrayLike, n_in: int, what: str = "spikes", steps: int = 1
 
     ``values`` has that shape, or (n, steps, n_in).
     """
-    array = np.asarray(values)
+    array = as_array(values, what)
     if array.ndim == 3 and array.shape[1:] == (steps, n_in):
         array = array.reshape(-1, n_in)
     if array.ndim != 2 or array.shape[1] != n_in or len(array) % steps:

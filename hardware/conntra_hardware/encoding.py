@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import ArrayLike, SpikeArray, frozen
+from conntra_hardware.arrays import ArrayLike, SpikeArray, as_array, frozen
 from conntra_hardware.errors import InputError
 
 __all__ = ["Encoder", "ThermometerEncoder", "ThresholdEncoder", "as_features", "encoder_from_dict"]
@@ -20,8 +20,8 @@ __all__ = ["Encoder", "ThermometerEncoder", "ThresholdEncoder", "as_features", "
 
 def as_features(x: ArrayLike, n_features: int | None = None) -> npt.NDArray[Any]:
     """Return ``x`` as finite numbers of shape (n, n_features); trailing axes are flattened."""
-    array = np.asarray(x)
-    if array.dtype == object or not (np.issubdtype(array.dtype, np.number) or array.dtype == bool):
+    array = as_array(x, "features")
+    if array.dtype.kind not in "biuf":
         raise InputError(f"features: type {array.dtype}; numbers expected")
     if array.ndim < 2:
         raise InputError(f"features: shape {array.shape}; (n, features) expected")

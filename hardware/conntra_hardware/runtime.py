@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import ArrayLike, IntArray, SpikeArray
+from conntra_hardware.arrays import ArrayLike, IntArray, SpikeArray, as_array
 from conntra_hardware.errors import InputError
 from conntra_hardware.events import EventCounts, count_events
 from conntra_hardware.host import Host
@@ -160,9 +160,11 @@ def run(
 
 
 def _labels(y: ArrayLike, n: int, classes: int) -> npt.NDArray[np.int64]:
-    labels = np.asarray(y)
+    labels = as_array(y, "labels")
     if labels.shape != (n,):
         raise InputError(f"labels: shape {labels.shape}; ({n},) expected, one class index a sample")
+    if not np.issubdtype(labels.dtype, np.number):
+        raise InputError(f"labels: type {labels.dtype}; class indices 0 to {classes - 1} expected")
     if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() >= classes:
         raise InputError(f"labels: class indices 0 to {classes - 1} expected, got {labels.min()} to {labels.max()}")
     return labels.astype(np.int64)
