@@ -6,8 +6,8 @@ from importlib import metadata
 
 from conntra_hardware.arrays import SpikeArray
 from conntra_hardware.backends.child import run_in_child
-from conntra_hardware.backends.refuse import refuse_neurons, refuse_other_than_dense_chains
 from conntra_hardware.errors import BackendError, InputError
+from conntra_hardware.neurons import GRADED_MAX
 from conntra_hardware.program import Program
 from conntra_hardware.runtime import Availability, Recording, RunOptions
 
@@ -35,17 +35,15 @@ class Brian2Backend:
             return Availability(ok=False, reason="brian2 is not installed", remedy="pip install brian2")
 
     def execute(self, program: Program, inputs: SpikeArray, options: RunOptions) -> Recording:
-        """Run input spikes (n, n_inputs) through the program."""
+        """Run input spikes (rows, n_inputs) through the program."""
         asked = options.batch_size
         if asked is not None and asked < 1:
             raise InputError(f"{self.name}: batch size {asked}; at least 1 expected")
         found = self.availability()
         if not found.ok:
             raise BackendError(f"{self.name}: {found.reason}; {found.remedy}")
-        refuse_neurons(self.name, program, ("threshold", "readout"), "use backend reference")
-        refuse_other_than_dense_chains(self.name, program, "use backend reference")
         _check_exact(program)
-        batch = min(len(inputs), asked or _batch(program))
+        batch = min(len(inputs) // program.steps, asked or _batch(program))
         return run_in_child(
             self.name, self.module, program, inputs, settings={"batch": batch}, time_limit_s=options.time_limit_s
         )
@@ -61,10 +59,13 @@ def _check_exact(program: Program) -> None:
     """Refuse sums that double precision does not hold exactly."""
     import numpy as np
 
+    graded = {p.name for p in program.populations if p.neuron.graded}
     for population in program.populations:
         magnitude = np.abs(population.bias)
         for projection in program.incoming(population.name):
-            magnitude = magnitude + np.abs(projection.weights.astype(np.int64)).sum(axis=1)
+            largest = GRADED_MAX if projection.source in graded else 1
+            magnitude = magnitude + projection.magnitudes() * largest
+        magnitude = magnitude * program.steps
         if int(magnitude.max(initial=0)) >= _EXACT:
             raise BackendError(
                 f"brian2: population {population.name}: potentials up to {int(magnitude.max())}; "

@@ -7,8 +7,7 @@ from importlib import metadata
 
 from conntra_hardware.arrays import SpikeArray
 from conntra_hardware.backends.child import run_in_child
-from conntra_hardware.backends.lava.registers import check_program
-from conntra_hardware.backends.refuse import refuse_neurons, refuse_other_than_dense_chains
+from conntra_hardware.backends.lava.registers import check_program, refuse_what_stock_cannot
 from conntra_hardware.errors import BackendError, InputError
 from conntra_hardware.program import Program
 from conntra_hardware.runtime import Availability, Recording, RunOptions
@@ -24,9 +23,10 @@ _CHANNEL_VALUES = 2**22
 class LavaBackend:
     """Lava, batched or stock.
 
-    ``stock`` False ("lava"): a dense connection of ours takes many samples at every time step, side by side;
-    neurons are Lava's. ``stock`` True ("lava-stock"): Lava's own processes alone, one sample a time step.
-    This is the conformance mode that the batched form is held to.
+    ``stock`` False ("lava"): connections of ours take many samples at every time step, side by side; neurons are
+    Lava's, but for graded ones and soft resets. ``stock`` True ("lava-stock"): Lava's own processes alone (Dense,
+    Sparse, Conv, LIFReset, ATRLIF, GradedReluVec), one sample a time step. This is the conformance mode that the
+    batched form is held to.
     """
 
     def __init__(self, stock: bool = False) -> None:
@@ -50,14 +50,14 @@ class LavaBackend:
         )
 
     def execute(self, program: Program, inputs: SpikeArray, options: RunOptions) -> Recording:
-        """Run input spikes (n, n_inputs) through the program on simulated Loihi cores."""
-        batch = self._batch(program, len(inputs), options.batch_size)
+        """Run input spikes (rows, n_inputs) through the program on simulated Loihi cores."""
+        batch = self._batch(program, len(inputs) // program.steps, options.batch_size)
         found = self.availability()
         if not found.ok:
             raise BackendError(f"{self.name}: {found.reason}; {found.remedy}")
-        refuse_neurons(self.name, program, ("threshold", "readout"), "use backend reference")
-        refuse_other_than_dense_chains(self.name, program, "use backend reference")
-        check_program(program, inputs)
+        if self.stock:
+            refuse_what_stock_cannot(program)
+        check_program(program, inputs, self.stock)
         settings = {"stock": self.stock, "batch": batch}
         return run_in_child(
             self.name, self.module, program, inputs, settings=settings, time_limit_s=options.time_limit_s

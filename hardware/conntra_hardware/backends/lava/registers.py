@@ -6,17 +6,30 @@ checked here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.arrays import IntArray, SpikeArray
+from conntra_hardware.backends.reference import ReferenceBackend
 from conntra_hardware.errors import BackendError
-from conntra_hardware.overflow import synaptic_bounds
-from conntra_hardware.program import AnyProjection, Population, Program
+from conntra_hardware.neurons import GRADED_MAX, GradedRelu, IntegrateAndFire, Readout, Threshold
+from conntra_hardware.overflow import largest_spikes, register_bounds, synaptic_bounds
+from conntra_hardware.program import INPUT, AnyProjection, Population, Program, Projection
+from conntra_hardware.runtime import RunOptions
 
-__all__ = ["MAX_SUM", "BiasRegisters", "WeightRegisters", "bias_registers", "check_program", "weight_registers"]
+__all__ = [
+    "MAX_SUM",
+    "BiasRegisters",
+    "WeightRegisters",
+    "bias_registers",
+    "check_program",
+    "refuse_what_stock_cannot",
+    "weight_registers",
+]
 
 MAX_SUM = 2**17 - 1
 """Largest magnitude of a synaptic sum: shifted left by 6 it must stay within 24 bits, or the current wraps."""
@@ -27,13 +40,17 @@ _MANTISSA = (-(2**12), 2**12 - 1)
 _EXPONENT_MAX = 7
 _MIXED_MAGNITUDE = (-128, 127)
 _ONE_SIGN_MAX = 255
+_ATRLIF_MAX = 2**12 - 1
 
 
 @dataclass(frozen=True, eq=False)
 class WeightRegisters:
-    """Weights (n_target, n_source) as Dense takes them; the true weight is ``weights * 2**exponent``."""
+    """Weights (n_target, n_source) as Dense takes them, as Sparse does where the projection is not dense.
 
-    weights: npt.NDArray[np.int32]
+    The true weight is ``weights * 2**exponent``.
+    """
+
+    weights: Any
     exponent: int
     sign_mode: str
 
@@ -47,27 +64,35 @@ class BiasRegisters:
 
 
 def weight_registers(projection: AnyProjection) -> WeightRegisters:
-    """Encode a projection's weights so that Dense drops none of their bits.
+    """Encode a projection's weights so that Dense and Sparse drop none of their bits.
 
-    With both signs Dense drops the lowest of 8 bits: weights are doubled and the sum halved (exponent -1).
+    With both signs they drop the lowest of 8 bits: weights are doubled and the sum halved (exponent -1).
     Weights of one sign keep 8 bits of magnitude. A common factor of 2 goes into the exponent where the
     magnitudes need it.
     """
-    weights = projection.weights.astype(np.int32)
-    low, high = int(weights.min(initial=0)), int(weights.max(initial=0))
-    common = int(np.bitwise_or.reduce(np.abs(weights), axis=None)) or 1
+    values = projection.alphabet.astype(np.int64)
+    low, high = int(values.min(initial=0)), int(values.max(initial=0))
+    common = int(np.bitwise_or.reduce(np.abs(values), axis=None)) or 1
     for factor in range(_EXPONENT_MAX + 2):
         if common % 2**factor:
             break
         if low < 0 < high:
             if _MIXED_MAGNITUDE[0] <= low >> factor and high >> factor <= _MIXED_MAGNITUDE[1]:
-                return WeightRegisters((weights >> factor) * 2, factor - 1, "MIXED")
+                return WeightRegisters(_scaled(projection, factor, 2), factor - 1, "MIXED")
         elif max(-low, high) >> factor <= _ONE_SIGN_MAX and factor <= _EXPONENT_MAX:
-            return WeightRegisters(weights >> factor, factor, "INHIBITORY" if low < 0 else "EXCITATORY")
+            return WeightRegisters(_scaled(projection, factor, 1), factor, "INHIBITORY" if low < 0 else "EXCITATORY")
     raise BackendError(
         f"lava: weights {projection.source} -> {projection.target} from {low} to {high}; Lava holds -128 to 127 "
         "exactly, 0 to 255 or -255 to 0 of one sign, times a power of 2; use levels within that"
     )
+
+
+def _scaled(projection: AnyProjection, factor: int, times: int) -> Any:
+    if isinstance(projection, Projection):
+        return (projection.weights.astype(np.int32) >> factor) * times
+    matrix = projection.matrix().astype(np.int32)
+    matrix.data = (matrix.data >> factor) * times
+    return matrix
 
 
 def bias_registers(population: Population) -> BiasRegisters:
@@ -86,47 +111,88 @@ def bias_registers(population: Population) -> BiasRegisters:
     return BiasRegisters(mantissa, np.where(small, _BIAS_SCALE, _BIAS_SCALE + 1).astype(np.int32))
 
 
-def check_program(program: Program, inputs: SpikeArray) -> None:
-    """Raise BackendError where Lava could not run ``inputs`` (n, n_inputs) through ``program`` exactly.
+def check_program(program: Program, inputs: SpikeArray, stock: bool = False) -> None:
+    """Raise BackendError where Lava could not run ``inputs`` (rows, n_inputs) through ``program`` exactly.
 
     Sums are bounded by the weights alone; where that bound is too large, the sums of these very inputs are
-    computed.
+    computed. ``stock``: on Lava's own processes, of which ATRLIF takes everything doubled.
     """
-    for population in program.populations:
-        bias_registers(population)
-        for projection in program.incoming(population.name):
-            weight_registers(projection)
+    largest = largest_spikes(program.populations, program.incoming)
     unbounded = []
     for population in program.populations:
-        low, high = synaptic_bounds(population, program.incoming(population.name))
-        if low.min() < -MAX_SUM or high.max() > MAX_SUM:
-            unbounded.append(population.name)
-    if not unbounded:
-        return
-    source: SpikeArray = inputs
-    for population in program.populations:
-        sums = _sums(program, population, source)
-        if population.name in unbounded:
-            _check_sums(population, sums)
-        source = (sums + population.bias > 0).astype(np.uint8)
+        incoming = program.incoming(population.name)
+        for projection in incoming:
+            weight_registers(projection)
+        if not population.neuron.graded:
+            bias_registers(population)
+        low, high = synaptic_bounds(population, incoming, largest)
+        low, high = register_bounds(population.neuron, low, high, program.steps)
+        if max(-int(low.min()), int(high.max())) > _limit(population, stock):
+            unbounded.append(population)
+    if unbounded:
+        spikes = ReferenceBackend().execute(program, inputs, RunOptions()).spikes
+        for population in unbounded:
+            _check_sums(program, population, {INPUT: inputs, **spikes}, stock)
 
 
-def _sums(program: Program, population: Population, source: SpikeArray) -> IntArray:
-    # Sums of 32-bit weights over fewer than 2**21 inputs stay below 2**53: float64 is exact.
-    total = np.zeros((len(source), population.size), np.int64)
-    for projection in program.incoming(population.name):
-        total += (source.astype(np.float64) @ projection.weights.T.astype(np.float64)).astype(np.int64)
-    return total
+def _is_soft(population: Population) -> bool:
+    return isinstance(population.neuron, IntegrateAndFire) and population.neuron.reset == "soft"
 
 
-def _check_sums(population: Population, sums: IntArray) -> None:
-    potentials = sums if population.neuron.spikes else sums + population.bias
-    for values, what in ((sums, "synaptic sum"), (potentials, "potential")):
-        outside = np.abs(values) > MAX_SUM
+def _limit(population: Population, stock: bool) -> int:
+    if population.neuron.graded:
+        return GRADED_MAX
+    return MAX_SUM // 2 if stock and _is_soft(population) else MAX_SUM
+
+
+def _check_sums(program: Program, population: Population, sent: Mapping[str, IntArray], stock: bool) -> None:
+    sums = np.add.reduce([p.apply(sent[p.source]) for p in program.incoming(population.name)])
+    potentials = sums + population.bias
+    shaped = potentials.reshape(-1, program.steps, population.size)
+    held = potentials
+    if stock and _is_soft(population):
+        held = shaped.cumsum(axis=1).reshape(sums.shape)  # a spike adds to r, and leaves v as it is
+    elif isinstance(population.neuron, IntegrateAndFire):
+        held = (population.neuron.trace(shaped)[1] + shaped).reshape(sums.shape)
+    elif isinstance(population.neuron, Readout):
+        held = shaped.cumsum(axis=1).reshape(sums.shape)
+    elif isinstance(population.neuron, Threshold):
+        held = sums  # clipped potentials spike alike
+    limit = _limit(population, stock)
+    for values, what in ((sums, "synaptic sum"), (held, "potential")):
+        outside = np.abs(values) > limit
         if outside.any():
-            sample, neuron = (int(i) for i in np.argwhere(outside)[0])
+            row, neuron = (int(i) for i in np.argwhere(outside)[0])
             raise BackendError(
-                f"lava: population {population.name}, neuron {neuron}, sample {sample}: {what} "
-                f"{values[sample, neuron]} would overflow "
-                f"Lava's accumulator of -{MAX_SUM} to {MAX_SUM}; use smaller levels or fewer inputs"
+                f"lava: population {population.name}, neuron {neuron}, sample {row // program.steps}: {what} "
+                f"{values[row, neuron]} would overflow "
+                f"Lava's accumulator of -{limit} to {limit}; use smaller levels or fewer inputs"
             )
+
+
+def refuse_what_stock_cannot(program: Program) -> None:
+    """Raise BackendError where Lava's own processes cannot do what a population does.
+
+    GradedReluVec has neither bias nor shift: the shift is that of the synapses' sum, so there must be one, and a bias
+    that is added after it. ATRLIF's threshold has 12 bits, and its biases are doubled.
+    """
+    for population in program.populations:
+        neuron = population.neuron
+        what = f"lava-stock: population {population.name}"
+        if isinstance(neuron, GradedRelu):
+            if neuron.shift and (
+                len(program.incoming(population.name)) > 1 or np.any(population.bias % 2**neuron.shift)
+            ):
+                raise BackendError(
+                    f"{what}: a shift by {neuron.shift} of several sums, or of a sum and a bias that 2^{neuron.shift} "
+                    "does not divide: GradedReluVec has none of its own; use backend lava"
+                )
+            if population.bias.any():
+                weight_registers(Projection("bias", population.name, population.bias[:, None] >> neuron.shift))
+        if isinstance(neuron, IntegrateAndFire) and neuron.reset == "soft":
+            if neuron.threshold > _ATRLIF_MAX:
+                raise BackendError(
+                    f"{what}: a threshold of {neuron.threshold}; ATRLIF holds {_ATRLIF_MAX}; use backend lava"
+                )
+            if bias_registers(population).exponent.max() > _BIAS_SCALE:
+                raise BackendError(f"{what}: biases of up to 13 bits; ATRLIF takes them doubled; use backend lava")

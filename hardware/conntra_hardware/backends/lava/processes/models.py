@@ -14,23 +14,35 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.utils.weightutils import clip_weights, truncate_weights
 
 from conntra_hardware.backends.lava.processes.process import (
-    BatchedDense,
+    BatchedSynapses,
+    GradedNeurons,
     PotentialRecorder,
+    SoftResetNeurons,
     SpikeRecorder,
     SpikeSource,
+    StateClearer,
 )
 
-__all__ = ["PyBatchedDense", "PyPotentialRecorder", "PySpikeRecorder", "PySpikeSource"]
+__all__ = [
+    "PyBatchedSynapses",
+    "PyGradedNeurons",
+    "PyPotentialRecorder",
+    "PySoftResetNeurons",
+    "PySpikeRecorder",
+    "PySpikeSource",
+    "PyStateClearer",
+]
 
 _FLOAT32_EXACT = 2**24
 _POTENTIAL_SHIFT = 6
 _WEIGHT_BITS = 8
+_LARGEST_STATE = 2**23 - 1
 
 
-@implements(proc=BatchedDense, protocol=LoihiProtocol)
+@implements(proc=BatchedSynapses, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("bit_accurate_loihi", "fixed_pt")
-class PyBatchedDense(PyLoihiProcessModel):
+class PyBatchedSynapses(PyLoihiProcessModel):
     """Clips, truncates, sums and shifts as Lava's PyDenseModelBitAcc does; the sum is a matrix product."""
 
     s_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
@@ -39,33 +51,119 @@ class PyBatchedDense(PyLoihiProcessModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.stored: np.ndarray = proc_params["weights"]
+        self.stored: Any = proc_params["weights"]
         self.sign_mode: Any = proc_params["sign_mode"]
         self.weight_exp: int = proc_params["weight_exp"]
-        self.prepared: np.ndarray | None = None
+        self.graded: bool = proc_params["graded"]
+        self.prepared: Any = None
 
-    def _prepare(self) -> np.ndarray:
+    def _prepare(self) -> Any:
         """Return the weights as the chip holds them, in the narrowest type whose sums are exact."""
-        clipped = clip_weights(self.stored, self.sign_mode, num_bits=_WEIGHT_BITS)
-        weights = np.asarray(truncate_weights(clipped, self.sign_mode, _WEIGHT_BITS))
-        exact32 = np.abs(weights).sum(axis=1).max(initial=0) < _FLOAT32_EXACT
-        return weights.astype(np.float32 if exact32 else np.float64)
+        dense = isinstance(self.stored, np.ndarray)
+        values = self.stored if dense else self.stored.data
+        clipped = clip_weights(values, self.sign_mode, num_bits=_WEIGHT_BITS)
+        values = np.asarray(truncate_weights(clipped, self.sign_mode, _WEIGHT_BITS))
+        # Sums of 9-bit weights and 24-bit spikes stay below 2^53 with fewer than 2^20 synapses a neuron.
+        exact32 = not self.graded and 2 ** (_WEIGHT_BITS + 1) * self.stored.shape[1] < _FLOAT32_EXACT
+        if dense and not self.graded:
+            exact32 = np.abs(values).sum(axis=1).max(initial=0) < _FLOAT32_EXACT
+        kind = np.float32 if exact32 else np.float64
+        if dense:
+            return values.astype(kind)
+        prepared = self.stored.astype(kind)
+        prepared.data = values.astype(kind)
+        return prepared
 
     def run_spk(self) -> None:
         """Send the sums of the step before, as Lava's Dense does, then receive."""
         if self.prepared is None:
             self.prepared = self._prepare()
         self.a_out.send(self.a_buff)
-        spikes = self.s_in.recv().astype(bool).astype(self.prepared.dtype)
+        message = self.s_in.recv()
+        spikes = (message if self.graded else message.astype(bool)).astype(self.prepared.dtype)
         sums = (self.prepared @ spikes).astype(np.int32)
         self.a_buff = sums << self.weight_exp if self.weight_exp > 0 else sums >> -self.weight_exp
+
+
+@implements(proc=GradedNeurons, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyGradedNeurons(PyLoihiProcessModel):
+    """Adds, shifts, and sends what is positive."""
+
+    a_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    s_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.bias: np.ndarray = proc_params["bias"].reshape(-1, *(1 for _ in proc_params["shape"][1:]))
+        self.shift: int = proc_params["shift"]
+
+    def run_spk(self) -> None:
+        """Receive, and send at once."""
+        self.s_out.send(np.maximum((self.a_in.recv() + self.bias) >> self.shift, 0))
+
+
+@implements(proc=SoftResetNeurons, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PySoftResetNeurons(PyLoihiProcessModel):
+    """Adds up within 24 bits; a spike takes the threshold off."""
+
+    a_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    s_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+    v: Any = LavaPyType(np.ndarray, np.int32, precision=24)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.bias: np.ndarray = proc_params["bias"] << _POTENTIAL_SHIFT
+        self.threshold: int = proc_params["threshold"] << _POTENTIAL_SHIFT
+        self.interval: int = proc_params["interval"]
+        self.depth: int = proc_params["depth"]
+
+    def run_spk(self) -> None:
+        """Clear the state where a sample begins, then integrate."""
+        if (self.time_step - 1 - self.depth) % self.interval == 0:
+            self.v[:] = 0
+        current = self.a_in.recv() << _POTENTIAL_SHIFT
+        bias = self.bias.reshape(-1, *(1 for _ in self.v.shape[1:]))
+        self.v[:] = np.clip(self.v + current + bias, -_LARGEST_STATE, _LARGEST_STATE)
+        fired = self.v >= self.threshold
+        self.v[fired] -= self.threshold
+        self.s_out.send(fired)
+
+
+@implements(proc=StateClearer, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyStateClearer(PyLoihiProcessModel):
+    """Writes state variables in the management phase, as a host would."""
+
+    v: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+    r: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.shape: tuple[int, ...] = proc_params["shape"]
+        self.initial: int = proc_params["initial"]
+        self.interval: int = proc_params["interval"]
+        self.depth: int = proc_params["depth"]
+
+    def post_guard(self) -> Any:
+        """Ask for the management phase at the step before a sample arrives."""
+        return (self.time_step - self.depth) % self.interval == 0
+
+    def run_post_mgmt(self) -> None:
+        """Write the state that a sample begins with."""
+        self.v.write(np.full(self.shape, self.initial, np.int32))
+        self.r.write(np.zeros(self.shape, np.int32))
 
 
 @implements(proc=SpikeSource, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
 class PySpikeSource(PyLoihiProcessModel):
-    """Sends the next samples; zeros when there are no more, so that the pipeline runs empty."""
+    """Sends the next rows; zeros when there are no more, so that the pipeline runs empty."""
 
     s_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
 
@@ -73,14 +171,15 @@ class PySpikeSource(PyLoihiProcessModel):
         super().__init__(proc_params)
         self.size, self.batch = (*proc_params["shape"], 1)[:2]
         self.message_shape: tuple[int, ...] = proc_params["shape"]
-        self.inputs = np.load(proc_params["path"], mmap_mode="r", allow_pickle=False)
+        inputs = np.load(proc_params["path"], mmap_mode="r", allow_pickle=False)
+        self.inputs = inputs.reshape(-1, proc_params["interval"], inputs.shape[1])
 
     def run_spk(self) -> None:
-        """Send one sample, or one batch."""
-        first = (self.time_step - 1) * self.batch
-        block = self.inputs[first : first + self.batch]
+        """Send one step of one sample, or of one batch."""
+        block, step = divmod(self.time_step - 1, self.inputs.shape[1])
+        rows = self.inputs[block * self.batch : (block + 1) * self.batch, step]
         spikes = np.zeros((self.size, self.batch), dtype=np.int32)
-        spikes[:, : len(block)] = block.T
+        spikes[:, : len(rows)] = rows.T
         self.s_out.send(spikes.reshape(self.message_shape))
 
 
@@ -88,15 +187,17 @@ class _Recorder(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.depth: int = proc_params["depth"]
+        self.interval: int = proc_params["interval"]
         self.file = np.load(proc_params["path"], mmap_mode="r+", allow_pickle=False)
 
-    def _write(self, values: np.ndarray) -> None:
-        """Write what the population shows at this step: the samples that entered ``depth`` steps before."""
+    def _place(self) -> tuple[int, int]:
+        """Return which block of samples a population at this depth shows, and which of its steps."""
+        return divmod(self.time_step - 1 - self.depth, self.interval)
+
+    def _write(self, values: np.ndarray, target: np.ndarray, block: int) -> None:
         columns = values.reshape(values.shape[0], -1)
-        first = (self.time_step - 1 - self.depth) * columns.shape[1]
-        if 0 <= first < len(self.file):
-            target = self.file[first : first + columns.shape[1]]
-            target[:] = columns.T[: len(target)]
+        rows = target[block * columns.shape[1] : (block + 1) * columns.shape[1]]
+        rows[:] = columns.T[: len(rows)]
 
 
 @implements(proc=SpikeRecorder, protocol=LoihiProtocol)
@@ -109,21 +210,25 @@ class PySpikeRecorder(_Recorder):
 
     def run_spk(self) -> None:
         """Write the spikes of this step."""
-        self._write(self.s_in.recv())
+        values = self.s_in.recv()
+        block, step = self._place()
+        if block >= 0:
+            self._write(values, self.file.reshape(-1, self.interval, self.file.shape[1])[:, step], block)
 
 
 @implements(proc=PotentialRecorder, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
 class PyPotentialRecorder(_Recorder):
-    """Reads a state variable after each step, in the management phase, as a host would."""
+    """Reads a state variable after the last step of a sample, in the management phase, as a host would."""
 
     v: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
 
     def post_guard(self) -> Any:
-        """Ask for the management phase at every step after the fill."""
-        return self.time_step > self.depth
+        """Ask for the management phase when a sample is complete."""
+        block, step = self._place()
+        return block >= 0 and step == self.interval - 1
 
     def run_post_mgmt(self) -> None:
         """Write the potentials, whole numbers of weights: the lowest six bits of the state are zero."""
-        self._write(self.v.read() >> _POTENTIAL_SHIFT)
+        self._write(self.v.read() >> _POTENTIAL_SHIFT, self.file, self._place()[0])

@@ -1,49 +1,99 @@
-"""Lava processes: a dense connection for many samples at once, and how spikes enter and recordings leave.
+"""Lava processes: connections and neurons for many samples at once, and how spikes enter and recordings leave.
 
 Arrays have the shape ``(n,)`` with one sample a time step, or ``(n, batch)`` with ``batch`` samples side by
-side.
+side. A sample of several time steps takes as many, one after the other: its first one reaches a population at ``depth``
+in time step depth + 1, counted from 1.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from lava.magma.core.process.ports.ports import InPort, OutPort, RefPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
-__all__ = ["BatchedDense", "PotentialRecorder", "SpikeRecorder", "SpikeSource"]
+__all__ = [
+    "BatchedSynapses",
+    "GradedNeurons",
+    "PotentialRecorder",
+    "SoftResetNeurons",
+    "SpikeRecorder",
+    "SpikeSource",
+    "StateClearer",
+]
 
 
-class BatchedDense(AbstractProcess):
-    """Lava's ``Dense`` for ``batch`` samples at once, with the same registers and the same delay of a step."""
+class BatchedSynapses(AbstractProcess):
+    """Lava's ``Dense``, or ``Sparse`` where ``weights`` is a sparse matrix, for ``batch`` samples at once.
 
-    def __init__(self, *, weights: np.ndarray, batch: int, weight_exp: int, sign_mode: object) -> None:
-        super().__init__(weights=weights, weight_exp=weight_exp, sign_mode=sign_mode)
+    The same registers and the same delay of a step; ``graded`` spikes have values.
+    """
+
+    def __init__(self, *, weights: Any, batch: int, weight_exp: int, sign_mode: object, graded: bool) -> None:
+        super().__init__(weights=weights, weight_exp=weight_exp, sign_mode=sign_mode, graded=graded)
         n_out, n_in = weights.shape
         self.s_in = InPort(shape=(n_in, batch))
         self.a_out = OutPort(shape=(n_out, batch))
         self.a_buff = Var(shape=(n_out, batch), init=0)
 
 
-class SpikeSource(AbstractProcess):
-    """Input spikes from the file ``path``, an array (samples, n): the next one or ``batch`` samples at every step."""
+class GradedNeurons(AbstractProcess):
+    """``GradedReluVec`` with a bias (size,), and a shift of the sum: max(0, floor((a_in + bias) / 2**shift))."""
 
-    def __init__(self, *, path: str, shape: tuple[int, ...]) -> None:
-        super().__init__(path=path, shape=shape)
+    def __init__(self, *, shape: tuple[int, ...], bias: np.ndarray, shift: int) -> None:
+        super().__init__(shape=shape, bias=bias, shift=shift)
+        self.a_in = InPort(shape=shape)
+        self.s_out = OutPort(shape=shape)
+
+
+class SoftResetNeurons(AbstractProcess):
+    """Integrate-and-fire with a soft reset, as ``ATRLIF``, with a state that is cleared every ``interval`` steps.
+
+    ``threshold`` and ``bias`` (size,) in weight units; the state ``v`` in units of 2**-6 weights, as Lava's.
+    """
+
+    def __init__(self, *, shape: tuple[int, ...], bias: np.ndarray, threshold: int, interval: int, depth: int) -> None:
+        super().__init__(bias=bias, threshold=threshold, interval=interval, depth=depth)
+        self.a_in = InPort(shape=shape)
+        self.s_out = OutPort(shape=shape)
+        self.v = Var(shape=shape, init=0)
+
+
+class StateClearer(AbstractProcess):
+    """Sets ``v`` to ``initial`` and ``r`` to 0, as a host would, before a sample reaches a population at ``depth``."""
+
+    def __init__(self, *, shape: tuple[int, ...], initial: int, interval: int, depth: int) -> None:
+        super().__init__(shape=shape, initial=initial, interval=interval, depth=depth)
+        self.v = RefPort(shape=shape)
+        self.r = RefPort(shape=shape)
+
+
+class SpikeSource(AbstractProcess):
+    """Input spikes from the file ``path``, an array (samples * interval, n): a row of one or ``batch`` samples at every
+    step.
+    """
+
+    def __init__(self, *, path: str, shape: tuple[int, ...], interval: int) -> None:
+        super().__init__(path=path, shape=shape, interval=interval)
         self.s_out = OutPort(shape=shape)
 
 
 class SpikeRecorder(AbstractProcess):
-    """Writes the spikes of a population at ``depth`` into ``path``, an array (samples, n); fill steps are dropped."""
+    """Writes the spikes of a population at ``depth`` into ``path``, an array (samples * interval, n).
 
-    def __init__(self, *, path: str, shape: tuple[int, ...], depth: int) -> None:
-        super().__init__(path=path, shape=shape, depth=depth)
+    Fill steps are dropped.
+    """
+
+    def __init__(self, *, path: str, shape: tuple[int, ...], depth: int, interval: int) -> None:
+        super().__init__(path=path, shape=shape, depth=depth, interval=interval)
         self.s_in = InPort(shape=shape)
 
 
 class PotentialRecorder(AbstractProcess):
-    """Reads the potentials of a population at ``depth``, in units of 2**-6 weights, after every step."""
+    """Reads the potentials of a population at ``depth``, in units of 2**-6 weights, after the last step of a sample."""
 
-    def __init__(self, *, path: str, shape: tuple[int, ...], depth: int) -> None:
-        super().__init__(path=path, shape=shape, depth=depth)
+    def __init__(self, *, path: str, shape: tuple[int, ...], depth: int, interval: int) -> None:
+        super().__init__(path=path, shape=shape, depth=depth, interval=interval)
         self.v = RefPort(shape=shape)

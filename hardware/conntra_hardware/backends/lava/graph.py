@@ -1,0 +1,210 @@
+"""What a program's parts are in Lava: ``Stock`` for Lava's own processes, ``Batched`` for many samples at once.
+
+``Batched`` takes Lava's neurons where they accept a batch and do what is needed: LIFReset for threshold neurons,
+readouts and hard resets. The others, and the synapses, are of ours (``processes``), and equal to the stock ones, which
+is what ``Stock`` is for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.proc.atrlif.process import ATRLIF
+from lava.proc.conv.process import Conv
+from lava.proc.dense.process import Dense
+from lava.proc.graded.process import GradedReluVec
+from lava.proc.lif.process import LIFReset
+from lava.proc.sparse.process import Sparse
+from lava.utils.weightutils import SignMode
+from scipy.sparse import csr_matrix
+
+from conntra_hardware.backends.job import Job
+from conntra_hardware.backends.lava.processes.process import (
+    BatchedSynapses,
+    GradedNeurons,
+    SoftResetNeurons,
+    StateClearer,
+)
+from conntra_hardware.backends.lava.registers import MAX_SUM, bias_registers, weight_registers
+from conntra_hardware.neurons import GradedRelu, IntegrateAndFire
+from conntra_hardware.program import AnyProjection, ConvProjection, Population, Projection
+
+__all__ = ["Batched", "Stock"]
+
+_GRADED_BITS = 24
+_REGISTER_SHIFT = 6
+
+
+class Batched:
+    """``batch`` samples side by side at every time step."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.batch = int(job.settings["batch"])
+        self.graded = {p.name for p in job.populations if p.neuron.graded}
+
+    def shape(self, size: int) -> tuple[int, ...]:
+        """Return the shape of the ports of ``size`` neurons."""
+        return size, self.batch
+
+    def neurons(self, population: Population) -> Any:
+        """Return the neurons of a population."""
+        neuron, shape = population.neuron, self.shape(population.size)
+        if isinstance(neuron, GradedRelu):
+            return GradedNeurons(shape=shape, bias=population.bias, shift=neuron.shift)
+        if isinstance(neuron, IntegrateAndFire) and neuron.reset == "soft":
+            depth = self.job.depths[population.name]
+            return SoftResetNeurons(
+                shape=shape, bias=population.bias, threshold=neuron.threshold, interval=self.job.steps, depth=depth
+            )
+        return lif(self.job, population, shape)
+
+    def connect(self, projection: AnyProjection, out_port: Any, neurons: Any) -> None:
+        """Connect a source's ``out_port`` with ``neurons`` by the synapses of ``projection``."""
+        registers = weight_registers(projection)
+        synapses = BatchedSynapses(
+            weights=registers.weights,
+            batch=self.batch,
+            weight_exp=registers.exponent,
+            sign_mode=SignMode[registers.sign_mode],
+            graded=projection.source in self.graded,
+        )
+        out_port.connect(synapses.s_in)
+        synapses.a_out.connect(neurons.a_in)
+
+
+class Stock:
+    """Lava's own processes, one sample a time step; ``refused`` says which programs they cannot run."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.graded = {p.name for p in job.populations if p.neuron.graded}
+        self.shift = {p.name: p.neuron.shift for p in job.populations if isinstance(p.neuron, GradedRelu)}
+
+    def shape(self, size: int) -> tuple[int, ...]:
+        """Return the shape of the ports of ``size`` neurons."""
+        return (size,)
+
+    def neurons(self, population: Population) -> Any:
+        """Return the neurons of a population."""
+        neuron, shape = population.neuron, self.shape(population.size)
+        if isinstance(neuron, GradedRelu):
+            neurons = GradedReluVec(shape=shape, vth=0)
+            self._add_bias(population, neurons)
+            return neurons
+        if isinstance(neuron, IntegrateAndFire) and neuron.reset == "soft":
+            return self._soft(population, neuron)
+        return lif(self.job, population, shape)
+
+    def connect(self, projection: AnyProjection, out_port: Any, neurons: Any) -> None:
+        """Connect a source's ``out_port`` with ``neurons`` by the synapses of ``projection``."""
+        bits = _GRADED_BITS if projection.source in self.graded else 0
+        shift = self.shift.get(projection.target, 0)
+        if isinstance(projection, ConvProjection) and not shift and not self._doubled(projection.target):
+            self._convolve(projection, out_port, neurons, bits)
+            return
+        registers = weight_registers(projection)
+        dense = isinstance(projection, Projection)
+        kind: Any = Dense if dense else Sparse
+        synapses = kind(
+            weights=registers.weights if dense else csr_matrix(registers.weights),
+            weight_exp=registers.exponent - shift + self._doubled(projection.target),
+            sign_mode=SignMode[registers.sign_mode],
+            num_weight_bits=8,
+            num_message_bits=bits,
+        )
+        out_port.connect(synapses.s_in)
+        synapses.a_out.connect(neurons.a_in)
+
+    def _doubled(self, name: str) -> int:
+        """Return 1 where weights, bias and threshold of a population are doubled."""
+        neuron = next(p.neuron for p in self.job.populations if p.name == name)
+        return int(isinstance(neuron, IntegrateAndFire) and neuron.reset == "soft")
+
+    def _convolve(self, projection: ConvProjection, out_port: Any, neurons: Any, bits: int) -> None:
+        """Lava's Conv flips its kernel, and its images are (width, height, channels)."""
+        geometry = projection.geometry
+        kernel = projection.kernel.astype(np.int32).transpose(0, 3, 2, 1)[:, ::-1, ::-1]
+        channels, height, width = geometry.input_shape
+        conv = Conv(
+            weight=np.ascontiguousarray(kernel),
+            input_shape=(width, height, channels),
+            padding=geometry.padding[::-1],
+            stride=geometry.stride[::-1],
+            groups=geometry.groups,
+            num_message_bits=bits,
+        )
+        out_port.reshape(geometry.input_shape).transpose((2, 1, 0)).connect(conv.s_in)
+        conv.a_out.transpose((2, 1, 0)).reshape((geometry.n_out,)).connect(neurons.a_in)
+
+    def _add_bias(self, population: Population, neurons: Any) -> None:
+        """Graded neurons have no bias: it comes as the synapse of a neuron that always spikes."""
+        bias = population.bias >> self.shift[population.name]
+        if not bias.any():
+            return
+        always = LIFReset(
+            shape=(1,), du=4095, dv=4095, vth=0, bias_mant=1, bias_exp=6, reset_interval=1, reset_offset=0
+        )
+        registers = weight_registers(Projection("bias", population.name, bias[:, None]))
+        synapses = Dense(
+            weights=registers.weights,
+            weight_exp=registers.exponent,
+            sign_mode=SignMode[registers.sign_mode],
+            num_weight_bits=8,
+        )
+        always.s_out.connect(synapses.s_in)
+        synapses.a_out.connect(neurons.a_in)
+
+    def _soft(self, population: Population, neuron: IntegrateAndFire) -> Any:
+        """Return ATRLIF as integrate-and-fire with a soft reset.
+
+        It spikes where v - r >= theta and then adds 2 theta to r: first at theta, and then at every 2 theta more. So v
+        begins at -theta, and with everything doubled theta is the threshold.
+        """
+        bias, shape = bias_registers(population), self.shape(population.size)
+        start = -(neuron.threshold << _REGISTER_SHIFT)
+        neurons = ATRLIF(
+            shape=shape,
+            delta_i=1,
+            delta_v=0,
+            delta_theta=0,
+            delta_r=0,
+            theta_0=neuron.threshold,
+            theta=neuron.threshold,
+            theta_step=0,
+            v=start,
+            bias_mant=bias.mantissa,
+            bias_exp=bias.exponent + 1,
+        )
+        clearer = StateClearer(
+            shape=shape, initial=start, interval=self.job.steps, depth=self.job.depths[population.name]
+        )
+        clearer.v.connect_var(neurons.v)
+        clearer.r.connect_var(neurons.r)
+        return neurons
+
+
+def lif(job: Job, population: Population, shape: tuple[int, ...]) -> LIFReset:
+    """Return neurons whose state is cleared between samples; where a sample is one time step, they have none.
+
+    (LIF with dv=4095 would keep 1/4096 of a potential, which shows from a fan-in of 4097 on.) Thresholds of memoryless
+    neurons are in the bias. A readout's threshold is the largest there is, which no potential within the registers
+    exceeds: it never spikes.
+    """
+    neuron = population.neuron
+    integrates = isinstance(neuron, IntegrateAndFire)
+    keeps = job.steps > 1 and (integrates or not neuron.spikes)
+    bias = bias_registers(population)
+    column = (-1, *(1 for _ in shape[1:]))
+    vth = MAX_SUM if not neuron.spikes else neuron.threshold - 1 if isinstance(neuron, IntegrateAndFire) else 0
+    return LIFReset(
+        shape=shape,
+        du=4095,
+        dv=0 if keeps else 4095,
+        vth=vth,
+        bias_mant=np.broadcast_to(bias.mantissa.reshape(column), shape).copy(),
+        bias_exp=np.broadcast_to(bias.exponent.reshape(column), shape).copy(),
+        reset_interval=job.steps if keeps else 1,
+        reset_offset=(job.depths[population.name] + 1) % job.steps if keeps else 0,
+    )
