@@ -89,6 +89,14 @@ def _write_nir(network: DiscreteNetwork, about: Options, options: Options) -> Wr
     return nir_bytes(network, about), {}
 
 
+def _write_netx(network: DiscreteNetwork, about: Options, options: Options) -> Written:
+    _no_options(options, (), "netx")
+    _needs("nir", "h5py")
+    from conntra_neuro.exchange.netx import netx_bytes
+
+    return netx_bytes(network, about), {}
+
+
 def _write_c(network: DiscreteNetwork, about: Options, options: Options) -> Written:
     _no_options(options, ("name", "packing", "features", "compiler"), "c")
     from conntra_neuro.exchange.c_measure import measure
@@ -123,6 +131,7 @@ Reader: TypeAlias = Callable[[str | Path, Options], DiscreteNetwork]
 
 FORMATS: dict[str, tuple[tuple[str, ...], Writer]] = {
     "nir": ((".nir",), _write_nir),
+    "netx": ((".net",), _write_netx),
     "c": ((".h",), _write_c),
 }
 """What can be written: the suffixes of each format, and its writer."""

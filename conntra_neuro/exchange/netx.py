@@ -1,0 +1,166 @@
+"""A network as a NetX file, the HDF5 description that lava-dl loads into Lava processes (lava.lib.dl.netx).
+
+What is written is what the compiler makes of the network: dense weights and convolutions between populations, pooled
+sums folded into weights. A threshold neuron is CUBA with full decays, so that nothing is left of the step before;
+integrate-and-fire is CUBA without voltage decay. Load it with ``Network(file, reset_interval=steps, reset_offset=1)``:
+the first layer's first sample enters at time step 2. The readout never spikes: its logits are its voltage, in 1/64.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.errors import InputError
+from conntra_hardware.neurons import IntegrateAndFire, Neuron, Readout, Threshold
+from conntra_hardware.program import AnyProjection, ConvProjection, Population
+from conntra_neuro.compiler.lower import Lowered, lower
+from conntra_neuro.exchange.notes import KEY, network_note
+from conntra_neuro.network import DiscreteNetwork
+
+if TYPE_CHECKING:
+    import h5py
+
+__all__ = ["netx_bytes"]
+
+_BIAS = (-(2**12), 2**12 - 1)  # NetX shifts all biases by 6 bits: what is left of 13 is the mantissa
+_HIGHEST = 2**17 - 1
+"""The highest threshold, and the largest sum of weights that 24-bit registers hold."""
+
+_FULL = 4096
+
+
+def netx_bytes(network: DiscreteNetwork, about: Mapping[str, Any] | None = None) -> bytes:
+    """Return the NetX file of ``network``; InputError names a layer that NetX has no words for."""
+    import h5py
+
+    lowered = lower(network)
+    _check_chain(lowered)
+    file = io.BytesIO()
+    with h5py.File(file, "w") as handle:
+        layers = handle.create_group("layer")
+        # NetX does not read it; it says what the inputs and the classes are.
+        handle.create_dataset(KEY, data=network_note(network, about))
+        shape = _input_shape(network, lowered)
+        _write(layers, {"type": "input", "shape": np.array(shape)})
+        for population in lowered.populations:
+            (projection,) = lowered.incoming(population.name)
+            if isinstance(projection, ConvProjection):
+                if len(shape) != 3:
+                    raise _refusal(
+                        population, "takes an image from a dense layer, or from sums that fold into no kernel"
+                    )
+                shape = projection.geometry.output_shape
+                group = _write(layers, _conv(population, projection))
+            else:
+                if len(shape) == 3 and len(layers) > 1:
+                    _write(layers, {"type": "flatten"})
+                shape = (population.size,)
+                group = _write(layers, _dense(population, projection))
+            _neuron(group, population.neuron, network.steps)
+    return file.getvalue()
+
+
+def _check_chain(lowered: Lowered) -> None:
+    source = "input"
+    for population in lowered.populations:
+        incoming = lowered.incoming(population.name)
+        if len(incoming) != 1 or incoming[0].source != source:
+            raise _refusal(
+                population, "takes from several layers; NetX has chains only: leave residual connections out"
+            )
+        neuron = population.neuron
+        soft = isinstance(neuron, IntegrateAndFire) and neuron.reset != "hard"
+        if soft or not isinstance(neuron, (Threshold, IntegrateAndFire, Readout)):
+            kind = f"{neuron.kind} with soft reset" if soft else neuron.kind
+            raise _refusal(population, f"{kind} neurons; NetX has CUBA with hard reset: use threshold neurons")
+        reach = int((incoming[0].magnitudes() + np.abs(population.bias)).max())
+        if reach > _HIGHEST:
+            raise _refusal(population, f"sums of up to {reach}; 24-bit registers hold {_HIGHEST}: use smaller weights")
+        low, high = int(population.bias.min()), int(population.bias.max())
+        if low < _BIAS[0] or high > _BIAS[1]:
+            raise _refusal(population, f"biases from {low} to {high}; {_BIAS[0]} to {_BIAS[1]} allowed")
+        source = population.name
+
+
+def _input_shape(network: DiscreteNetwork, lowered: Lowered) -> tuple[int, ...]:
+    first = lowered.projections[0]
+    if isinstance(first, ConvProjection):
+        return first.geometry.input_shape
+    return (network.n_in, 1, 1)
+
+
+def _dense(population: Population, projection: AnyProjection) -> dict[str, Any]:
+    weight = projection.weights.astype(np.int64)
+    low, high = int(weight.min()), int(weight.max())
+    fits = -128 <= low <= high <= 127 if low < 0 < high else low >= -256 and high <= 255
+    if not fits or low == high == 0:
+        raise _refusal(population, f"weights from {low} to {high}; -128 to 127 allowed, not all 0")
+    return {
+        "type": "dense",
+        "shape": np.array([population.size, 1, 1]),
+        "inFeatures": weight.shape[1],
+        "outFeatures": weight.shape[0],
+        "weight": weight.astype(np.int32),
+        "bias": population.bias.astype(np.int32),
+    }
+
+
+def _conv(population: Population, projection: ConvProjection) -> dict[str, Any]:
+    g = projection.geometry
+    rows = population.bias.reshape(g.out_channels, g.positions)
+    if (rows != rows[:, :1]).any():
+        raise _refusal(population, "biases that differ within a channel; NetX has one for each")
+    return {
+        "type": "conv",
+        "shape": np.array(g.output_shape),
+        "inChannels": g.input_shape[0],
+        "outChannels": g.out_channels,
+        "kernelSize": np.array(g.kernel),
+        "stride": np.array(g.stride),
+        "padding": np.array(g.padding),
+        "dilation": np.array((1, 1)),
+        "groups": g.groups,
+        "weight": projection.kernel.astype(np.int32),
+        "bias": rows[:, 0].astype(np.int32),
+    }
+
+
+def _neuron(layer: h5py.Group, neuron: Neuron, steps: int) -> None:
+    integrates = isinstance(neuron, IntegrateAndFire) or (isinstance(neuron, Readout) and steps > 1)
+    threshold = 0
+    if isinstance(neuron, IntegrateAndFire):
+        threshold = neuron.threshold - 1  # Lava spikes above it
+    elif isinstance(neuron, Readout):
+        threshold = _HIGHEST
+    _write_into(
+        layer.create_group("neuron"),
+        {
+            "type": "CUBA",
+            "iDecay": _FULL,
+            "vDecay": 0 if integrates else _FULL,
+            "vThMant": threshold,
+            "refDelay": 1,
+            "gradedSpike": False,
+        },
+    )
+
+
+def _write(layers: h5py.Group, entries: dict[str, Any]) -> h5py.Group:
+    group = layers.create_group(str(len(layers)))
+    _write_into(group, entries)
+    return group
+
+
+def _write_into(group: h5py.Group, entries: Mapping[str, Any]) -> None:
+    for name, value in entries.items():
+        data: npt.NDArray[Any] | Any = np.array([value.encode()], dtype="S10") if name == "type" else value
+        group.create_dataset(name, data=data)
+
+
+def _refusal(population: Population, what: str) -> InputError:
+    return InputError(f"export to NetX: {population.name}: {what}")
