@@ -59,6 +59,9 @@ def train(
     shift: Annotated[
         int, typer.Option(metavar="PIXELS", help="Shift each image by up to so much, anew in each sweep.")
     ] = 0,
+    elastic: Annotated[
+        float, typer.Option(metavar="PIXELS", help="Bend each image by about so much, anew in each sweep.")
+    ] = 0.0,
     option: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=NUMBER", help="An option of the gear, as in sparsity=0.02; may be given again."),
@@ -91,10 +94,12 @@ def train(
 
     widths = hidden_layers("256" if layers is None else layers)
     prices: dict[str, Any] = parse_penalty(penalty)
-    named = {*signature(train_network).parameters} - {"threads", "validation_fraction"} | {*prices, "shift"}
+    named = {*signature(train_network).parameters} - {"threads", "validation_fraction"} | {*prices, "shift", "elastic"}
     recipe = numbers("--option", option or [], taken=named)
     if shift:
         recipe["shift"] = shift
+    if elastic:
+        recipe["elastic"] = elastic
     path = out or Path(default_name(data))
     check_writable(path)
     dataset = load_dataset(data, seed=seed)

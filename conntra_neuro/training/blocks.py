@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from conntra_hardware.arrays import IntArray
 from conntra_hardware.errors import InputError
+from conntra_neuro.training.augment import ELASTIC_LIMIT, displacements
 from conntra_neuro.training.inputs import Floats, inputs_of
 from conntra_neuro.training.layered.scorer import LayeredPlan, layered_samples
 from conntra_neuro.training.moves import LayerMoves
@@ -57,6 +58,7 @@ class BlocksOptions:
     memory             weight of the past in the average of the scores, and of their squares (memory_square)
     sparsity           price of a unit of weight, in units of the scores' root mean square: keeps weights at zero
     shift              each image is shifted by up to so many pixels, anew in each sweep
+    elastic            each image is bent by about so many pixels, anew in each sweep; see ``augment``
     penalty_...        what an inference may cost, in nats; see ``penalty``
     """
 
@@ -73,6 +75,7 @@ class BlocksOptions:
     memory_square: float = 0.99
     sparsity: float = 0.05
     shift: int = 0
+    elastic: float = 0.0
     penalty_synops: float = 0.0
     penalty_spikes: float = 0.0
     penalty_nonzero: float = 0.0
@@ -86,6 +89,7 @@ class BlocksOptions:
         wrong += [name for name in _PENALTIES if not 0 <= getattr(self, name) <= 1e6]
         wrong += ["sparsity"] if not 0 <= self.sparsity <= 10 else []
         wrong += ["shift"] if not 0 <= self.shift <= 1000 else []
+        wrong += ["elastic"] if not 0 <= self.elastic <= ELASTIC_LIMIT else []
         if wrong:
             raise InputError(f"{wrong[0]} {getattr(self, wrong[0])}: out of range; {_ALLOWED[wrong[0]]} allowed")
 
@@ -109,6 +113,7 @@ _ALLOWED: dict[str, str] = {
     "batch": "1 or more",
     "sparsity": "0 to 10",
     "shift": "0 to 1000",
+    "elastic": f"0 to {ELASTIC_LIMIT:g}",
 }
 
 
@@ -181,8 +186,7 @@ class Blocks:
         n = len(self._task.y)
         rng = generator(self._task.seed, 1, number)
         order = rng.permutation(n)
-        reach = self._options.shift
-        shifts = rng.integers(-reach, reach + 1, size=(n, 2)) if reach else None
+        shifts = displacements(rng, n, self._options.shift, self._options.elastic)
         steps = math.ceil(n / self._batch)
         bounds = np.linspace(0, n, steps + 1).astype(np.int64)
         loss, wrong = 0.0, 0

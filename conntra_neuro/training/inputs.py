@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from conntra_hardware.arrays import IntArray, SpikeArray
 from conntra_hardware.errors import InputError
-from conntra_neuro.training import kernels
+from conntra_neuro.training import augment, kernels
 from conntra_neuro.training.bits import BitSpikes, Spikes, rates_of
 from conntra_neuro.training.task import ImageShape
 from conntra_neuro.training.threads import Threads
@@ -90,7 +90,9 @@ class Inputs:
         return np.bincount(self.index, minlength=self.n_in) / self.n  # type: ignore[arg-type]
 
     def batch(self, rows: IntArray, dtype: Any, shifts: IntArray | None = None) -> Batch:
-        """Return the samples ``rows``, each image moved by ``shifts`` (B, 2): rows down, columns right."""
+        """Return the samples ``rows``, each image moved by ``shifts``; see ``augment.displacements``."""
+        if shifts is not None and shifts.shape[1] > 2:
+            return self._bent(rows, dtype, shifts)
         columns = self._columns(shifts)
         if shifts is None:
             shifts = np.zeros((len(rows), 2), dtype=np.int64)
@@ -105,12 +107,26 @@ class Inputs:
         """Table (n_in, 2) of each input's row and column, or of no rows where nothing is shifted."""
         if shifts is None:
             return np.empty((0, 2), dtype=np.int32)
+        image = self._image()
+        place = np.arange(self.n_in) % (image.rows * image.columns)
+        table = np.stack([place // image.columns, place % image.columns], axis=1)
+        return np.vstack([table, [(image.rows, image.columns)]]).astype(np.int32)
+
+    def _bent(self, rows: IntArray, dtype: Any, moves: IntArray) -> Batch:
+        image = self._image()
+        args = (rows, moves, augment.control_table(image.rows, image.columns), image.channels, image.rows, image.columns)
+        if self.x is None:
+            starts, index = augment.bend_sparse(self.start, self.index, *args)
+            return SparseBatch(starts, cast(IntArray, index))
+        out = np.empty((len(rows), self.n_in + 1), dtype=dtype)
+        augment.bend_dense(self.x, *args, out)
+        return DenseBatch(out)
+
+    def _image(self) -> ImageShape:
         if self.image is None or self.image.n_in != self.n_in:
-            raise InputError(f"shift: inputs are no images ({self.n_in} inputs, image shape {self.image}); use shift=0")
-        place = np.arange(self.n_in) % (self.image.rows * self.image.columns)
-        limits = (self.image.rows, self.image.columns)
-        table = np.stack([place // self.image.columns, place % self.image.columns], axis=1)
-        return np.vstack([table, [limits]]).astype(np.int32)
+            found = f"{self.n_in} inputs, image shape {self.image}"
+            raise InputError(f"shift, elastic: inputs are no images ({found}); use shift=0 and elastic=0")
+        return self.image
 
 
 @dataclass(frozen=True, eq=False)

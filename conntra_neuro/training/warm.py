@@ -97,7 +97,7 @@ def _recipe(
     logits = first.network().forward(inputs[part])
     recipe: dict[str, Any] = {"scale": calibrated_scale(logits, np.asarray(y)[part])}
     if gear == "blocks":
-        recipe |= _RECIPE | {name: given[name] for name in ("shift",) if name in given}
+        recipe |= _RECIPE | {name: given[name] for name in ("shift", "elastic") if name in given}
     if sweeps is not None:
         recipe["sweeps"] = max(1, round(sweeps * _SHARE / (1 - _SHARE)))
     return recipe

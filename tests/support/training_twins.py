@@ -72,6 +72,25 @@ def shifted(images: Array, shifts: Array) -> Array:
     return out
 
 
+def bent(images: Array, moves: Array) -> Array:
+    """Each image (n, channels, rows, columns) bent by the displacements (n, 32) of its 4 x 4 control points."""
+    out = np.zeros_like(images)
+    height, width = images.shape[2:]
+    controls = moves.reshape(-1, 2, 4, 4) / 64
+    for r in range(height):
+        for c in range(width):
+            # Where the pixel lies on the grid, to a 64th of a cell.
+            v, u = (3 * 64 * at // max(size - 1, 1) / 64 for at, size in ((r, height), (c, width)))
+            i, j = min(int(v), 2), min(int(u), 2)
+            v, u = v - i, u - j
+            corners = controls[:, :, i : i + 2, j : j + 2]
+            away = np.einsum("naij,i,j->na", corners, [1 - v, v], [1 - u, u])
+            for n, (down, right) in enumerate(np.floor(away + 0.5).astype(int)):
+                if 0 <= r + down < height and 0 <= c + right < width:
+                    out[n, :, r, c] = images[n, :, r + down, c + right]
+    return out
+
+
 def best_moves(average: Array, square: Array, floor: float, index: Array, levels: Levels, sparsity: float) -> Array:
     """What the better move of each weight gains: the normalised average times the distance, less its price."""
     values = levels.array

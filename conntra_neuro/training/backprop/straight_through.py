@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.errors import InputError
+from conntra_neuro.training.augment import ELASTIC_LIMIT, displacements
 from conntra_neuro.training.backprop.fold import Normalisation, fold
 from conntra_neuro.training.backprop.load import load_steps
 from conntra_neuro.training.bits import BitSpikes
@@ -48,6 +49,7 @@ class StraightThroughOptions:
     normalise    1: batch normalisation of the potentials, folded exactly at the end; 0: none; by default from two
                  hidden layers on
     shift        each image is shifted by up to so many pixels, anew in each sweep
+    elastic      each image is bent by about so many pixels, anew in each sweep; see ``augment``
     """
 
     sweeps: int | None = None
@@ -57,6 +59,7 @@ class StraightThroughOptions:
     width: float = 0.35
     normalise: int | None = None
     shift: int = 0
+    elastic: float = 0.0
 
     def __post_init__(self) -> None:
         allowed = {
@@ -65,6 +68,7 @@ class StraightThroughOptions:
             "width": (1e-3, 1e3),
             "normalise": (0, 1),
             "shift": (0, 1000),
+            "elastic": (0, ELASTIC_LIMIT),
         }
         for name, (low, high) in allowed.items():
             if getattr(self, name) is not None and not low <= getattr(self, name) <= high:
@@ -234,8 +238,7 @@ class StraightThrough:
         return np.ascontiguousarray(batch.x[:, :-1], dtype=np.float32)
 
     def _shifts(self, rng: np.random.Generator, n: int) -> Array | None:
-        reach = self._options.shift
-        return rng.integers(-reach, reach + 1, size=(n, 2)) if reach else None
+        return displacements(rng, n, self._options.shift, self._options.elastic)
 
 
 def _bytes_of(task: Task) -> Inputs | StreamedInputs:

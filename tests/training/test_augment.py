@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import training_twins as twins
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conntra_hardware.errors import InputError
+from conntra_neuro.training import fit_spikes
+from conntra_neuro.training.augment import displacements
+from conntra_neuro.training.inputs import Inputs, inputs_of
+from conntra_neuro.training.task import ImageShape
+from conntra_neuro.training.threads import Threads
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def _rows(inputs: Inputs, moves: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """The images of a batch as a matrix, through the product that training makes with it."""
+    found = np.empty((len(which), inputs.n_in), np.float32)
+    with Threads(1) as threads:
+        inputs.batch(which, np.float32, moves).potentials(
+            np.eye(inputs.n_in + 1, inputs.n_in, dtype=np.float32), found, threads
+        )
+    return found
+
+
+def _both(spikes: np.ndarray, image: ImageShape) -> list[Inputs]:
+    n, n_in = spikes.shape
+    start = np.concatenate([[0], np.cumsum(spikes.sum(axis=1))]).astype(np.int64)
+    lists = Inputs(n, n_in, image, start=start, index=np.nonzero(spikes)[1].astype(np.uint16))
+    return [lists, Inputs(n, n_in, image, x=spikes)]
+
+
+@given(SEEDS, st.integers(0, 2), st.floats(0.1, 5))
+@settings(max_examples=30, deadline=None)
+def test_images_are_bent_as_the_plain_twin_bends_them(seed: int, shift: int, elastic: float) -> None:
+    rng = np.random.default_rng(seed)
+    image = ImageShape(*rng.integers(1, [4, 13, 13]).tolist())
+    spikes = (rng.random((7, image.n_in)) < rng.random()).astype(np.uint8)
+    moves = displacements(rng, 9, shift, elastic)
+    assert moves is not None
+    which = rng.integers(0, 7, 9)
+    images = spikes.reshape(7, image.channels, image.rows, image.columns)
+    expected = twins.bent(images[which], moves).reshape(9, -1)
+    for inputs in _both(spikes, image):
+        np.testing.assert_array_equal(_rows(inputs, moves, which), expected)
+
+
+def test_the_same_displacement_everywhere_is_a_shift() -> None:
+    rng = np.random.default_rng(0)
+    image = ImageShape(2, 9, 11)
+    spikes = (rng.random((5, image.n_in)) < 0.3).astype(np.uint8)
+    shifts = rng.integers(-2, 3, (5, 2))
+    moves = np.repeat(-64 * shifts, 16, axis=1).astype(np.int16)
+    for inputs in _both(spikes, image):
+        np.testing.assert_array_equal(_rows(inputs, moves, np.arange(5)), _rows(inputs, shifts, np.arange(5)))
+
+
+def test_displacements_are_as_large_as_asked_for() -> None:
+    moves = displacements(np.random.default_rng(1), 4000, 1, 1.5)
+    assert moves is not None
+    pixels = moves.reshape(4000, 2, 16) / 64
+    assert np.std(pixels - pixels.mean(axis=2, keepdims=True)) == pytest.approx(1.5 * (15 / 16) ** 0.5, rel=0.02)
+    assert np.std(pixels.mean(axis=2)) == pytest.approx((1.5**2 / 16 + 2 / 3) ** 0.5, rel=0.03)
+    assert displacements(np.random.default_rng(1), 5, 0, 0.0) is None
+    shifts = displacements(np.random.default_rng(1), 500, 2, 0.0)
+    assert shifts is not None
+    assert shifts.shape == (500, 2)
+    assert sorted(set(shifts.ravel())) == [-2, -1, 0, 1, 2]
+
+
+def test_what_is_no_image_is_not_bent() -> None:
+    spikes = np.eye(20, dtype=np.uint8)
+    with pytest.raises(InputError, match="inputs are no images"):
+        inputs_of(spikes).batch(np.arange(3), np.float32, displacements(np.random.default_rng(0), 3, 0, 1.0))
+    with pytest.raises(InputError, match="elastic 101"):
+        fit_spikes(spikes, np.arange(20) % 2, n_classes=2, layers=(3,), elastic=101)
+
+
+def test_bent_images_train_the_same_network_on_one_thread_and_on_two() -> None:
+    rng = np.random.default_rng(3)
+    spikes, y = (rng.random((90, 64)) < 0.2).astype(np.uint8), np.arange(90) % 3
+    found = [
+        fit_spikes(
+            spikes, y, n_classes=3, layers=(8,), sweeps=3, image=ImageShape(1, 8, 8), shift=1, elastic=0.7, threads=n
+        ).parameters
+        for n in (1, 2)
+    ]
+    for a, b in zip(found[0].weights, found[1].weights, strict=True):
+        np.testing.assert_array_equal(a, b)
