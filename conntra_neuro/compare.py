@@ -34,6 +34,16 @@ Curve = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
+class _Recipe:
+    """What all ways of training have in common."""
+
+    levels: Levels
+    encoder: str
+    limits: dict[str, Any]  # sweeps, time_limit_s
+    images: dict[str, Any]  # shift, elastic
+
+
+@dataclass(frozen=True)
 class Run:
     """One training. Errors are fractions; ``curve`` holds (seconds, error) of each sweep on the deciding samples."""
 
@@ -110,6 +120,8 @@ def compare(
     encoder: str = "auto",
     time_limit_s: float | None = None,
     sweeps: int | None = None,
+    shift: int = 0,
+    elastic: float = 0.0,
     progress: Step | None = None,
 ) -> Comparison:
     """Train ``data`` by every method on every architecture and return the table.
@@ -119,6 +131,7 @@ def compare(
     folds          stratified folds over all samples; 0 takes the dataset's own split; None takes 5 folds for sets
                    of fewer than 5,000 samples, else the split
     time_limit_s   of one training, seconds
+    shift          pixels that every method shifts each training image by, up to; ``elastic`` bends it
     progress       called with (trainings done, trainings to do, what runs, its progress or None)
 
     Raises InputError for what cannot be used, and where a method needs JAX and it is not installed.
@@ -132,7 +145,8 @@ def compare(
         from conntra_neuro.training.backprop.load import load_steps
 
         load_steps()  # a missing package is better named now than after half an hour
-    parsed = parse_levels(levels)
+    limits = {"sweeps": sweeps, "time_limit_s": time_limit_s}
+    recipe = _Recipe(parse_levels(levels), encoder, limits, {"shift": shift, "elastic": elastic})
     n = len(data.x_train) + len(data.x_test)
     folds = (_FOLDS if n < _FOLDS_BELOW else 0) if folds is None else folds
     total = len(architectures) * len(methods) * seeds * max(folds, 1)
@@ -145,11 +159,9 @@ def compare(
                 for number, part in enumerate(_parts(data, folds, seed)):
                     words = f"{method} {_shown(layers)} seed {seed}" + (f" fold {number + 1}" if folds else "")
                     watch = _watch(progress, done, total, words)
-                    found[-1].append(
-                        _run(method, part, tuple(layers), parsed, seed, encoder, time_limit_s, sweeps, watch)
-                    )
+                    found[-1].append(_run(method, part, tuple(layers), seed, recipe, watch))
                     done += 1
-            rows.append(_row(method, tuple(layers), parsed, found))
+            rows.append(_row(method, tuple(layers), recipe.levels, found))
     how = f"{folds}-fold cross-validation" if folds else f"one split ({data.note or 'as given'})"
     return Comparison(data.name, f"{how}, {seeds} seed{'s' if seeds > 1 else ''}", tuple(rows))
 
@@ -191,27 +203,15 @@ def _run(
     method: str,
     data: Dataset,
     layers: tuple[int, ...],
-    levels: Levels,
     seed: int,
-    encoder: str,
-    time_limit_s: float | None,
-    sweeps: int | None,
+    recipe: _Recipe,
     progress: Callable[[Progress], None] | None,
 ) -> Run:
-    fitted = fit_encoder(data.x_train, encoder)
+    fitted = fit_encoder(data.x_train, recipe.encoder)
     if method == METHODS[0]:
-        return _real_run(data, fitted, layers, levels, seed, time_limit_s, sweeps, progress)
-    trained = train(
-        data,
-        layers=layers,
-        levels=levels,
-        method=_TRAINED_BY[method],
-        seed=seed,
-        encoder=fitted,
-        time_limit_s=time_limit_s,
-        sweeps=sweeps,
-        progress=progress,
-    )
+        return _real_run(data, fitted, layers, seed, recipe, progress)
+    how: dict[str, Any] = {"method": _TRAINED_BY[method], "levels": recipe.levels, "encoder": fitted}
+    trained = train(data, layers=layers, seed=seed, progress=progress, **how, **recipe.limits, **recipe.images)
     if trained.interrupted:
         raise KeyboardInterrupt
     return _discrete_run(trained)
@@ -230,18 +230,17 @@ def _real_run(
     data: Dataset,
     encoder: Any,
     layers: tuple[int, ...],
-    levels: Levels,
     seed: int,
-    time_limit_s: float | None,
-    sweeps: int | None,
+    recipe: _Recipe,
     progress: Callable[[Progress], None] | None,
 ) -> Run:
     from conntra_neuro.training.backprop.real import fit_real
-    from conntra_neuro.training.samples import make_task
+    from conntra_neuro.training.samples import image_shape, make_task
 
     train_spikes, test_spikes = encoder.encode(data.x_train), encoder.encode(data.x_test)
-    task = make_task(train_spikes, data.y_train, data.n_classes, layers, levels, seed, 0.05, None, None)
-    fit = fit_real(task, sweeps=sweeps, time_limit_s=time_limit_s, progress=progress)
+    image = image_shape(data.feature_shape, train_spikes.shape[1])
+    task = make_task(train_spikes, data.y_train, data.n_classes, layers, recipe.levels, seed, 0.05, None, image)
+    fit = fit_real(task, progress=progress, **recipe.limits, **recipe.images)
     if fit.interrupted:
         raise KeyboardInterrupt
     errors = fit.network.error(train_spikes, data.y_train), fit.network.error(test_spikes, data.y_test)

@@ -3,7 +3,7 @@
 Protocol: from the data's test split (MNIST's validation split in our files), n images a class are drawn for training,
 all the rest is tested on; mean and standard deviation over the draws.
 
-python examples/few_samples.py mnist:mnist.npz --per-class 10 --draws 10 --shift 2
+python examples/few_samples.py mnist:mnist.npz --per-class 10 --draws 10 --shift 1 --elastic 1.5
 """
 
 from __future__ import annotations
@@ -34,12 +34,14 @@ def main() -> None:
     parser.add_argument("--per-class", type=int, default=10)
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--layers", default="256")
-    parser.add_argument("--shift", type=int, default=0)
+    parser.add_argument("--shift", type=int, default=0, help="pixels")
+    parser.add_argument("--elastic", type=float, default=0.0, help="pixels")
     arguments = parser.parse_args()
     data = cn.load_dataset(arguments.data)
     layers = [int(width) for width in arguments.layers.split(",")]
+    moved = {"shift": arguments.shift, "elastic": arguments.elastic}
     runs = [
-        cn.train(draw(data, arguments.per_class, seed), layers=layers, seed=seed, shift=arguments.shift)
+        cn.train(draw(data, arguments.per_class, seed), layers=layers, seed=seed, **moved)
         for seed in range(arguments.draws)
     ]
     errors = 100 * np.array([run.test_error for run in runs])

@@ -26,7 +26,7 @@ def train(
         str | None,
         typer.Option(
             help="Hidden layers: 256 or conv16k5s2,maxpool2,128; none is logistic regression.",
-            show_default="256, or as in --from",
+            show_default="256, 1024 from 20,000 samples on, or as in --from",
         ),
     ] = None,
     neuron: Annotated[
@@ -57,11 +57,21 @@ def train(
     time_limit: Annotated[float | None, typer.Option(metavar="SECONDS", help="Stop then, keep the best.")] = None,
     sweeps: Annotated[int | None, typer.Option(metavar="N", help="Passes over the data or the units.")] = None,
     shift: Annotated[
-        int, typer.Option(metavar="PIXELS", help="Shift each image by up to so much, anew in each sweep.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            help="Shift each image by up to so much, anew in each sweep.",
+            show_default="1 in wide networks on large images",
+        ),
+    ] = None,
     elastic: Annotated[
-        float, typer.Option(metavar="PIXELS", help="Bend each image by about so much, anew in each sweep.")
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            metavar="PIXELS",
+            help="Bend each image by about so much, anew in each sweep.",
+            show_default="1 in wide networks on large images, 0.6 on small ones",
+        ),
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=NUMBER", help="An option of the gear, as in sparsity=0.02; may be given again."),
@@ -92,14 +102,11 @@ def train(
     from conntra_neuro.training import train as train_network
     from conntra_neuro.training.penalty import parse_penalty
 
-    widths = hidden_layers("256" if layers is None else layers)
+    widths = None if layers is None else hidden_layers(layers)
     prices: dict[str, Any] = parse_penalty(penalty)
     named = {*signature(train_network).parameters} - {"threads", "validation_fraction"} | {*prices, "shift", "elastic"}
     recipe = numbers("--option", option or [], taken=named)
-    if shift:
-        recipe["shift"] = shift
-    if elastic:
-        recipe["elastic"] = elastic
+    recipe |= {name: value for name, value in (("shift", shift), ("elastic", elastic)) if value is not None}
     path = out or Path(default_name(data))
     check_writable(path)
     dataset = load_dataset(data, seed=seed)

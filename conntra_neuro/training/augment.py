@@ -7,34 +7,66 @@ value of the nearest one that it comes from. All of it is whole numbers, so it i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.arrays import IntArray
+from conntra_neuro.training.task import Task
 
-__all__ = ["ELASTIC_LIMIT", "bend_dense", "bend_sparse", "control_table", "displacements"]
+__all__ = ["ELASTIC_LIMIT", "Augmentation", "bend_dense", "bend_sparse", "control_table"]
 
 _GRID = 4  # control points along each side of an image
 _UNIT = 64  # parts of a pixel, and of a cell of the grid
 ELASTIC_LIMIT = 100.0  # pixels; far more than makes sense, and int16 holds any draw of it
 
+_LARGE, _SMALL = 20, 6  # pixels along the shorter side of an image, from which on it is augmented unasked
+_WIDE = 512  # hidden units
+
 _fast = nb.njit(nogil=True, cache=True)
 
 
-def displacements(rng: np.random.Generator, n: int, shift: int, elastic: float) -> IntArray | None:
-    """Return how each of ``n`` images is moved; None where none is.
+@dataclass(frozen=True)
+class Augmentation:
+    """By how many pixels images are moved: shifted by up to ``shift``, bent by about ``elastic``."""
 
-    (n, 2): whole pixels down and to the right, up to ``shift`` each way; with ``elastic`` (n, 32): displacements of the
-    control points, normal with a standard deviation of ``elastic`` pixels, and the image's shift.
-    """
-    shifts = rng.integers(-shift, shift + 1, size=(n, 2)) if shift else None
-    if not elastic:
-        return shifts
-    bent = np.rint(rng.standard_normal((n, 2, _GRID**2), dtype=np.float32) * np.float32(elastic * _UNIT))
-    if shifts is not None:
-        bent -= _UNIT * shifts[:, :, None]  # a pixel comes from where the image was
-    return np.clip(bent, -(2**15), 2**15 - 1).astype(np.int16).reshape(n, -1)
+    shift: int = 0
+    elastic: float = 0.0
+
+    @classmethod
+    def of(cls, shift: int | None, elastic: float | None, task: Task) -> Augmentation:
+        """Return what is asked for, and what suits the images where nothing is: docs/training.md has the evidence.
+
+        Networks of fewer than 512 hidden units have no room for more than large images show; convolutions, and
+        inputs of several time steps, are left alone.
+        """
+        image, usual = task.image, cls()
+        if image is not None and image.n_in == task.sizes[0] and task.layered is None:
+            side = min(image.rows, image.columns)
+            if side >= _LARGE and sum(task.sizes[1:-1]) >= _WIDE:
+                usual = cls(1, 1.0)
+            elif _SMALL <= side < _LARGE:
+                usual = cls(0, 0.6)
+        return cls(usual.shift if shift is None else shift, usual.elastic if elastic is None else elastic)
+
+    def __bool__(self) -> bool:
+        return bool(self.shift or self.elastic)
+
+    def draw(self, rng: np.random.Generator, n: int) -> IntArray | None:
+        """Return how each of ``n`` images is moved; None where none is.
+
+        (n, 2): whole pixels down and to the right; with ``elastic`` (n, 32): displacements of the control points,
+        normal with a standard deviation of ``elastic`` pixels, and the image's shift.
+        """
+        shifts = rng.integers(-self.shift, self.shift + 1, size=(n, 2)) if self.shift else None
+        if not self.elastic:
+            return shifts
+        bent = np.rint(rng.standard_normal((n, 2, _GRID**2), dtype=np.float32) * np.float32(self.elastic * _UNIT))
+        if shifts is not None:
+            bent -= _UNIT * shifts[:, :, None]  # a pixel comes from where the image was
+        return np.clip(bent, -(2**15), 2**15 - 1).astype(np.int16).reshape(n, -1)
 
 
 def control_table(rows: int, columns: int) -> npt.NDArray[np.int32]:

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from conntra_hardware.arrays import IntArray
 from conntra_hardware.errors import InputError
-from conntra_neuro.training.augment import ELASTIC_LIMIT, displacements
+from conntra_neuro.training.augment import ELASTIC_LIMIT, Augmentation
 from conntra_neuro.training.inputs import Floats, inputs_of
 from conntra_neuro.training.layered.scorer import LayeredPlan, layered_samples
 from conntra_neuro.training.moves import LayerMoves
@@ -58,7 +58,9 @@ class BlocksOptions:
     memory             weight of the past in the average of the scores, and of their squares (memory_square)
     sparsity           price of a unit of weight, in units of the scores' root mean square: keeps weights at zero
     shift              each image is shifted by up to so many pixels, anew in each sweep
-    elastic            each image is bent by about so many pixels, anew in each sweep; see ``augment``
+    elastic            each image is bent by about so many pixels, anew in each sweep; see ``augment``. By default
+                       images of 20 pixels a side are shifted by 1 and bent by 1, in networks of 512 hidden units or
+                       more; smaller images are bent by 0.6
     penalty_...        what an inference may cost, in nats; see ``penalty``
     """
 
@@ -74,8 +76,8 @@ class BlocksOptions:
     memory: float = 0.97
     memory_square: float = 0.99
     sparsity: float = 0.05
-    shift: int = 0
-    elastic: float = 0.0
+    shift: int | None = None
+    elastic: float | None = None
     penalty_synops: float = 0.0
     penalty_spikes: float = 0.0
     penalty_nonzero: float = 0.0
@@ -88,15 +90,15 @@ class BlocksOptions:
         wrong += [name for name in ("sweeps", "batch") if getattr(self, name) is not None and getattr(self, name) < 1]
         wrong += [name for name in _PENALTIES if not 0 <= getattr(self, name) <= 1e6]
         wrong += ["sparsity"] if not 0 <= self.sparsity <= 10 else []
-        wrong += ["shift"] if not 0 <= self.shift <= 1000 else []
-        wrong += ["elastic"] if not 0 <= self.elastic <= ELASTIC_LIMIT else []
+        wrong += ["shift"] if not 0 <= (self.shift or 0) <= 1000 else []
+        wrong += ["elastic"] if not 0 <= (self.elastic or 0) <= ELASTIC_LIMIT else []
         if wrong:
             raise InputError(f"{wrong[0]} {getattr(self, wrong[0])}: out of range; {_ALLOWED[wrong[0]]} allowed")
 
-    def with_defaults(self, n: int) -> tuple[int, int]:
-        """Return (sweeps, batch) for ``n`` training samples: at least 400 steps, and 20 sweeps."""
+    def with_defaults(self, n: int, augmented: bool) -> tuple[int, int]:
+        """Return (sweeps, batch) for ``n`` training samples: at least 400 steps, and 20 sweeps; 40 of moved images."""
         batch = min(self.batch or max(32, min(500, n // 8)), n)
-        return self.sweeps or max(20, math.ceil(_STEPS * batch / n)), batch
+        return self.sweeps or max(40 if augmented else 20, math.ceil(_STEPS * batch / n)), batch
 
 
 _PENALTIES = ("penalty_synops", "penalty_spikes", "penalty_nonzero", "penalty_energy")
@@ -136,7 +138,8 @@ class Blocks:
     def __init__(self, task: Task, options: BlocksOptions, threads: Threads, crew: Crew | None = None) -> None:
         """``crew``: who holds the samples and scores them; None keeps them here."""
         self._task, self._options, self._threads = task, options, threads
-        self.sweeps, self._batch = options.with_defaults(len(task.y))
+        self._augmentation = Augmentation.of(options.shift, options.elastic, task)
+        self.sweeps, self._batch = options.with_defaults(len(task.y), bool(self._augmentation))
         self._prices = prices_of(options, task.sizes)
         start, self.objective, spreads = start_of(task, options.scale, options.margin)
         if self._prices is not None and options.scale is None:
@@ -186,7 +189,7 @@ class Blocks:
         n = len(self._task.y)
         rng = generator(self._task.seed, 1, number)
         order = rng.permutation(n)
-        shifts = displacements(rng, n, self._options.shift, self._options.elastic)
+        shifts = self._augmentation.draw(rng, n)
         steps = math.ceil(n / self._batch)
         bounds = np.linspace(0, n, steps + 1).astype(np.int64)
         loss, wrong = 0.0, 0

@@ -21,10 +21,16 @@ from conntra_neuro.training.task import ImageShape, Task, generator
 if TYPE_CHECKING:
     from conntra_neuro.training.layered.architecture import Architecture
 
-__all__ = ["make_task", "width_of"]
+__all__ = ["default_layers", "image_shape", "make_task", "width_of"]
 
 _HOLD_OUT_FROM = 5000  # samples; in smaller sets every sample is needed for training
 _HOLD_OUT_MOST = 5000
+_WIDE_FROM = 20_000  # samples: fewer do not fill a wide layer [docs/training.md]
+
+
+def default_layers(n: int) -> tuple[int, ...]:
+    """Return the hidden widths for ``n`` training samples."""
+    return (1024,) if n >= _WIDE_FROM else (256,)
 
 
 def make_task(
@@ -107,3 +113,10 @@ def width_of(x: ArrayLike | BitSpikes) -> int:
     if len(array.shape) < 2 or 0 in array.shape[1:]:
         raise InputError(f"training samples: shape {array.shape}; (n, inputs) expected")
     return int(np.prod(array.shape[1:]))
+
+
+def image_shape(feature_shape: Sequence[int], n_in: int) -> ImageShape | None:
+    """Return how inputs lie in images; None where features are no images."""
+    if len(feature_shape) not in (2, 3) or n_in % (feature_shape[-2] * feature_shape[-1]):
+        return None
+    return ImageShape(n_in // (feature_shape[-2] * feature_shape[-1]), *feature_shape[-2:])

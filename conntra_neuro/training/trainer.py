@@ -26,7 +26,7 @@ from conntra_neuro.training.drive import drive
 from conntra_neuro.training.options import parse_options
 from conntra_neuro.training.parameters import Parameters, network_of
 from conntra_neuro.training.result import Progress, Record, TrainResult
-from conntra_neuro.training.samples import make_task, width_of
+from conntra_neuro.training.samples import default_layers, image_shape, make_task, width_of
 from conntra_neuro.training.specs import as_specs
 from conntra_neuro.training.task import Clock, Gear, ImageShape, Task
 
@@ -66,7 +66,7 @@ class Fit:
 def train(
     data: Dataset,
     *,
-    layers: str | Sequence[Any] = (256,),
+    layers: str | Sequence[Any] | None = None,
     neuron: str = "threshold",
     levels: str | int | Sequence[int] | Levels = "ternary",
     method: str = "conntra",
@@ -87,7 +87,8 @@ def train(
     """Train a network of hidden ``layers`` on ``data`` and return it with its history.
 
     layers               the hidden layers: widths, and tokens such as "conv16k5s2" (see ``training.specs``), in a
-                         sequence or in one text with commas; () is logistic regression
+                         sequence or in one text with commas; () is logistic regression; None decides by the number
+                         of samples
     neuron               of all hidden layers: "threshold", "relu" (graded), "if8" (integrate-and-fire over 8 time
                          steps, hard reset) or "if8soft"; others than thresholds in the blocks gear only
     levels               "binary", "ternary", a number, or the values; see ``parse_levels``
@@ -119,10 +120,11 @@ def train(
         raise InputError(f"method {method!r}: unknown; allowed: {', '.join(METHODS)}")
     if cluster is not None and method != "conntra":
         raise InputError(f"cluster {cluster!r}: method {method} trains on one machine; use conntra, or no cluster")
+    layers = default_layers(len(data.y_train)) if layers is None else layers
     encoder = _encoder_for(data, encoder)
     spikes = _spikes_of(data, encoder)
     steps = encoder.steps if encoder else 1
-    image = _image_shape(data.feature_shape, spikes.shape[1] // steps)
+    image = image_shape(data.feature_shape, spikes.shape[1] // steps)
     fitter = fit_spikes
     if method == "backprop":
         gear = "straight-through"
@@ -286,13 +288,6 @@ def _spikes_of(data: Dataset, encoder: Encoder | None) -> Spikes:
     if encoder is None:
         return as_spikes(_flat(data.x_train), width_of(data.x_train))
     return encoder.encode(data.x_train).reshape(len(data.x_train), -1)
-
-
-def _image_shape(feature_shape: Sequence[int], n_in: int) -> ImageShape | None:
-    """Return how inputs lie in images; None where features are no images."""
-    if len(feature_shape) not in (2, 3) or n_in % (feature_shape[-2] * feature_shape[-1]):
-        return None
-    return ImageShape(n_in // (feature_shape[-2] * feature_shape[-1]), *feature_shape[-2:])
 
 
 def _flat(x: ArrayLike) -> npt.NDArray[Any]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import training_twins as twins
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from conntra_hardware.errors import InputError
 from conntra_neuro.training import fit_spikes
-from conntra_neuro.training.augment import displacements
+from conntra_neuro.training.augment import Augmentation
 from conntra_neuro.training.inputs import Inputs, inputs_of
 from conntra_neuro.training.task import ImageShape
 from conntra_neuro.training.threads import Threads
@@ -39,7 +41,7 @@ def test_images_are_bent_as_the_plain_twin_bends_them(seed: int, shift: int, ela
     rng = np.random.default_rng(seed)
     image = ImageShape(*rng.integers(1, [4, 13, 13]).tolist())
     spikes = (rng.random((7, image.n_in)) < rng.random()).astype(np.uint8)
-    moves = displacements(rng, 9, shift, elastic)
+    moves = Augmentation(shift, elastic).draw(rng, 9)
     assert moves is not None
     which = rng.integers(0, 7, 9)
     images = spikes.reshape(7, image.channels, image.rows, image.columns)
@@ -59,13 +61,13 @@ def test_the_same_displacement_everywhere_is_a_shift() -> None:
 
 
 def test_displacements_are_as_large_as_asked_for() -> None:
-    moves = displacements(np.random.default_rng(1), 4000, 1, 1.5)
+    moves = Augmentation(1, 1.5).draw(np.random.default_rng(1), 4000)
     assert moves is not None
     pixels = moves.reshape(4000, 2, 16) / 64
     assert np.std(pixels - pixels.mean(axis=2, keepdims=True)) == pytest.approx(1.5 * (15 / 16) ** 0.5, rel=0.02)
     assert np.std(pixels.mean(axis=2)) == pytest.approx((1.5**2 / 16 + 2 / 3) ** 0.5, rel=0.03)
-    assert displacements(np.random.default_rng(1), 5, 0, 0.0) is None
-    shifts = displacements(np.random.default_rng(1), 500, 2, 0.0)
+    assert Augmentation().draw(np.random.default_rng(1), 5) is None
+    shifts = Augmentation(2).draw(np.random.default_rng(1), 500)
     assert shifts is not None
     assert shifts.shape == (500, 2)
     assert sorted(set(shifts.ravel())) == [-2, -1, 0, 1, 2]
@@ -74,7 +76,7 @@ def test_displacements_are_as_large_as_asked_for() -> None:
 def test_what_is_no_image_is_not_bent() -> None:
     spikes = np.eye(20, dtype=np.uint8)
     with pytest.raises(InputError, match="inputs are no images"):
-        inputs_of(spikes).batch(np.arange(3), np.float32, displacements(np.random.default_rng(0), 3, 0, 1.0))
+        inputs_of(spikes).batch(np.arange(3), np.float32, Augmentation(0, 1.0).draw(np.random.default_rng(0), 3))
     with pytest.raises(InputError, match="elastic 101"):
         fit_spikes(spikes, np.arange(20) % 2, n_classes=2, layers=(3,), elastic=101)
 
@@ -90,3 +92,24 @@ def test_bent_images_train_the_same_network_on_one_thread_and_on_two() -> None:
     ]
     for a, b in zip(found[0].weights, found[1].weights, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("image", "hidden", "usual"),
+    [
+        (ImageShape(1, 28, 28), (512,), Augmentation(1, 1.0)),
+        (ImageShape(1, 28, 28), (256, 255), Augmentation()),
+        (ImageShape(7, 8, 8), (16,), Augmentation(0, 0.6)),
+        (ImageShape(1, 2, 60), (512,), Augmentation()),
+        (None, (512,), Augmentation()),
+    ],
+)
+def test_images_are_moved_by_default_as_suits_them(
+    image: ImageShape | None, hidden: tuple[int, ...], usual: Augmentation
+) -> None:
+    n_in = 10 if image is None else image.n_in
+    task = dataclasses.replace(twins.random_task(0, hidden, n_in=n_in), image=image)
+    assert Augmentation.of(None, None, task) == usual
+    assert not Augmentation.of(0, 0.0, task)
+    assert Augmentation.of(2, None, task) == Augmentation(2, usual.elastic)
+    assert not Augmentation.of(None, None, dataclasses.replace(task, sizes=(8 * n_in, *hidden, 4)))

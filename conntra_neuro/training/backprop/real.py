@@ -10,13 +10,16 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import SpikeArray, frozen
+from conntra_hardware.arrays import IntArray, SpikeArray, frozen
+from conntra_neuro.training.augment import Augmentation
 from conntra_neuro.training.backprop.load import load_steps
+from conntra_neuro.training.inputs import DenseBatch, Inputs
 from conntra_neuro.training.result import Progress, Record
 from conntra_neuro.training.task import Task, generator
 
@@ -71,17 +74,22 @@ def fit_real(
     *,
     sweeps: int | None = None,
     batch: int | None = None,
+    shift: int = 0,
+    elastic: float = 0.0,
     time_limit_s: float | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> RealFit:
     """Train on ``task`` (its levels are of no concern) and return the network that is best on the held-out samples.
 
-    Where nothing is held out the last one counts. Adam, learning rate 0.001 falling along a cosine.
+    Where nothing is held out the last one counts. Adam, learning rate 0.001 falling along a cosine. ``shift`` and
+    ``elastic`` move images as in the other ways of training.
     """
     steps = load_steps()
     n = len(task.y)
     batch = min(batch or max(32, min(200, n // 8)), n)
     sweeps = sweeps or max(20, math.ceil(3000 * batch / n))
+    inputs = Inputs(n, task.sizes[0], task.image, x=np.ascontiguousarray(task.spikes, dtype=np.uint8))
+    moved = partial(Augmentation(shift, elastic).draw, n=n)
     begin = time.monotonic()
     history: list[Record] = []
     best, best_error, interrupted = _first(task), math.inf, False
@@ -90,7 +98,7 @@ def fit_real(
         try:
             for sweep in range(sweeps):
                 tree, moments, loss, wrong = _sweep(
-                    steps, tree, moments, task, sweep, sweeps, batch, begin, time_limit_s
+                    steps, tree, moments, task, inputs, moved, sweep, sweeps, batch, begin, time_limit_s
                 )
                 network = _network(tree)
                 held = None if task.held_out is None else network.error(task.held_out[0][:], task.held_out[1])
@@ -112,6 +120,8 @@ def _sweep(
     tree: Any,
     moments: Any,
     task: Task,
+    inputs: Inputs,
+    moved: Callable[[np.random.Generator], IntArray | None],
     sweep: int,
     sweeps: int,
     batch: int,
@@ -119,16 +129,20 @@ def _sweep(
     time_limit_s: float | None,
 ) -> tuple[Any, Any, float, float]:
     """Pass once over the samples; return the parameters, the moments, mean loss and error of the batches."""
-    order = generator(task.seed, 4, sweep).permutation(len(task.y))
+    rng = generator(task.seed, 4, sweep)
+    order, moves = rng.permutation(len(task.y)), moved(rng)
     count, loss, wrong, seen = len(task.y) // batch, 0.0, 0, 0
     for step in range(count):
         spent = 0.0 if time_limit_s is None else (time.monotonic() - begin) / time_limit_s
         done = max((sweep + step / count) / sweeps, spent)
         if done >= 1:
             break
-        rows = order[step * batch : (step + 1) * batch]
+        part = slice(step * batch, (step + 1) * batch)
+        rows = order[part]
         rate = np.float64(_RATE * (1 + math.cos(math.pi * done)) / 2)
-        x = task.spikes[rows].astype(np.float64)
+        samples = inputs.batch(rows, np.float64, None if moves is None else moves[part])
+        assert isinstance(samples, DenseBatch)
+        x = samples.x[:, :-1]
         tree, moments, losses, errors = steps.real_step(tree, moments, x, task.y[rows], rate)
         loss, wrong, seen = loss + float(losses), wrong + int(errors), seen + batch
     return tree, moments, loss / max(seen, 1), wrong / max(seen, 1)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.errors import InputError
-from conntra_neuro.training.augment import ELASTIC_LIMIT, displacements
+from conntra_neuro.training.augment import ELASTIC_LIMIT, Augmentation
 from conntra_neuro.training.backprop.fold import Normalisation, fold
 from conntra_neuro.training.backprop.load import load_steps
 from conntra_neuro.training.bits import BitSpikes
@@ -49,7 +49,8 @@ class StraightThroughOptions:
     normalise    1: batch normalisation of the potentials, folded exactly at the end; 0: none; by default from two
                  hidden layers on
     shift        each image is shifted by up to so many pixels, anew in each sweep
-    elastic      each image is bent by about so many pixels, anew in each sweep; see ``augment``
+    elastic      each image is bent by about so many pixels, anew in each sweep; see ``augment``. By default
+                 as in ``BlocksOptions``
     """
 
     sweeps: int | None = None
@@ -58,8 +59,8 @@ class StraightThroughOptions:
     rate: float = 0.003
     width: float = 0.35
     normalise: int | None = None
-    shift: int = 0
-    elastic: float = 0.0
+    shift: int | None = None
+    elastic: float | None = None
 
     def __post_init__(self) -> None:
         allowed = {
@@ -77,10 +78,10 @@ class StraightThroughOptions:
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name)}: 1 or more allowed")
 
-    def with_defaults(self, n: int) -> tuple[int, int]:
-        """Return (sweeps, batch) for ``n`` training samples: at least 1,000 steps, and 20 sweeps."""
+    def with_defaults(self, n: int, augmented: bool) -> tuple[int, int]:
+        """Return (sweeps, batch) for ``n`` training samples: at least 1,000 steps, and 20 sweeps; 40 of moved images."""
         batch = min(self.batch or max(32, min(200, n // 8)), n)
-        return self.sweeps or max(20, math.ceil(1000 * batch / n)), batch
+        return self.sweeps or max(40 if augmented else 20, math.ceil(1000 * batch / n)), batch
 
 
 class StraightThrough:
@@ -96,7 +97,8 @@ class StraightThrough:
                 "initial network: backpropagation starts from latent weights; leave it out, or use conntra"
             )
         self._task, self._options = task, options
-        self.sweeps, self._batch = options.with_defaults(len(task.y))
+        self._augmentation = Augmentation.of(options.shift, options.elastic, task)
+        self.sweeps, self._batch = options.with_defaults(len(task.y), bool(self._augmentation))
         deep = len(task.sizes) > 3
         self._normalise = deep if options.normalise is None else bool(options.normalise)
         usual = 0.3 if self._normalise else 0.03
@@ -238,7 +240,7 @@ class StraightThrough:
         return np.ascontiguousarray(batch.x[:, :-1], dtype=np.float32)
 
     def _shifts(self, rng: np.random.Generator, n: int) -> Array | None:
-        return displacements(rng, n, self._options.shift, self._options.elastic)
+        return self._augmentation.draw(rng, n)
 
 
 def _bytes_of(task: Task) -> Inputs | StreamedInputs:
