@@ -114,7 +114,14 @@ class Inputs:
 
     def _bent(self, rows: IntArray, dtype: Any, moves: IntArray) -> Batch:
         image = self._image()
-        args = (rows, moves, augment.control_table(image.rows, image.columns), image.channels, image.rows, image.columns)
+        args = (
+            rows,
+            moves,
+            augment.control_table(image.rows, image.columns),
+            image.channels,
+            image.rows,
+            image.columns,
+        )
         if self.x is None:
             starts, index = augment.bend_sparse(self.start, self.index, *args)
             return SparseBatch(starts, cast(IntArray, index))

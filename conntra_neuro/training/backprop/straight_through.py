@@ -79,7 +79,7 @@ class StraightThroughOptions:
                 raise InputError(f"{name} {getattr(self, name)}: 1 or more allowed")
 
     def with_defaults(self, n: int, augmented: bool) -> tuple[int, int]:
-        """Return (sweeps, batch) for ``n`` training samples: at least 1,000 steps, and 20 sweeps; 40 of moved images."""
+        """Return (sweeps, batch) for ``n`` training samples: at least 1,000 steps, 20 sweeps, 40 of moved images."""
         batch = min(self.batch or max(32, min(200, n // 8)), n)
         return self.sweeps or max(40 if augmented else 20, math.ceil(1000 * batch / n)), batch
 
