@@ -256,6 +256,10 @@ def _gear(name: str, task: Task, options: dict[str, Any], threads: Threads, crew
         from conntra_neuro.training.backprop.straight_through import StraightThrough, StraightThroughOptions
 
         chosen = parse_options(StraightThroughOptions, options, name)
+        if task.layered is not None:
+            from conntra_neuro.training.backprop.layered import LayeredStraightThrough
+
+            return LayeredStraightThrough(task, chosen, threads), chosen
         return StraightThrough(task, chosen), chosen
     raise InputError(f"gear {name!r}: unknown; allowed: {', '.join(GEARS)}")
 

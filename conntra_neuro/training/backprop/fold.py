@@ -38,16 +38,20 @@ class Normalisation:
         return self.gamma * ((np.asarray(z, dtype=np.float64) - self.mean) / spread) + self.beta
 
 
-def fold(weight: npt.ArrayLike, normalisation: Normalisation, levels: Levels) -> tuple[Ints, Ints]:
+def fold(
+    weight: npt.ArrayLike, normalisation: Normalisation, levels: Levels, largest: int = 1, added: int = 0
+) -> tuple[Ints, Ints]:
     """Return integer (weight, bias) such that ``x @ weight + bias > 0`` iff ``normalisation(x @ weight_given) > 0``.
 
-    For every x of 0 and 1. ``weight`` integers (n_in, n_out), each one of ``levels``. A unit with gamma < 0 gets its
+    For every x of 0 and 1 (or 0 to ``largest``), and anything from -``added`` to ``added`` on top (gamma > 0
+    then). ``weight`` integers (n_in, n_out), each one of ``levels``. A unit with gamma < 0 gets its
     weights negated; InputError where their negatives are not levels.
     """
     weight = np.array(weight, dtype=np.int64)
     falling = np.asarray(normalisation.gamma) < 0
     sign = np.where(falling, -1, 1)
-    low, high = np.minimum(weight * sign, 0).sum(axis=0), np.maximum(weight * sign, 0).sum(axis=0)
+    low = largest * np.minimum(weight * sign, 0).sum(axis=0) - added
+    high = largest * np.maximum(weight * sign, 0).sum(axis=0) + added
     threshold = _last_silent(lambda u: normalisation(sign * u) > 0, low - 1, high)
     # A falling unit that always or never spikes needs no weights of the other sign.
     constant = (threshold < low) | (threshold == high)

@@ -8,7 +8,7 @@ from types import ModuleType
 
 from conntra_hardware.errors import InputError
 
-__all__ = ["load_steps"]
+__all__ = ["load_layered_steps", "load_steps"]
 
 
 def load_steps() -> ModuleType:
@@ -26,3 +26,11 @@ def load_steps() -> ModuleType:
             'remedy: pip install "conntra-neuro[backprop]"'
         ) from None
     return steps
+
+
+def load_layered_steps() -> ModuleType:
+    """Return the compiled steps for networks with convolutions; as ``load_steps``."""
+    load_steps()
+    from conntra_neuro.training.backprop import layered_steps
+
+    return layered_steps

@@ -13,13 +13,27 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-__all__ = ["double_precision", "leaves", "quantise", "real_step", "restored", "start", "straight_through_step"]
+__all__ = [
+    "EPSILON",
+    "Tree",
+    "adam",
+    "clipped_update",
+    "cross_entropy",
+    "double_precision",
+    "leaves",
+    "quantise",
+    "real_step",
+    "restored",
+    "spike",
+    "start",
+    "straight_through_step",
+]
 
 EPSILON = 1e-3
 _MOST_STEPS = 32  # level sets larger than this are searched, not summed over
 
 Tree = list[dict[str, Any]]
-_adam = optax.scale_by_adam()
+adam = optax.scale_by_adam()
 
 
 def double_precision() -> AbstractContextManager[Any]:
@@ -35,7 +49,7 @@ def double_precision() -> AbstractContextManager[Any]:
 def start(layers: Sequence[Mapping[str, Any]]) -> tuple[Tree, Any]:
     """Return parameters and optimiser state from NumPy arrays, in their precision."""
     tree = [{name: jnp.asarray(value) for name, value in layer.items()} for layer in layers]
-    return tree, _adam.init(tree)
+    return tree, adam.init(tree)
 
 
 def leaves(tree: Any) -> list[np.ndarray]:
@@ -65,18 +79,18 @@ def quantise(latent: jax.Array, levels: tuple[int, ...]) -> jax.Array:
 
 
 @jax.custom_jvp
-def _spike(z: jax.Array, width: jax.Array) -> jax.Array:
+def spike(z: jax.Array, width: jax.Array) -> jax.Array:
     """1 where z > 0; its derivative is taken to be that of a logistic curve of scale ``width``."""
     return (z > 0).astype(z.dtype)
 
 
-@_spike.defjvp
+@spike.defjvp
 def _spike_jvp(
     primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]
 ) -> tuple[jax.Array, jax.Array]:
     z, width = primals
     p = jax.nn.sigmoid(z / width)
-    return _spike(z, width), p * (1 - p) / width * tangents[0]
+    return spike(z, width), p * (1 - p) / width * tangents[0]
 
 
 def _discrete_logits(tree: Tree, x: jax.Array, levels: tuple[int, ...], width: jax.Array, normalise: bool) -> jax.Array:
@@ -84,13 +98,14 @@ def _discrete_logits(tree: Tree, x: jax.Array, levels: tuple[int, ...], width: j
         z = x @ quantise(layer["weight"], levels)
         if normalise:
             z = (z - z.mean(axis=0)) / jnp.sqrt(z.var(axis=0) + EPSILON)
-        x = _spike(z + layer["bias"], width)
+        x = spike(z + layer["bias"], width)
     last = tree[-1]
     bias = last["bias"] + jax.lax.stop_gradient(jnp.rint(last["bias"]) - last["bias"])
     return jnp.exp(last["log_scale"]) * (x @ quantise(last["weight"], levels) + bias)
 
 
-def _cross_entropy(logits: jax.Array, y: jax.Array) -> jax.Array:
+def cross_entropy(logits: jax.Array, y: jax.Array) -> jax.Array:
+    """Return the cross-entropy of each sample."""
     return optax.softmax_cross_entropy_with_integer_labels(logits, y)
 
 
@@ -111,12 +126,16 @@ def straight_through_step(
 
     def objective(tree: Tree) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         logits = _discrete_logits(tree, x, levels, width, normalise)
-        losses = _cross_entropy(logits, y)
+        losses = cross_entropy(logits, y)
         return losses.mean(), (losses.sum(), (logits.argmax(axis=1) != y).sum())
 
     gradient, (loss, wrong) = jax.grad(objective, has_aux=True)(tree)
-    update, moments = _adam.update(gradient, moments)
-    changes: Any = update
+    update, moments = adam.update(gradient, moments)
+    return clipped_update(tree, update, rate_weight, rate, levels), moments, loss, wrong
+
+
+def clipped_update(tree: Tree, changes: Any, rate_weight: jax.Array, rate: jax.Array, levels: tuple[int, ...]) -> Tree:
+    """Return ``tree`` less the rates times ``changes``; latent weights stay in the levels' range."""
     unit = float(max(abs(levels[0]), abs(levels[-1])))
     low, high = levels[0] / unit, levels[-1] / unit
 
@@ -124,11 +143,10 @@ def straight_through_step(
         # A latent weight outside the levels would be out of the gradient's reach for a long time.
         return jnp.clip(value - rate_weight * change, low, high) if name == "weight" else value - rate * change
 
-    tree = [
+    return [
         {name: moved(name, value, change[name]) for name, value in layer.items()}
         for layer, change in zip(tree, changes, strict=True)
     ]
-    return tree, moments, loss, wrong
 
 
 @partial(jax.jit, donate_argnums=(0, 1))
@@ -142,10 +160,10 @@ def real_step(
         for layer in tree[:-1]:
             h = jax.nn.relu(h @ layer["weight"] + layer["bias"])
         logits = h @ tree[-1]["weight"] + tree[-1]["bias"]
-        losses = _cross_entropy(logits, y)
+        losses = cross_entropy(logits, y)
         return losses.mean(), (losses.sum(), (logits.argmax(axis=1) != y).sum())
 
     gradient, (loss, wrong) = jax.grad(objective, has_aux=True)(tree)
-    update, moments = _adam.update(gradient, moments)
+    update, moments = adam.update(gradient, moments)
     tree = jax.tree_util.tree_map(lambda value, change: value - rate * change, tree, update)
     return tree, moments, loss, wrong

@@ -89,6 +89,8 @@ class StraightThrough:
 
     finished = False
     decides_by_objective = False
+    statistics = _STATISTICS
+    sample_type: Any = np.float64
 
     def __init__(self, task: Task, options: StraightThroughOptions) -> None:
         self._steps = load_steps()
@@ -103,16 +105,16 @@ class StraightThrough:
         self._normalise = deep if options.normalise is None else bool(options.normalise)
         usual = 0.3 if self._normalise else 0.03
         self._rate_weight = usual if options.rate_weight is None else options.rate_weight
-        self._inputs = _bytes_of(task)
+        self._inputs = self._inputs_of(task)
         rng = generator(task.seed, purpose=3)
-        rows = np.sort(rng.permutation(len(task.y))[:_STATISTICS])
-        self._sample = self._gather(rows, self._shifts(rng, len(rows))).astype(np.float64)
+        rows = np.sort(rng.permutation(len(task.y))[: self.statistics])
+        self._sample = self._gather(rows, self._shifts(rng, len(rows))).astype(self.sample_type)
         self._tree, self._moments = self._steps.start(self._first(rng))
         self._found: tuple[Parameters, list[Normalisation], float] | None = None
 
     def sweep(self, number: int, sweeps: int, clock: Clock, tick: Tick) -> Evaluation:
         """Pass once over the training samples in an order of the sweep's own; a rest smaller than a batch waits."""
-        n, batch, options = len(self._task.y), self._batch, self._options
+        n, batch = len(self._task.y), self._batch
         rng = generator(self._task.seed, 4, number)
         order, shifts = rng.permutation(n), self._shifts(rng, n)
         loss, wrong, seen, steps = 0.0, 0, 0, n // batch
@@ -124,21 +126,26 @@ class StraightThrough:
             part = slice(step * batch, (step + 1) * batch)
             decay = np.float32((1 + math.cos(math.pi * time)) / 2)
             x = self._gather(order[part], None if shifts is None else shifts[part])
-            self._tree, self._moments, losses, errors = self._steps.straight_through_step(
-                self._tree,
-                self._moments,
-                x,
-                self._task.y[order[part]],
-                decay * np.float32(self._rate_weight),
-                decay * options.rate,
-                np.float32(options.width * self._unit),
-                levels=self._task.levels.values,
-                normalise=self._normalise,
-            )
+            losses, errors = self._train(x, self._task.y[order[part]], decay)
             self._found = None
             loss, wrong, seen = loss + float(losses), wrong + int(errors), seen + batch
             tick(done, Evaluation(loss / seen, wrong / seen))
         return Evaluation(loss / max(seen, 1), wrong / max(seen, 1))
+
+    def _train(self, x: Array, y: Array, decay: np.float32) -> tuple[Any, Any]:
+        """Take one step; return the sum of the losses and the number of errors."""
+        self._tree, self._moments, losses, errors = self._steps.straight_through_step(
+            self._tree,
+            self._moments,
+            x,
+            y,
+            decay * np.float32(self._rate_weight),
+            decay * self._options.rate,
+            np.float32(self._options.width * self._unit),
+            levels=self._task.levels.values,
+            normalise=self._normalise,
+        )
+        return losses, errors
 
     def evaluate(self, held_out: bool) -> Evaluation:
         """Evaluate the integer network on all held-out or all training samples."""
@@ -233,6 +240,9 @@ class StraightThrough:
     def _nearest(self, latent: Array) -> Array:
         """Return the levels nearest to latent weights, by the code that trains."""
         return np.asarray(self._steps.quantise(latent, self._task.levels.values), dtype=np.float64).round()
+
+    def _inputs_of(self, task: Task) -> Inputs | StreamedInputs:
+        return _bytes_of(task)
 
     def _gather(self, rows: Array, shifts: Array | None) -> npt.NDArray[np.float32]:
         batch = self._inputs.batch(rows, np.float32, shifts)

@@ -30,7 +30,15 @@ from conntra_neuro.training.scoring import Sums
 from conntra_neuro.training.task import Task
 from conntra_neuro.training.threads import Threads
 
-__all__ = ["LayeredPlan", "LayeredSamples", "LayeredScorer", "bytes_of", "exact_float", "layered_samples"]
+__all__ = [
+    "LayeredPlan",
+    "LayeredSamples",
+    "LayeredScorer",
+    "bytes_of",
+    "exact_float",
+    "layered_samples",
+    "rows_at_once",
+]
 
 _VALUES = 2**24  # of columns at a time when evaluating
 _ONES = np.ones(3, np.float32)  # a slope of 1 everywhere
@@ -89,7 +97,7 @@ class LayeredSamples:
 
     def evaluate(self) -> Sums:
         """Return losses and errors of all samples."""
-        total, at_once = Sums([], 0, 0, []), self.scorer.rows_at_once
+        total, at_once = Sums([], 0, 0, []), rows_at_once(self.scorer.plan.arch)
         for first in range(0, self.inputs.n, at_once):
             rows = np.arange(first, min(first + at_once, self.inputs.n))
             total = total + self.scorer.evaluate(self._batch(rows, None), self.y[rows])
@@ -108,13 +116,6 @@ class LayeredScorer:
     def __init__(self, plan: LayeredPlan, weights: Sequence[Floats], threads: Threads) -> None:
         self.plan, self._weights, self._threads = plan, weights, threads
         self._table = plan.objective.table
-
-    @property
-    def rows_at_once(self) -> int:
-        """Samples whose columns fit in a modest buffer."""
-        arch = self.plan.arch
-        values = max(n.fan_in * (n.geometry.positions if n.geometry else 1) * arch.steps for n in arch.nodes)
-        return max(1, min(2048, _VALUES // values))
 
     def evaluate(self, x: Floats, y: npt.NDArray[np.int64]) -> Sums:
         """Return losses and errors of rows ``x`` (n * steps, ...)."""
@@ -239,6 +240,12 @@ def layered_samples(
     held = task.held_out
     found = None if held is None else LayeredSamples(bytes_of(task, held[0]), held[1], scorer)
     return LayeredSamples(bytes_of(task, task.spikes), task.y, scorer), found
+
+
+def rows_at_once(arch: Architecture) -> int:
+    """Return how many samples' columns fit in a modest buffer."""
+    values = max(n.fan_in * (n.geometry.positions if n.geometry else 1) * arch.steps for n in arch.nodes)
+    return max(1, min(2048, _VALUES // values))
 
 
 def bytes_of(task: Task, spikes: Spikes) -> Inputs | StreamedInputs:

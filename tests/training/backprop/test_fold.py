@@ -38,6 +38,20 @@ def test_folded_unit_decides_as_the_normalised_one_on_every_input(seed: int, lev
     assert np.isin(folded, values.array).all()
 
 
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), largest=st.integers(1, 4), added=st.integers(0, 6))
+def test_folded_unit_decides_alike_on_sums_with_something_added(seed: int, largest: int, added: int) -> None:
+    rng = np.random.default_rng(seed)
+    weight = rng.integers(-1, 2, (5, 3))
+    normalisation = _random(rng, 3, gamma=np.ones(3))
+    folded, bias = fold(weight, normalisation, parse_levels("ternary"), largest, added)
+    x = rng.integers(0, largest + 1, (200, 5))
+    x[0], x[1] = 0, largest
+    z = x @ weight + rng.integers(-added, added + 1, (200, 3))
+    np.testing.assert_array_equal(folded, weight)
+    np.testing.assert_array_equal(z + bias > 0, normalisation(z) > 0)
+
+
 def test_potential_exactly_on_the_threshold_does_not_spike() -> None:
     one = np.ones(1)
     weight, bias = fold([[1], [1]], Normalisation(one, one, one, np.zeros(1)), parse_levels("ternary"))

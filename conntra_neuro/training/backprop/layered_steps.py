@@ -1,0 +1,120 @@
+"""The compiled steps of backpropagation for networks with convolutions; as ``steps``, and imported like it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from conntra_hardware.convolution import Geometry
+from conntra_neuro.training.backprop.steps import EPSILON, Tree, adam, clipped_update, cross_entropy, quantise, spike
+from conntra_neuro.training.layered.architecture import Architecture, Node
+
+__all__ = ["layered_step", "real_layered_logits", "real_layered_step"]
+
+_LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+
+def _linear(x: jax.Array, weight: jax.Array, geometry: Geometry | None) -> jax.Array:
+    if geometry is None:
+        return x.reshape(len(x), -1) @ weight
+    g = geometry
+    kernel = weight.reshape(*g.kernel, g.kernel_shape[1], g.out_channels)
+    padding = [(side, side) for side in g.padding]
+    return jax.lax.conv_general_dilated(
+        x, kernel, g.stride, padding, dimension_numbers=_LAYOUT, feature_group_count=g.groups
+    )
+
+
+def _pooled(x: jax.Array, node: Node, scale: float = 1.0) -> jax.Array:
+    assert node.geometry is not None
+    window, strides = (1, *node.geometry.kernel, 1), (1, *node.geometry.stride, 1)
+    if node.kind == "max":
+        return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, window, strides, "VALID")
+    return scale * jax.lax.reduce_window(x, 0.0, jax.lax.add, window, strides, "VALID")
+
+
+def _skipped(outputs: list[jax.Array], weights: list[jax.Array], node: Node) -> jax.Array | float:
+    """Return what a skip connection adds; ``outputs`` begin with the inputs."""
+    if node.skip is None:
+        return 0.0
+    source = outputs[node.skip.source + 1]
+    if node.skip.geometry is None:
+        return node.skip.scale * source
+    return _linear(source, weights[node.skip.index], node.skip.geometry)
+
+
+def _discrete_logits(tree: Tree, x: jax.Array, levels: tuple[int, ...], width: jax.Array, arch: Architecture) -> Any:
+    """Logits of the quantised network, its potentials normalised over samples and places."""
+    weights = [quantise(layer["weight"], levels) for layer in tree]
+    outputs = [x]
+    for node in arch.nodes[:-1]:
+        if node.index < 0:
+            outputs.append(_pooled(outputs[-1], node))
+            continue
+        z = _linear(outputs[-1], weights[node.index], node.geometry) + _skipped(outputs, weights, node)
+        over = tuple(range(z.ndim - 1))
+        z = (z - z.mean(axis=over)) / jnp.sqrt(z.var(axis=over) + EPSILON)
+        outputs.append(spike(z + tree[node.index]["bias"], width))
+    last = tree[arch.nodes[-1].index]
+    bias = last["bias"] + jax.lax.stop_gradient(jnp.rint(last["bias"]) - last["bias"])
+    return jnp.exp(last["log_scale"]) * (_linear(outputs[-1], weights[arch.nodes[-1].index], None) + bias)
+
+
+@partial(jax.jit, static_argnames=("levels", "arch"), donate_argnums=(0, 1))
+def layered_step(
+    tree: Tree,
+    moments: Any,
+    x: jax.Array,
+    y: jax.Array,
+    rate_weight: jax.Array,
+    rate: jax.Array,
+    width: jax.Array,
+    *,
+    levels: tuple[int, ...],
+    arch: Architecture,
+) -> tuple[Tree, Any, jax.Array, jax.Array]:
+    """One step of Adam on the quantised network; as ``steps.straight_through_step``, images channel last."""
+
+    def objective(tree: Tree) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        logits = _discrete_logits(tree, x, levels, width, arch)
+        losses = cross_entropy(logits, y)
+        return losses.mean(), (losses.sum(), (logits.argmax(axis=1) != y).sum())
+
+    gradient, (loss, wrong) = jax.grad(objective, has_aux=True)(tree)
+    update, moments = adam.update(gradient, moments)
+    return clipped_update(tree, update, rate_weight, rate, levels), moments, loss, wrong
+
+
+@partial(jax.jit, static_argnames=("arch",))
+def real_layered_logits(tree: Tree, x: jax.Array, *, arch: Architecture) -> jax.Array:
+    """Logits of the real-valued network: rectified linear units, sums of windows as their means."""
+    weights = [layer["weight"] for layer in tree]
+    outputs = [x]
+    for node in arch.nodes[:-1]:
+        if node.index < 0:
+            assert node.geometry is not None
+            outputs.append(_pooled(outputs[-1], node, 1 / (node.geometry.kernel[0] * node.geometry.kernel[1])))
+            continue
+        z = _linear(outputs[-1], weights[node.index], node.geometry) + _skipped(outputs, weights, node)
+        outputs.append(jax.nn.relu(z + tree[node.index]["bias"]))
+    last = arch.nodes[-1]
+    return _linear(outputs[-1], weights[last.index], None) + tree[last.index]["bias"]
+
+
+@partial(jax.jit, static_argnames=("arch",), donate_argnums=(0, 1))
+def real_layered_step(
+    tree: Tree, moments: Any, x: jax.Array, y: jax.Array, rate: jax.Array, *, arch: Architecture
+) -> tuple[Tree, Any, jax.Array, jax.Array]:
+    """One step of Adam on the real-valued network; as ``steps.real_step``."""
+
+    def objective(tree: Tree) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        logits = real_layered_logits(tree, x, arch=arch)
+        losses = cross_entropy(logits, y)
+        return losses.mean(), (losses.sum(), (logits.argmax(axis=1) != y).sum())
+
+    gradient, (loss, wrong) = jax.grad(objective, has_aux=True)(tree)
+    update, moments = adam.update(gradient, moments)
+    return jax.tree_util.tree_map(lambda value, change: value - rate * change, tree, update), moments, loss, wrong
