@@ -11,19 +11,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from network_programs import assert_equal_to_network, spread_program
+from network_strategies import inputs, networks
 from program_strategies import Case, build_program, random_case
 
 from conntra_hardware.backends.loihi import backend as loihi_backend
 from conntra_hardware.backends.loihi.backend import LoihiBackend
-from conntra_hardware.backends.loihi.registers import bias_weights, check_deployable, forgets
+from conntra_hardware.backends.loihi.registers import bias_weights, check_deployable, forgetful
 from conntra_hardware.chip import load_chip
 from conntra_hardware.convolution import Geometry
 from conntra_hardware.errors import BackendError, InputError
 from conntra_hardware.host import Host
 from conntra_hardware.measured import Measured
-from conntra_hardware.neurons import GradedRelu, Readout, Threshold
+from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Readout, Threshold
 from conntra_hardware.program import INPUT, ConvProjection, CoreSlice, Population, Program, Projection
 from conntra_hardware.projection import one_to_one
 from conntra_hardware.runtime import Recording, RunOptions, run
@@ -149,7 +151,7 @@ def test_a_plain_lif_where_it_forgets_and_a_reset_where_it_would_not(lowest):
     """After the lowest potential comes the least that spikes; a trace of the one would swallow the other."""
     n = -lowest
     program = build_program([np.array([[-1] * n + [1]]), np.array([[1]])], [np.array([0]), np.array([0])])
-    assert forgets(program, program.populations[0]) is (lowest == -4032)
+    assert forgetful(program)["h1"] is (lowest == -4032)
     samples = np.zeros((4, n + 1), np.uint8)
     samples[::2, :n] = 1
     samples[1::2, n] = 1
@@ -176,12 +178,40 @@ def test_a_readout_s_bias_is_the_sum_of_its_synapses(bias):
     np.testing.assert_array_equal(total, bias)
 
 
-def test_neurons_that_are_not_deployed_are_named():
+def test_what_keeps_a_state_is_not_deployed_and_told_why():
     case = build_program([np.ones((2, 3), int), np.ones((1, 2), int)], [np.zeros(2, int), np.zeros(1, int)])
-    hidden = Population("h1", GradedRelu(), np.zeros(2, int))
-    graded = Program(case.chip, 3, (hidden, case.readout), case.projections, case.slices)
-    with pytest.raises(BackendError, match="population h1: graded_relu neurons; threshold"):
-        check_deployable(graded, np.ones((1, 3), np.uint8))
+    hidden = Population("h1", IntegrateAndFire(2, 4), np.zeros(2, int))
+    spiking = Program(case.chip, 3, (hidden, case.readout), case.projections, case.slices)
+    with pytest.raises(BackendError, match="loihi: population h1: integrate_and_fire neurons; it runs threshold"):
+        check_deployable("loihi", spiking, np.ones((4, 3), np.uint8))
+
+
+def test_what_stock_processes_cannot_hold_is_told():
+    program = build_program([np.full((2, 3), 1001), np.ones((1, 2), int)], [np.zeros(2, int), np.zeros(1, int)])
+    with pytest.raises(BackendError, match="loihi: on stock processes: lava: weights input -> h1 from 0 to 1001"):
+        check_deployable("loihi", program, np.ones((4, 3), np.uint8))
+
+
+@pytest.mark.parametrize("kind", ["threshold", "graded"])
+@settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data(), seed=st.integers(0, 2**31))
+def test_networks_of_images(kind, data, seed):
+    """Convolutions, pooling, residual connections and graded spikes, against the network itself."""
+    if not DRY.availability().ok:
+        pytest.skip(DRY.availability().reason)
+    network = data.draw(networks(kinds=(kind,)))
+    program = spread_program(network)
+    spikes = inputs(network, 4, seed)
+    if shifts_more_than_a_sum(program):
+        with pytest.raises(BackendError, match=r"loihi-dry: on stock processes: .* GradedReluVec has none of its own"):
+            DRY.execute(program, program.encode(spikes), RunOptions(60))
+        return
+    assert_equal_to_network(network, spikes, DRY.execute(program, program.encode(spikes), RunOptions(60)))
+
+
+def shifts_more_than_a_sum(program: Program) -> bool:
+    graded = [p for p in program.populations if isinstance(p.neuron, GradedRelu) and p.neuron.shift]
+    return any(len(program.incoming(p.name)) > 1 or (p.bias % 2**p.neuron.shift).any() for p in graded)
 
 
 def test_one_sample_a_step():

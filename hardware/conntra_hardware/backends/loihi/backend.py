@@ -10,7 +10,7 @@ from importlib import machinery, metadata
 from conntra_hardware.arrays import SpikeArray
 from conntra_hardware.backends.child import run_in_child
 from conntra_hardware.backends.lava.backend import LavaBackend
-from conntra_hardware.backends.loihi.registers import check_deployable, forgets
+from conntra_hardware.backends.loihi.registers import check_deployable, forgetful
 from conntra_hardware.errors import BackendError, InputError
 from conntra_hardware.host import Host, host_from
 from conntra_hardware.program import Program
@@ -61,13 +61,13 @@ class LoihiBackend:
         if not found.ok:
             raise BackendError(f"{self.name}: {found.reason}; {found.remedy}")
         host = options.host or host_from() if self.on_chip else Host()
-        check_deployable(program, inputs)
+        check_deployable(self.name, program, inputs)
         settings = {
             "on_chip": self.on_chip,
             "host": asdict(host) | {"name": str(host)},
             "measure": options.measure,
             "probe": options.probe,
-            "forgets": {p.name: forgets(program, p) for p in program.populations},
+            "forgets": forgetful(program),
         }
         recording = run_in_child(
             self.name, self.module, program, inputs, settings=settings, time_limit_s=options.time_limit_s

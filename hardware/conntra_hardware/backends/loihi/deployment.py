@@ -19,16 +19,10 @@ from typing import Any
 import numpy as np
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2HwCfg, Loihi2SimCfg
-from lava.proc.dense.process import Dense
-from lava.proc.graded.process import GradedVec
-from lava.proc.lif.process import LIF, LIFReset
-from lava.proc.sparse.process import Sparse
-from lava.utils.weightutils import SignMode
-from scipy.sparse import csr_matrix
 
 from conntra_hardware.backends.job import Job
-from conntra_hardware.backends.lava.registers import WeightRegisters, bias_registers, weight_registers
 from conntra_hardware.backends.lava.watch import watch
+from conntra_hardware.backends.loihi.parts import STOCK, Deployed, relay
 from conntra_hardware.backends.loihi.processes.models import (
     NxInputAdapter,
     NxOutputAdapter,
@@ -36,15 +30,11 @@ from conntra_hardware.backends.loihi.processes.models import (
     PyOutputAdapter,
 )
 from conntra_hardware.backends.loihi.processes.process import HostRecorder, HostSource, InputAdapter, OutputAdapter
-from conntra_hardware.backends.loihi.registers import bias_weights
 from conntra_hardware.backends.serve import serve
-from conntra_hardware.program import INPUT, Population, Projection
+from conntra_hardware.program import INPUT
 
 MAX_LATENCY = 16
 """Steps after which a mark that has not come back is given up."""
-
-STOCK = (Dense, GradedVec, LIF, LIFReset, Sparse)
-"""What must be on the chip; all else is the host's."""
 
 _GRADED_BITS = 32
 _CHANNEL_SIZE = 4
@@ -94,70 +84,27 @@ def _build(job: Job, steps: int) -> tuple[HostSource, dict[str, Path]]:
         adapter.out.connect(recorder.s_in)
 
     source = HostSource(path=str(job.inputs_file), shape=(job.inputs.shape[1],))
-    mark = _lif(1)
-    _through(_enter(source.mark), WeightRegisters(np.ones((1, 1), np.int32), 0, "EXCITATORY"), mark)
+    mark = relay(_enter(source.mark))
     record("mark", mark.s_out, np.uint8, 0)
+    parts = Deployed(job)
     out_ports = {INPUT: _enter(source.s_out)}
-    *hidden, readout = job.populations
-    for population in hidden:
-        neurons = _neurons(population, bool(job.settings["forgets"][population.name]))
-        _connect(job, population, out_ports, neurons)
+    for population in job.populations:
+        neurons = parts.neurons(population)
+        for projection in job.incoming(population.name):
+            parts.connect(projection, out_ports[projection.source], neurons)
         out_ports[population.name] = neurons.s_out
-        if job.settings["probe"]:
-            record(population.name, neurons.s_out, np.uint8, 0)
-    potentials = GradedVec(shape=(readout.size,), vth=0)
-    _connect(job, readout, out_ports, potentials)
-    _add_bias(readout, potentials)
-    record("logits", potentials.s_out, np.int32, _GRADED_BITS)
+        if not population.neuron.spikes:
+            record("logits", neurons.s_out, np.int32, _GRADED_BITS)
+        elif job.settings["probe"]:
+            graded = population.neuron.graded
+            record(population.name, neurons.s_out, np.int32 if graded else np.uint8, _GRADED_BITS if graded else 0)
     return source, files
-
-
-def _connect(job: Job, population: Population, out_ports: dict[str, Any], neurons: Any) -> None:
-    for projection in job.incoming(population.name):
-        dense = isinstance(projection, Projection)
-        _through(out_ports[projection.source], weight_registers(projection), neurons, dense)
 
 
 def _enter(out_port: Any) -> Any:
     adapter = InputAdapter(shape=out_port.shape)
     out_port.connect(adapter.inp)
     return adapter.out
-
-
-def _through(out_port: Any, registers: WeightRegisters, neurons: Any, dense: bool = True) -> None:
-    """Connect ``out_port`` with ``neurons`` by stock synapses; a convolution goes as the sparse matrix that it is."""
-    kind: Any = Dense if dense else Sparse
-    synapses = kind(
-        weights=registers.weights if dense else csr_matrix(registers.weights),
-        weight_exp=registers.exponent,
-        sign_mode=SignMode[registers.sign_mode],
-        num_weight_bits=8,
-        num_message_bits=0,
-    )
-    out_port.connect(synapses.s_in)
-    synapses.a_out.connect(neurons.a_in)
-
-
-def _neurons(population: Population, forgets: bool) -> LIF | LIFReset:
-    """Return memoryless threshold neurons; see ``registers.forgets`` for which is a plain LIF."""
-    shape = (population.size,)
-    bias = bias_registers(population)
-    registers = {"vth": 0, "du": 4095, "dv": 4095, "bias_mant": bias.mantissa, "bias_exp": bias.exponent}
-    if forgets:
-        return LIF(shape=shape, **registers)
-    return LIFReset(shape=shape, reset_interval=1, reset_offset=0, **registers)
-
-
-def _lif(size: int, bias: int = 0) -> LIF:
-    return LIF(shape=(size,), vth=0, du=4095, dv=4095, bias_mant=bias, bias_exp=6)
-
-
-def _add_bias(readout: Population, potentials: GradedVec) -> None:
-    weights = bias_weights(readout)
-    if weights:
-        always_on = _lif(1, bias=1)
-        for registers in weights:
-            _through(always_on.s_out, registers, potentials)
 
 
 def _config(on_chip: bool, profilers: list[Any], refuse_cpu: bool) -> Loihi2HwCfg | Loihi2SimCfg:

@@ -5,42 +5,50 @@ from __future__ import annotations
 import numpy as np
 
 from conntra_hardware.arrays import SpikeArray
-from conntra_hardware.backends.lava.registers import WeightRegisters, check_program, weight_registers
+from conntra_hardware.backends.lava.registers import (
+    WeightRegisters,
+    check_program,
+    refuse_what_stock_cannot,
+    weight_registers,
+)
+from conntra_hardware.backends.refuse import refuse_neurons
 from conntra_hardware.errors import BackendError
-from conntra_hardware.overflow import synaptic_bounds
+from conntra_hardware.overflow import largest_spikes, synaptic_bounds
 from conntra_hardware.program import Population, Program, Projection
 
-__all__ = ["bias_weights", "check_deployable", "forgets"]
+__all__ = ["bias_weights", "check_deployable", "forgetful"]
 
 ALWAYS_ON = "always-on"
 
+_DEPLOYED = ("threshold", "graded_relu", "readout")
 _DIGIT = 128  # the low part of a bias lies within 8 bits, and the high part is a multiple of this
 _LEFTOVER_EXACT = 63 * 64
 
 
-def check_deployable(program: Program, inputs: SpikeArray) -> None:
+def check_deployable(backend: str, program: Program, inputs: SpikeArray) -> None:
     """Raise BackendError where stock processes could not run ``inputs`` (n, n_inputs) through ``program`` exactly."""
+    refuse_neurons(backend, program, _DEPLOYED, "use another backend")
     if program.steps != 1:
         raise BackendError(
-            f"loihi: a sample of {program.steps} time steps; 1 is deployed so far; run it on another backend"
+            f"{backend}: a sample of {program.steps} time steps: neurons would have to be cleared between samples, and "
+            "how many steps adapters take is not known before the run; use another backend"
         )
-    for population in program.populations:
-        if population.neuron.kind not in ("threshold", "readout"):
-            raise BackendError(
-                f"loihi: population {population.name}: {population.neuron.kind} neurons; threshold neurons and a "
-                "readout are deployed so far; run it on another backend"
-            )
-    check_program(program, inputs)
+    try:
+        refuse_what_stock_cannot(program)
+        check_program(program, inputs, stock=True)
+    except BackendError as error:
+        raise BackendError(f"{backend}: on stock processes: {error}") from None
 
 
-def forgets(program: Program, population: Population) -> bool:
-    """Return whether a plain LIF with the fastest decay is as good as one that is reset at every step.
+def forgetful(program: Program) -> dict[str, bool]:
+    """Return for each population whether a plain LIF with the fastest decay is as good as one reset at every step.
 
     A decay of 4095 leaves 1/4096 of a potential (of a negative one: a positive one spikes and is set to 0). In
     registers a weight is 64, so what is left of -4032 and above is less than one weight, rounded either way.
     """
-    low, _ = synaptic_bounds(population, program.incoming(population.name))
-    return bool(low.min(initial=0) >= -_LEFTOVER_EXACT)
+    largest = largest_spikes(program.populations, program.incoming)
+    lowest = {p.name: synaptic_bounds(p, program.incoming(p.name), largest)[0] for p in program.populations}
+    return {name: bool(low.min(initial=0) >= -_LEFTOVER_EXACT) for name, low in lowest.items()}
 
 
 def bias_weights(readout: Population) -> tuple[WeightRegisters, ...]:
