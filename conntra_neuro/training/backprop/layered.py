@@ -88,14 +88,14 @@ class LayeredStraightThrough(StraightThrough):
     def _first(self, rng: np.random.Generator) -> list[dict[str, Array]]:
         """Return latent weights, uniform over the levels' range, no biases, and the logit scale."""
         values = self._task.levels.array
-        ends = values[[0, -1]] / np.abs(values).max()
+        low, high = (float(end) for end in values[[0, -1]] / np.abs(values).max())
         found: list[dict[str, Array]] = [
-            {"weight": rng.uniform(*ends, shape).astype(np.float32), "bias": np.zeros(shape[1], np.float32)}
+            {"weight": rng.uniform(low, high, shape).astype(np.float32), "bias": np.zeros(shape[1], np.float32)}
             for shape in self._arch.weight_shapes
         ]
         self._unit = 1.0
         _, _, spread = self._fold_all(found)
-        found[self._arch.nodes[-1].index]["log_scale"] = np.float32(math.log(1.75 / max(spread, 1.0)))
+        found[self._arch.nodes[-1].index]["log_scale"] = np.array(math.log(1.75 / max(spread, 1.0)), np.float32)
         return found
 
     def _folded(self) -> tuple[Parameters, list[Normalisation], float]:
