@@ -39,7 +39,7 @@ __all__ = [
     "select",
 ]
 
-_DATA = "iris, digits, mnist, mnist:PATH, npz:PATH or images:DIR"
+_DATA = "iris, digits, mnist, mnist:PATH, npz:PATH or images:DIR (images:DIR?size=64 resizes)"
 
 # Read by ``app.main``, which needs them where the arguments themselves are wrong, too.
 Json = Annotated[bool, typer.Option("--json", metavar="", help="One JSON object on standard output, nothing else.")]

@@ -1,7 +1,19 @@
-"""Folders of images as ImageNet is laid out: ``train/CLASS/*`` and ``val/CLASS/*``."""
+"""Folders of images as ImageNet is laid out: ``train/CLASS/*`` and ``val/CLASS/*``.
+
+Decoded once, in parallel, and kept as one array in the cache. The cache's name follows from the files' names, sizes and
+times and from what is made of them, so it is made anew where any of these changes. Sets beyond a gigabyte stay in their
+file and are read as they are needed.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,49 +23,171 @@ import numpy.typing as npt
 from conntra_hardware.errors import FileFormatError, InputError
 from conntra_neuro.datasets.files import existing
 
-__all__ = ["read_images"]
+__all__ = ["ImageFolder", "parse_spec", "read_images"]
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
+_IN_MEMORY = 2**30  # bytes of images up to which they are read whole
+_LARGEST_SIDE = 4096
+_AT_ONCE = 256  # images decoded before they are written
+
+Array = npt.NDArray[Any]
 
 
-def read_images(path: str | Path) -> dict[str, npt.NDArray[Any]]:
-    """Return x_train, y_train and, where there is a ``val``, x_test, y_test.
+@dataclass(frozen=True)
+class ImageFolder:
+    """What was read: arrays x_train, y_train (and x_test, y_test), and the files that could not be."""
 
-    Images are uint8 (n, height, width, 3), labels the names of the folders. All images must be of one size:
-    they are never resized in silence.
+    arrays: dict[str, Array]
+    skipped: tuple[str, ...]
+
+    @property
+    def note(self) -> str:
+        """What was skipped, in words; empty where nothing was."""
+        if not self.skipped:
+            return ""
+        return f"{len(self.skipped)} unreadable image(s) skipped, the first: {self.skipped[0]}"
+
+
+def parse_spec(text: str) -> tuple[Path, int | None]:
+    """Return the folder and the size that ``DIR`` or ``DIR?size=64`` name."""
+    path, mark, options = text.partition("?")
+    if not mark:
+        return Path(path), None
+    name, _, value = options.partition("=")
+    if name != "size" or not value.isdecimal() or not 1 <= int(value) <= _LARGEST_SIDE:
+        raise InputError(f"images:{text}: ?{options} is not known; ?size=N with N from 1 to {_LARGEST_SIDE} expected")
+    return Path(path), int(value)
+
+
+def read_images(spec: str, cache: Callable[[], Path]) -> ImageFolder:
+    """Read ``DIR`` or ``DIR?size=N``: images uint8 (n, 3, height, width), labels the names of the folders.
+
+    With a size, the shorter side is resized to it and the middle cut out; without one, all images must be of one size
+    (they are never resized in silence). Files that are no images, or damaged, are skipped and counted; InputError where
+    nothing is left. ``cache`` says in which folder decoded images are kept.
     """
-    path = existing(path)
-    if not (path / "train").is_dir():
-        raise FileFormatError(f"{path}: no folder train in it; train/CLASS/*.jpg and val/CLASS/*.jpg expected")
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    shape: tuple[int, ...] | None = None
-    for part, folder in (("train", path / "train"), ("test", path / "val")):
-        if not folder.is_dir():
+    folder, size = parse_spec(spec)
+    folder = existing(folder)
+    if not (folder / "train").is_dir():
+        raise FileFormatError(f"{folder}: no folder train in it; train/CLASS/*.jpg and val/CLASS/*.jpg expected")
+    arrays: dict[str, Array] = {}
+    skipped: list[str] = []
+    for part, inner in (("train", folder / "train"), ("test", folder / "val")):
+        if inner.is_dir():
+            kept = _cached(inner, size, cache)
+            arrays[f"x_{part}"], arrays[f"y_{part}"] = _images(kept / "x.npy"), np.load(kept / "y.npy")
+            skipped += np.load(kept / "skipped.npy").tolist()
+    shapes = [arrays[name].shape[1:] for name in ("x_train", "x_test") if name in arrays]
+    if len(set(shapes)) > 1:
+        raise InputError(f"{folder}: images of {_by(shapes[0])} in train, {_by(shapes[1])} in val; add ?size=N")
+    return ImageFolder(arrays, tuple(skipped))
+
+
+def _cached(folder: Path, size: int | None, cache: Callable[[], Path]) -> Path:
+    """Return the folder that holds x.npy, y.npy and skipped.npy of ``folder``; make it where it is not there."""
+    files = [file for file in sorted(folder.glob("*/*")) if file.suffix.lower() in _SUFFIXES]
+    if not files:
+        raise FileFormatError(f"{folder}: no images in it; CLASS/*.jpg (or .png, .bmp) expected")
+    kept = cache() / f"images-{_key(folder, files, size)}"
+    if kept.is_dir():
+        return kept
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        making = kept.with_name(f".{kept.name}.{secrets.token_hex(4)}.tmp")
+        making.mkdir()
+    except OSError as error:
+        raise FileFormatError(
+            f"{kept.parent}: images cannot be kept there ({error.strerror}); set CONNTRA_CACHE"
+        ) from None
+    try:
+        _decode(folder, files, size, making)
+        os.rename(making, kept)  # all of it, or nothing
+    except OSError as error:
+        if not kept.is_dir():  # else another process has made the same
+            raise FileFormatError(f"{kept}: cannot be written ({error.strerror}); set CONNTRA_CACHE") from None
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return kept
+
+
+def _key(folder: Path, files: Sequence[Path], size: int | None) -> str:
+    digest = hashlib.sha256(f"{folder.resolve()} {size} 1".encode())
+    for file in files:
+        found = file.stat()
+        digest.update(f"{file.relative_to(folder)} {found.st_size} {found.st_mtime_ns}".encode())
+    return digest.hexdigest()[:20]
+
+
+def _decode(folder: Path, files: Sequence[Path], size: int | None, into: Path) -> None:
+    """Decode ``files`` into x.npy, (n, 3, height, width), labels y.npy, and the names that were skipped."""
+    labels: list[str] = []
+    skipped: list[str] = []
+    out: Array | None = None
+    first = ""
+    for file, image in _decoded(files, size):
+        if image is None:
+            skipped.append(str(file.relative_to(folder)))
             continue
-        files = [file for file in sorted(folder.glob("*/*")) if file.suffix.lower() in _SUFFIXES]
-        if not files:
-            raise FileFormatError(f"{folder}: no images in it; CLASS/*.jpg (or .png, .bmp) expected")
-        shape = shape or _read(files[0]).shape
-        images = np.empty((len(files), *shape), np.uint8)
-        for row, file in enumerate(files):
-            image = _read(file)
-            if image.shape != shape:
-                sizes = f"{image.shape[1]}x{image.shape[0]}; {shape[1]}x{shape[0]} expected, as {files[0].name}"
-                raise InputError(f"{file}: {sizes}; bring all images to one size first")
-            images[row] = image
-        arrays[f"x_{part}"] = images
-        arrays[f"y_{part}"] = np.array([file.parent.name for file in files])
-    return arrays
+        if out is None:
+            first, shape = file.name, (len(files), *image.shape)
+            out = np.lib.format.open_memmap(into / "all.npy", "w+", np.uint8, shape)
+        if image.shape != out.shape[1:]:
+            sizes = f"{_by(image.shape)}; {_by(out.shape[1:])} expected, as {first}"
+            raise InputError(f"{file}: {sizes}; bring all images to one size with ?size=N, as in images:DIR?size=64")
+        out[len(labels)] = image
+        labels.append(file.parent.name)
+    if out is None:
+        raise InputError(f"{folder}: none of its {len(files)} images can be read, {skipped[0]} for one; replace them")
+    out.flush()
+    if skipped:
+        whole = np.lib.format.open_memmap(into / "x.npy", "w+", np.uint8, (len(labels), *out.shape[1:]))
+        for begin in range(0, len(labels), _AT_ONCE):
+            whole[begin : begin + _AT_ONCE] = out[begin : min(begin + _AT_ONCE, len(labels))]
+        whole.flush()
+        (into / "all.npy").unlink()
+    else:
+        (into / "all.npy").rename(into / "x.npy")
+    np.save(into / "y.npy", np.array(labels))
+    np.save(into / "skipped.npy", np.array(skipped, dtype="U1" if not skipped else None))
 
 
-def _read(file: Path) -> npt.NDArray[np.uint8]:
+def _decoded(files: Sequence[Path], size: int | None) -> Iterator[tuple[Path, Array | None]]:
+    """Yield every file, in order, with its image (3, height, width), None where it cannot be read."""
+    with ThreadPoolExecutor(thread_name_prefix="images") as pool:  # Pillow decodes without the interpreter's lock
+        for begin in range(0, len(files), _AT_ONCE):
+            part = files[begin : begin + _AT_ONCE]
+            yield from zip(part, pool.map(lambda file: _read(file, size), part), strict=True)
+
+
+def _read(file: Path, size: int | None) -> Array | None:
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
         raise InputError("images: Pillow is not installed; `pip install pillow`") from None
     try:
         with Image.open(file) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as error:
-        reason = " ".join(str(error).split())
-        raise FileFormatError(f"{file}: not an image, or damaged ({reason}); replace or remove it") from None
+            if size is not None:
+                image.draft("RGB", (size, size))  # JPEG decodes to a half, a quarter or an eighth for nothing
+            found = image.convert("RGB")
+            if size is not None:
+                found = _cropped(found, size)
+            return np.ascontiguousarray(np.asarray(found).transpose(2, 0, 1))
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def _cropped(image: Any, size: int) -> Any:
+    """Return the middle of ``image``, its shorter side resized to ``size`` (bilinear, antialiased)."""
+    width, height = image.size
+    side = min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    return image.resize((size, size), 2, (left, top, left + side, top + side))
+
+
+def _images(path: Path) -> Array:
+    array = np.load(path, mmap_mode="r")
+    return np.array(array) if array.nbytes <= _IN_MEMORY else array
+
+
+def _by(shape: Sequence[int]) -> str:
+    return f"{shape[-1]}x{shape[-2]}"

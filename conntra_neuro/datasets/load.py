@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from conntra_neuro.datasets.mapped import is_mapped
 from conntra_neuro.datasets.split import stratified_split
 
 __all__ = ["SPECS", "DatasetSpec", "load_dataset"]
+
+if TYPE_CHECKING:
+    from conntra_neuro.datasets.images import ImageFolder
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -46,7 +49,11 @@ SPECS = (
         "any x_train, y_train (and x_test, y_test) in an .npz; from 1 GiB on, uncompressed, it may exceed memory",
         "the file's, else seeded, stratified",
     ),
-    DatasetSpec("images:DIR", "images in train/CLASS and val/CLASS, as ImageNet is laid out", "the folder's"),
+    DatasetSpec(
+        "images:DIR",
+        "images in train/CLASS and val/CLASS, as ImageNet is laid out; DIR?size=64 resizes and crops them to 64 x 64",
+        "the folder's",
+    ),
 )
 """What ``load_dataset`` takes."""
 
@@ -61,21 +68,25 @@ def load_dataset(spec: str, *, seed: int = 0, test_fraction: float = 0.2) -> Dat
     if not isinstance(seed, (int, np.integer)) or seed < 0:
         raise InputError(f"seed {seed!r}: an integer from 0 expected")
     kind, colon, path = spec.partition(":")
-    if (kind, bool(colon)) not in _READERS or (colon and not path):
+    known = (kind, bool(colon)) in {*_READERS, ("images", True)}
+    if not known or (colon and not path):
         allowed = ", ".join(s.spec for s in SPECS)
         raise InputError(f"dataset {spec!r}: unknown; allowed: {allowed}")
+    if kind == "images":
+        found = _images(path)
+        return _dataset(spec, found.arrays, int(seed), test_fraction, f"; {found.note}" if found.note else "")
     arrays = _READERS[kind, bool(colon)](path)
     return _dataset(spec, arrays, int(seed), test_fraction)
 
 
-def _dataset(name: str, arrays: Arrays, seed: int, test_fraction: float) -> Dataset:
+def _dataset(name: str, arrays: Arrays, seed: int, test_fraction: float, remark: str = "") -> Dataset:
     for part, array in arrays.items():
         if array.shape[:1] in ((), (0,)):
             raise InputError(f"{name}: empty, {part} holds no samples; at least one of each class expected")
     y_train, y_test, labels = index_classes(name, arrays["y_train"], arrays.get("y_test"))
     x_train = arrays["x_train"]
     if "x_test" in arrays:
-        return Dataset(name, x_train, y_train, arrays["x_test"], y_test, labels, "split as given")
+        return Dataset(name, x_train, y_train, arrays["x_test"], y_test, labels, f"split as given{remark}")
     if len(x_train) != len(y_train):
         raise InputError(
             f"{name}: {len(x_train)} samples in x_train, {len(y_train)} in y_train; equal numbers expected"
@@ -83,7 +94,7 @@ def _dataset(name: str, arrays: Arrays, seed: int, test_fraction: float) -> Data
     if is_mapped(x_train):
         raise InputError(f"{name}: too large to be split here; add x_test and y_test to the file")
     train, test = stratified_split(name, y_train, test_fraction, seed)
-    note = f"no test split given: {len(test)} of {len(y_train)} samples held out, stratified, seed {seed}"
+    note = f"no test split given: {len(test)} of {len(y_train)} samples held out, stratified, seed {seed}{remark}"
     return Dataset(name, x_train[train], y_train[train], x_train[test], y_train[test], labels, note)
 
 
@@ -119,10 +130,11 @@ def _npz(path: str) -> Arrays:
     return read_npz(path)
 
 
-def _images(path: str) -> Arrays:
+def _images(path: str) -> ImageFolder:
     from conntra_neuro.datasets.images import read_images
+    from conntra_neuro.datasets.mnist import cache_folder
 
-    return read_images(path)
+    return read_images(path, cache_folder)
 
 
 _READERS: dict[tuple[str, bool], Callable[[str], Arrays]] = {
@@ -131,5 +143,4 @@ _READERS: dict[tuple[str, bool], Callable[[str], Arrays]] = {
     ("mnist", False): _mnist,
     ("mnist", True): _mnist_path,
     ("npz", True): _npz,
-    ("images", True): _images,
 }

@@ -260,40 +260,6 @@ def test_mnist_is_fetched_once_and_cached(tmp_path, monkeypatch):
     fails("mnist", "OpenML gave samples")
 
 
-def write_images(folder, size=(4, 3)):
-    from PIL import Image
-
-    rng = np.random.default_rng(0)
-    for part, n in (("train", 3), ("val", 1)):
-        for name in ("cat", "dog"):
-            (folder / part / name).mkdir(parents=True)
-            for k in range(n):
-                pixels = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-                Image.fromarray(pixels).save(folder / part / name / f"{k}.png")
-
-
-def test_image_folders(tmp_path):
-    write_images(tmp_path)
-    data = load_dataset(f"images:{tmp_path}")
-    assert (data.x_train.shape, data.x_test.shape) == ((6, 3, 4, 3), (2, 3, 4, 3))
-    assert data.labels == ("cat", "dog")
-    assert data.y_train.tolist() == [0, 0, 0, 1, 1, 1]
-
-
-def test_unusable_image_folders(tmp_path):
-    from PIL import Image
-
-    fails(f"images:{tmp_path}", "no folder train", kind=FileFormatError)
-    (tmp_path / "train").mkdir()
-    fails(f"images:{tmp_path}", "no images", kind=FileFormatError)
-    (tmp_path / "train").rmdir()
-    write_images(tmp_path)
-    Image.new("L", (9, 9)).save(tmp_path / "train" / "dog" / "9.png")
-    fails(f"images:{tmp_path}", "9x9; 4x3 expected", kind=InputError)
-    (tmp_path / "train" / "dog" / "9.png").write_bytes(b"no image")
-    fails(f"images:{tmp_path}", "9.png: not an image", kind=FileFormatError)
-
-
 def test_a_dataset_of_ones_own_is_checked_and_locked():
     x, y = np.arange(8.0).reshape(4, 2), np.array([0, 1, 0, 1])
     data = Dataset("mine", x, y, x[:0], y[:0], ("no", "yes"))
