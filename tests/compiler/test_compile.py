@@ -12,7 +12,7 @@ from conntra_hardware.program import INPUT
 from conntra_hardware.runtime import run
 from conntra_neuro.compiler import check, compile
 from conntra_neuro.compiler.lower import lower, projection_of
-from conntra_neuro.network import Dense, DiscreteNetwork
+from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork
 
 
 def network(sizes, levels=(-1, 0, 1), seed=0, bias=3):
@@ -170,3 +170,23 @@ def test_lowering_keeps_the_network_as_it_is():
     for layer, (population, (projection,)) in zip(net.layers, lowered.layers, strict=True):
         assert np.array_equal(layer.weight, projection.weights)
         assert np.array_equal(layer.bias, population.bias)
+
+
+def test_images_are_cut_into_blocks_of_rows_and_all_channels():
+    """16 channels of 12 by 12 on cores of 600 neurons: four blocks of three rows, each with every channel."""
+    layer = Conv2d(np.ones((16, 1, 3, 3), int), input_shape=(1, 14, 14))
+    net = DiscreteNetwork([layer, Dense(np.ones((2, 2304), int), None, "readout")])
+    program = compile(net, small_chip(neurons_per_core=600))
+    parts = program.slices_of("hidden0")
+    assert [(s.start, s.stop, s.runs, s.stride) for s in parts] == [
+        (36 * block, 36 * (block + 1), 16, 144) for block in range(4)
+    ]
+    # A block of three rows sees five rows of the input, and no more.
+    used = {core.core: core for core in program.usage}
+    assert all(used[s.core].encodings[0].axons == 5 * 14 for s in parts)
+    assert all(used[s.core].encodings[0].name == "conv" for s in parts)
+    spikes = np.random.default_rng(0).integers(0, 2, (3, 196))
+    assert np.array_equal(run(program, spikes).logits, net.forward(spikes))
+    wide = compile(net, small_chip(neurons_per_core=600), cores=13)
+    assert len(wide.slices_of("hidden0")) > 6
+    assert np.array_equal(run(wide, spikes).logits, net.forward(spikes))

@@ -97,7 +97,7 @@ def _neurons(population: Population, layout: _Layout, depth: int) -> Any:
     if isinstance(neuron, IntegrateAndFire):
         threshold = f"y >= {neuron.threshold}"
         reset = "y = 0" if neuron.reset == "hard" else f"y -= {neuron.threshold}"
-    spiking = {"threshold": threshold, "reset": reset} if neuron.spikes else {}
+    spiking: dict[str, Any] = {"threshold": threshold, "reset": reset} if neuron.spikes else {}
     group = brian2.NeuronGroup(population.size * layout.batch, model, method="euler", **spiking)
     group.bias = np.tile(population.bias.astype(np.float64), layout.batch)
     group.run_regularly(update, when="groups")

@@ -130,8 +130,8 @@ class Stock:
         conv = Conv(
             weight=np.ascontiguousarray(kernel),
             input_shape=(width, height, channels),
-            padding=geometry.padding[::-1],
-            stride=geometry.stride[::-1],
+            padding=(geometry.padding[1], geometry.padding[0]),
+            stride=(geometry.stride[1], geometry.stride[0]),
             groups=geometry.groups,
             num_message_bits=bits,
         )
