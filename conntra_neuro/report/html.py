@@ -236,8 +236,8 @@ def _divergence(d: Mapping[str, Any]) -> str:
 
 
 def _fuzz(name: str, d: Mapping[str, Any]) -> str:
-    columns = ["against the plain loop", "programs>", "samples>", "spikes>", "potentials>", "mismatches>", "time>"]
-    keys = ("programs", "samples", "spikes", "potentials", "mismatches")
+    columns = ["backend", "programs>", "refused>", "samples>", "spikes>", "potentials>", "wrong>", "time>"]
+    keys = ("programs", "refused", "samples", "spikes", "potentials", "mismatches")
     rows = [[b, *(count(t[key]) for key in keys), seconds(t["seconds"])] for b, t in d["backends"].items()]
     verdict = "all equal" if d["equal"] else '<span class="no">NOT equal</span>'
     space = "; ".join(f"{key.replace('_', ' ')} {low} to {high}" for key, (low, high) in d["space"].items())

@@ -15,6 +15,7 @@ __all__ = [
     "DoesNotVerify",
     "FileFormatError",
     "InputError",
+    "UnsupportedProgram",
     "Violation",
 ]
 
@@ -35,6 +36,10 @@ class FileFormatError(ConntraError):
 
 class BackendError(ConntraError):
     """A backend that is not installed, failed, or ran past its time limit."""
+
+
+class UnsupportedProgram(BackendError):
+    """A backend that works, and does not run programs of this kind; it says so before anything starts."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from conntra_hardware.backends import load_backend
-from conntra_hardware.errors import BackendError, InputError
+from conntra_hardware.errors import BackendError, InputError, UnsupportedProgram
 from conntra_hardware.fuzz_case import FuzzCase, random_case
 from conntra_hardware.runtime import Backend
 from conntra_hardware.shrink import save_failure, shrink
@@ -29,9 +29,10 @@ _ORACLE = "loop"
 
 @dataclass(frozen=True)
 class BackendTally:
-    """What one backend ran, and how many programs it got wrong."""
+    """What one backend ran, how many programs it got wrong, and how many it does not run (they are not in the rest)."""
 
     programs: int
+    refused: int
     samples: int
     spikes: int
     potentials: int
@@ -67,6 +68,7 @@ class FuzzReport:
 @dataclass
 class _Count:
     programs: int = 0
+    refused: int = 0
     samples: int = 0
     spikes: int = 0
     potentials: int = 0
@@ -142,6 +144,9 @@ class _State:
     def _one(self, simulator: Backend, case: FuzzCase, count: _Count) -> None:
         try:
             certificate = _compare(case, simulator)
+        except UnsupportedProgram:
+            count.refused += 1
+            return
         except BackendError as error:
             raise BackendError(f"fuzz: seed {self.seed}, program {case.index}: {error}") from error
         self.versions |= certificate.versions

@@ -1,5 +1,7 @@
 """One random program with inputs, drawn from a seed: any number of layers, weights, biases, cores that are accepted.
 
+Most are chains of dense layers of threshold neurons, with all forms of weights; the others are in ``fuzz_layers``.
+
 Sums on the threshold are what goes wrong: biases are set so that most neurons have a potential of -1, 0 or 1 on some
 sample.
 """
@@ -14,21 +16,23 @@ import numpy as np
 
 from conntra_hardware.arrays import IntArray, SpikeArray
 from conntra_hardware.chip import Chip, load_chip
+from conntra_hardware.fuzz_layers import layered_case
 from conntra_hardware.neurons import Readout, Threshold
 from conntra_hardware.overflow import register_limit
 from conntra_hardware.program import INPUT, CoreSlice, Population, Program, Projection
 
-__all__ = ["FuzzCase", "random_case"]
+__all__ = ["FuzzCase", "dense_case", "random_case"]
 
 _WIDEST, _DEEPEST, _MOST_SAMPLES = 300, 4, 24
 _WIDE_ONE_IN = 10
 _SYNAPSE_BITS = 20  # at most, with its index and its share of headers: keeps slices within a core's memory
 _SLICES = 8
+_LAYERED_ONE_IN = 3
 
 
 @dataclass(frozen=True, eq=False)
 class FuzzCase:
-    """Program ``index`` of a run, and its input spikes (n, n_inputs)."""
+    """Program ``index`` of a run, and its input spikes (samples * steps, n_inputs)."""
 
     program: Program
     inputs: SpikeArray
@@ -36,14 +40,15 @@ class FuzzCase:
 
     def describe(self) -> Mapping[str, int]:
         """Return numbers that say where in the space it lies."""
-        weights = [p.weights for p in self.program.projections]
+        weights = [p.alphabet for p in self.program.projections if p.alphabet.size]
         return {
             "layers": len(self.program.populations),
             "inputs": self.program.n_inputs,
             "widest": max(p.size for p in self.program.populations),
-            "samples": len(self.inputs),
-            "least_weight": min(int(w.min()) for w in weights),
-            "largest_weight": max(int(w.max()) for w in weights),
+            "samples": len(self.inputs) // self.program.steps,
+            "steps": self.program.steps,
+            "least_weight": min((int(w.min()) for w in weights), default=0),
+            "largest_weight": max((int(w.max()) for w in weights), default=0),
             "least_bias": min(int(p.bias.min()) for p in self.program.populations),
             "largest_bias": max(int(p.bias.max()) for p in self.program.populations),
             "cores": self.program.cores_used,
@@ -52,6 +57,14 @@ class FuzzCase:
 
 def random_case(seed: int, index: int) -> FuzzCase:
     """Return program ``index`` of the run with ``seed``: always the same."""
+    if index % _LAYERED_ONE_IN == _LAYERED_ONE_IN - 1:
+        program, inputs = layered_case(np.random.default_rng([seed, index]))
+        return FuzzCase(program, inputs, index)
+    return dense_case(seed, index)
+
+
+def dense_case(seed: int, index: int) -> FuzzCase:
+    """Return a chain of dense layers of threshold neurons: always the same."""
     rng = np.random.default_rng([seed, index])
     chip = load_chip("loihi1" if rng.random() < 0.7 else "loihi2")
     sizes = _sizes(rng)

@@ -84,7 +84,7 @@ def recheck_fuzz(document: Mapping[str, Any], progress: Callable[[str, int, int]
     """Fuzz again with the seed of a report, as many programs on each backend, and compare all that it counted."""
     try:
         programs, seed, tallies = int(document["programs"]), int(document["seed"]), dict(document["backends"])
-        limits = {name: int(tally["programs"]) for name, tally in tallies.items()}
+        limits = {name: int(tally["programs"]) + int(tally["refused"]) for name, tally in tallies.items()}
     except (KeyError, TypeError, ValueError) as error:
         raise FileFormatError(
             f"fuzz report: {error} missing or unusable; give one of `conntra verify --fuzz`"

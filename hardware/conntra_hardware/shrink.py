@@ -15,7 +15,7 @@ from conntra_hardware.backends.reference import ReferenceBackend
 from conntra_hardware.errors import BackendError
 from conntra_hardware.files import write_atomically
 from conntra_hardware.fuzz_case import FuzzCase
-from conntra_hardware.program import INPUT, Population, Program, Projection
+from conntra_hardware.program import INPUT, AnyProjection, Population, Program, Projection, SparseProjection
 from conntra_hardware.program_file import save_program
 from conntra_hardware.runtime import RunOptions
 from conntra_hardware.verify import Certificate
@@ -43,9 +43,7 @@ def shrink(case: FuzzCase, fails: Callable[[FuzzCase], bool], budget_s: float = 
 def restrict(program: Program, kept: Kept) -> Program:
     """Return ``program`` with the neurons of each population, and the inputs, that ``kept`` names, in that order."""
     populations = tuple(replace(p, bias=p.bias[kept[p.name]]) for p in program.populations)
-    projections = tuple(
-        Projection(p.source, p.target, p.weights[np.ix_(kept[p.target], kept[p.source])]) for p in program.projections
-    )
+    projections = tuple(_restricted(p, kept, program) for p in program.projections)
     slices = []
     for population in program.populations:
         start = 0
@@ -56,6 +54,16 @@ def restrict(program: Program, kept: Kept) -> Program:
             start += size
     inputs = len(kept[INPUT])
     return replace(program, n_inputs=inputs, populations=populations, projections=projections, slices=tuple(slices))
+
+
+def _restricted(projection: AnyProjection, kept: Kept, program: Program) -> AnyProjection:
+    """A convolution stays one while all of it is kept, and is sparse synapses from then on."""
+    source, target = kept[projection.source], kept[projection.target]
+    if (len(target), len(source)) == projection.shape:
+        return projection
+    if isinstance(projection, Projection):
+        return Projection(projection.source, projection.target, projection.weights[np.ix_(target, source)])
+    return SparseProjection(projection.source, projection.target, projection.matrix()[target][:, source])
 
 
 def save_failure(folder: Path, case: FuzzCase, certificate: Certificate, chosen: Mapping[str, Any]) -> Path:
@@ -88,8 +96,9 @@ def _fails(fails: Callable[[FuzzCase], bool], case: FuzzCase) -> bool:
 
 def _candidates(case: FuzzCase) -> Iterator[FuzzCase]:
     """Yield smaller cases, the largest steps first."""
-    yield from (replace(case, inputs=part) for part in _parts(case.inputs))
-    if len(case.program.populations) > 1:
+    samples = case.inputs.reshape(-1, case.program.steps, case.program.n_inputs)
+    yield from (replace(case, inputs=part.reshape(-1, case.program.n_inputs)) for part in _parts(samples))
+    if _is_chain(case.program):
         yield _without_first_layer(case)
     names = [INPUT, *(p.name for p in case.program.populations)]
     everything = {name: np.arange(case.program.source_size(name)) for name in names}
@@ -110,6 +119,12 @@ def _parts(rows: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
         quarter = max(1, n // 4)
         for start in range(0, n, quarter):
             yield np.delete(rows, slice(start, start + quarter), axis=0)
+
+
+def _is_chain(program: Program) -> bool:
+    """Return whether there is a first layer that can go: alone at its depth, with spikes that can be inputs."""
+    alone = len(program.outgoing(INPUT)) == 1 and len(program.populations) > 1
+    return alone and not program.populations[0].neuron.graded and program.steps == 1
 
 
 def _without_first_layer(case: FuzzCase) -> FuzzCase:

@@ -73,7 +73,8 @@ class Divergence:
 class Certificate:
     """What was compared, and whether it was equal.
 
-    compared            values compared on each backend with the first one: "spikes", "potentials", and "layers" by name
+    compared            values compared on each backend with the first one: "spikes", "potentials", "layers" by name,
+                        and the "time_steps" of each layer
     differing           values that differ, for each backend but the first: "spikes", "potentials"
     first_divergence    None where all are equal
     versions            of this package, Python, NumPy and the simulators
@@ -197,7 +198,12 @@ def _execute(simulator: Backend, program: Program, inputs: SpikeArray, options: 
 def _compared(program: Program, samples: int) -> dict[str, Any]:
     layers = {p.name: samples * p.size * (program.steps if p.neuron.spikes else 1) for p in program.populations}
     potentials = layers[program.readout.name]
-    return {"spikes": sum(layers.values()) - potentials, "potentials": potentials, "layers": layers}
+    return {
+        "spikes": sum(layers.values()) - potentials,
+        "potentials": potentials,
+        "layers": layers,
+        "time_steps": samples * program.steps,
+    }
 
 
 def _count_differences(expected: Recording, got: Recording) -> dict[str, int]:

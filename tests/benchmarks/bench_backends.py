@@ -1,7 +1,9 @@
-"""Ratios between the backends on a random ternary 784-256-10 program, both sides measured in turns in one run.
+"""Simulators against each other and against their plain use, on random ternary programs, in turns in one run.
 
-Times per sample leave out starting the simulator, which is shown apart, except in "restarted", which is what one image
-a run costs. Nothing here is a test: machines differ, ratios less so.
+"A sample" is the time of the simulation without starting the simulator, which is shown apart. "Restarted" is what a
+simulator costs that is started for every image: a whole run of one image, its start included, against a whole run of
+many. Programs and inputs are random: no simulator here is quicker or slower for trained ones of the same rates. Nothing
+here is a test: machines differ, ratios less so.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,26 +21,30 @@ from conntra_hardware.neurons import Readout, Threshold
 from conntra_hardware.program import INPUT, CoreSlice, Population, Program, Projection
 from conntra_hardware.runtime import Recording, RunOptions
 
-SIZES = (784, 256, 10)
+SMALL, LARGE = (784, 512, 10), (784, 1024, 1024, 10)
 DENSITY = 0.15
+PER_CORE = 256
 
 
-def make_program(rng: np.random.Generator) -> Program:
-    """Return a random ternary program of ``SIZES`` on loihi1."""
-    n_in, hidden, out = SIZES
-    populations = (
-        Population("hidden", Threshold(), rng.integers(-8, 9, hidden)),
-        Population("out", Readout(), rng.integers(-8, 9, out)),
-    )
-    projections = (
-        Projection(INPUT, "hidden", rng.integers(-1, 2, (hidden, n_in))),
-        Projection("hidden", "out", rng.integers(-1, 2, (out, hidden))),
-    )
-    slices = (CoreSlice("hidden", 0, hidden, 0), CoreSlice("out", 0, out, 1))
-    return Program(load_chip("loihi1"), n_in, populations, projections, slices)
+def make_program(sizes: tuple[int, ...]) -> Program:
+    """Return a random ternary program of ``sizes`` on loihi1, 256 neurons a core."""
+    rng = np.random.default_rng(0)
+    populations, projections, slices, core = [], [], [], 0
+    for depth, (n_in, n_out) in enumerate(pairwise(sizes)):
+        last = depth == len(sizes) - 2
+        name = "out" if last else f"h{depth}"
+        populations.append(Population(name, Readout() if last else Threshold(), rng.integers(-8, 9, n_out)))
+        weights = rng.integers(-1, 2, (n_out, n_in))
+        projections.append(Projection(INPUT if depth == 0 else f"h{depth - 1}", name, weights))
+        for start in range(0, n_out, PER_CORE):
+            slices.append(CoreSlice(name, start, min(start + PER_CORE, n_out), core))
+            core += 1
+    return Program(load_chip("loihi1"), sizes[0], tuple(populations), tuple(projections), tuple(slices))
 
 
-def measure(name: str, program: Program, inputs: np.ndarray, batch: int | None) -> tuple[float, float, Recording]:
+def measure(
+    name: str, program: Program, inputs: np.ndarray, batch: int | None = None
+) -> tuple[float, float, Recording]:
     """Return the seconds of a sample, those of starting and stopping, and the recording."""
     start = time.perf_counter()
     recording = load_backend(name).execute(program, inputs, RunOptions(batch_size=batch))
@@ -45,66 +52,81 @@ def measure(name: str, program: Program, inputs: np.ndarray, batch: int | None) 
     return recording.run_seconds / len(inputs), total - recording.run_seconds, recording
 
 
-def compare(
-    title: str,
-    program: Program,
-    fast: tuple[str, np.ndarray, int | None],
-    slow: tuple[str, np.ndarray, int | None],
-    repeats: int,
-) -> None:
-    """Measure both sides in turns and print the ratio of their medians."""
-    sides: list[list[tuple[float, float]]] = [[], []]
+def medians(name: str, program: Program, inputs: np.ndarray, batch: int | None, repeats: int) -> tuple[float, float]:
+    """Return the medians of the seconds of a sample and of starting; the logits must be the reference's."""
+    right = load_backend("reference").execute(program, inputs, RunOptions()).logits
+    times = []
     for _ in range(repeats):
-        logits = []
-        for side, (name, inputs, batch) in enumerate((fast, slow)):
-            seconds, starting, recording = measure(name, program, inputs, batch)
-            sides[side].append((seconds, starting))
-            logits.append(recording.logits)
-        common = min(map(len, logits))
-        assert np.array_equal(logits[0][:common], logits[1][:common]), f"{title}: logits differ"
-    (quick, quick_start), (plain, plain_start) = (
-        [statistics.median(v) for v in zip(*side, strict=True)] for side in sides
-    )
-    print(
-        f"{title:<46} {plain / quick:8.1f}x   {quick * 1e6:9.1f} us   {plain * 1e6:9.1f} us   "
-        f"{quick_start:5.2f} s   {plain_start:5.2f} s"
-    )
+        seconds, starting, recording = measure(name, program, inputs, batch)
+        assert np.array_equal(recording.logits, right), name
+        times.append((seconds, starting))
+    each, starts = zip(*times, strict=True)
+    return statistics.median(each), statistics.median(starts)
+
+
+def plain_numpy(program: Program, inputs: np.ndarray) -> float:
+    """Return the seconds of a sample of the forward pass as one would write it down: integer matrix products."""
+    weights = [p.weights.T.astype(np.int64) for p in program.projections]
+    start = time.perf_counter()
+    source = inputs.astype(np.int64)
+    for matrix, population in zip(weights, program.populations, strict=True):
+        source = source @ matrix + population.bias
+        if population.neuron.spikes:
+            source = (source > 0).astype(np.int64)
+    return (time.perf_counter() - start) / len(inputs)
+
+
+def throughput(title: str, sizes: tuple[int, ...], name: str, inputs: np.ndarray, repeats: int) -> tuple[float, float]:
+    """Print how long many samples take on a backend that chooses its batch itself."""
+    found = medians(name, make_program(sizes), inputs, None, repeats)
+    seconds, starting = found
+    print(f"{title:<44} {len(inputs):>7,} samples in {seconds * len(inputs):7.3f} s, started in {starting:5.2f} s")
+    return found
+
+
+def ratio(title: str, quick: float, plain: float) -> None:
+    """Print how many times longer a sample takes in the plain way."""
+    print(f"{title:<62} {plain / quick:10.1f}x   {quick * 1e6:10.1f} us   {plain * 1e6:12.1f} us")
 
 
 def main() -> None:
-    """Print a table of ratios."""
+    """Print how long 10,000 samples take, then a table of ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=int, default=4000, help="for the fast sides; the slow ones take a fraction")
+    parser.add_argument("--samples", type=int, default=10_000, help="for the fast sides; the slow ones take a fraction")
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
-    rng = np.random.default_rng(0)
-    program = make_program(rng)
-    many = (rng.random((arguments.samples, SIZES[0])) < DENSITY).astype(np.uint8)
-    few, one = many[: max(1, arguments.samples // 10)], many[:1]
-    print(
-        f"random ternary {'-'.join(map(str, SIZES))}, {DENSITY:.0%} of inputs spike, {len(many)} and {len(few)} samples"
-    )
-    print(f"{'faster : slower, a sample':<46} {'ratio':>9}   {'faster':>12}   {'slower':>12}   {'starts':>7}")
-    pairs = (("reference", "lava", many), ("reference", "brian2", many), ("lava", "lava-stock", few))
-    for fast, slow, inputs in pairs:
-        compare(f"{fast} : {slow}", program, (fast, many, None), (slow, inputs, None), arguments.repeats)
-    side_by_side = ("brian2", many, None)
-    compare("brian2 side by side : one image a step", program, side_by_side, ("brian2", few, 1), arguments.repeats)
-    restarted("brian2", program, many, one, arguments.repeats)
-    restarted("lava", program, many, one, arguments.repeats)
-
-
-def restarted(name: str, program: Program, many: np.ndarray, one: np.ndarray, repeats: int) -> None:
-    """Compare a whole run of many samples with a whole run of one, starts included."""
-    whole, single = [], []
-    for _ in range(repeats):
-        seconds, starting, _ = measure(name, program, many, None)
-        whole.append(seconds + starting / len(many))
-        seconds, starting, _ = measure(name, program, one, None)
-        single.append(seconds + starting)
-    title = f"{name} batched : restarted for each image"
-    quick, plain = statistics.median(whole), statistics.median(single)
-    print(f"{title:<46} {plain / quick:8.1f}x   {quick * 1e6:9.1f} us   {plain * 1e6:9.1f} us   (starts included)")
+    n, repeats = arguments.samples, arguments.repeats
+    many = (np.random.default_rng(1).random((n, SMALL[0])) < DENSITY).astype(np.uint8)
+    few, some, one = many[: max(1, n // 10)], many[: max(1, n // 100)], many[:1]
+    small = make_program(SMALL)
+    names = ["-".join(map(str, sizes)) for sizes in (SMALL, LARGE)]
+    print(f"random ternary programs, {DENSITY:.0%} of inputs spike, medians of {repeats}\n")
+    load_backend("reference").execute(make_program(LARGE), many, RunOptions())  # compiles its kernel
+    large = throughput(f"reference, {names[1]}", LARGE, "reference", many, repeats)
+    quick = {"reference": throughput(f"reference, {names[0]}", SMALL, "reference", many, repeats)}
+    quick["lava"] = throughput(f"lava, batched, {names[0]}", SMALL, "lava", many, repeats)
+    quick["brian2"] = throughput(f"brian2, side by side, {names[0]}", SMALL, "brian2", few, repeats)
+    plain = {
+        "lava": medians("lava-stock", small, few, None, repeats),
+        "brian2": medians("brian2", small, some, 1, repeats),
+    }
+    has_sanafe = load_backend("sanafe").availability().ok
+    if has_sanafe:
+        sanafe = throughput(f"sanafe, {names[0]}", SMALL, "sanafe", some, repeats)
+    print(f"\n{f'{names[0]}, a sample':<62} {'ratio':>11}   {'quicker':>13}   {'plain':>15}")
+    ratio(f"reference : integer products in NumPy ({names[1]})", large[0], plain_numpy(make_program(LARGE), few))
+    ratio("reference : integer products in NumPy", quick["reference"][0], plain_numpy(small, few))
+    ratio("lava batched : stock Lava, one image a step", quick["lava"][0], plain["lava"][0])
+    ratio("brian2 side by side : one image a step", quick["brian2"][0], plain["brian2"][0])
+    for name, inputs in (("lava", many), ("brian2", few)):
+        seconds, starting, _ = measure("lava-stock" if name == "lava" else name, small, one)
+        whole = quick[name][0] + quick[name][1] / len(inputs)
+        ratio(f"{name} for {len(inputs):,} : restarted for each image, starts included", whole, seconds + starting)
+    ratio("reference : lava batched", quick["reference"][0], quick["lava"][0])
+    ratio("reference : brian2 side by side", quick["reference"][0], quick["brian2"][0])
+    if has_sanafe:
+        for name in ("reference", "lava", "brian2"):
+            ratio(f"{name} : sanafe, which models energy and time as well", quick[name][0], sanafe[0])
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,13 @@ from wrong_backends import WrongBackend, changed_weights
 
 import conntra_neuro as cn
 from conntra_hardware.backends import load_backend
+from conntra_hardware.backends.refuse import refuse_other_than_dense_chains
 from conntra_hardware.errors import BackendError, InputError
 from conntra_hardware.fuzz import fuzz
-from conntra_hardware.fuzz_case import random_case
+from conntra_hardware.fuzz_case import dense_case, random_case
+from conntra_hardware.neurons import IntegrateAndFire
 from conntra_hardware.overflow import prove_no_overflow
-from conntra_hardware.program import INPUT, Program, Projection
+from conntra_hardware.program import INPUT, ConvProjection, Program, Projection, SparseProjection
 from conntra_hardware.program_file import load_program
 from conntra_hardware.recheck import read_certificate, recheck, recheck_fuzz
 from conntra_hardware.resources import core_usage
@@ -26,7 +29,7 @@ from conntra_hardware.shrink import restrict
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_compiler_accepts_every_program_and_so_does_the_chip(seed: int) -> None:
     for index in range(40):
-        program = random_case(seed, index).program
+        program = dense_case(seed, index).program
         layers = [
             cn.Dense(p.weights, program.population(p.target).bias, "readout" if p.target == "out" else "threshold")
             for p in program.projections
@@ -37,7 +40,7 @@ def test_the_compiler_accepts_every_program_and_so_does_the_chip(seed: int) -> N
 
 
 def test_the_space_is_covered() -> None:
-    cases = [random_case(0, index) for index in range(300)]
+    cases = [dense_case(0, index) for index in range(300)]
     described = [case.describe() for case in cases]
     assert {d["layers"] for d in described} == {1, 2, 3, 4, 5}
     assert min(d["inputs"] for d in described) == 1
@@ -56,6 +59,36 @@ def test_the_space_is_covered() -> None:
     assert on_threshold > 30
 
 
+def test_a_third_of_the_programs_are_of_the_other_kinds() -> None:
+    programs = [random_case(0, index).program for index in range(150)]
+    assert all(usage.fits for p in programs for core in core_usage(p) for usage in core.resources.values())
+    assert all(proof.holds for p in programs for proof in prove_no_overflow(p))
+    kinds = Counter(population.neuron.kind for p in programs[2::3] for population in p.populations)
+    assert min(kinds[kind] for kind in ("threshold", "graded_relu", "integrate_and_fire")) > 5
+    assert {n.reset for p in programs for q in p.populations if isinstance(n := q.neuron, IntegrateAndFire)} == {
+        "hard",
+        "soft",
+    }
+    projections = [projection for p in programs for projection in p.projections]
+    for kind in (Projection, SparseProjection, ConvProjection):
+        assert sum(isinstance(projection, kind) for projection in projections) > 15
+    assert max(len(p.incoming(q.name)) for p in programs for q in p.populations) == 2
+    assert max(p.steps for p in programs) == 6
+
+
+def test_what_a_backend_does_not_run_is_counted_apart() -> None:
+    class DenseOnly(WrongBackend):
+        def execute(self, program: Program, inputs: np.ndarray, options: RunOptions):
+            refuse_other_than_dense_chains(self.name, program, "use reference")
+            return super().execute(program, inputs, options)
+
+    report = fuzz(12, seed=3, backends=["reference", DenseOnly("dense")])
+    tally = report.backends["dense"]
+    assert (tally.programs + tally.refused, report.backends["reference"].refused) == (12, 0)
+    assert 0 < tally.refused <= 4
+    assert recheck_fuzz(json.loads(json.dumps(fuzz(12, seed=3).to_dict()))).mismatch is None
+
+
 def test_the_same_seed_gives_the_same_cases() -> None:
     one, again, other = random_case(3, 7), random_case(3, 7), random_case(3, 8)
     assert np.array_equal(one.inputs, again.inputs)
@@ -71,13 +104,13 @@ def test_the_reference_equals_the_loop(tmp_path: Path) -> None:
 
 
 def test_a_slow_backend_gets_its_time_and_at_least_one_program() -> None:
-    report = fuzz(30, backends=["reference", WrongBackend("slow")], budget_s=0)
+    report = fuzz(30, backends=["reference", WrongBackend("slow")], budget_s=1e-9)
     assert (report.backends["reference"].programs, report.backends["slow"].programs) == (30, 1)
     assert fuzz(30, backends=[WrongBackend("slow")], limits={"slow": 4}).backends["slow"].programs == 4
 
 
 def test_the_loop_shares_nothing_with_the_reference() -> None:
-    case = random_case(0, 2)
+    case = dense_case(0, 2)
     loop = load_backend("loop").execute(case.program, case.inputs, RunOptions())
     source = case.inputs.astype(object)  # Python's own integers
     for population, projection in zip(case.program.populations, case.program.projections, strict=True):
@@ -97,8 +130,8 @@ def test_a_wrong_backend_is_caught_shrunk_and_saved(tmp_path: Path) -> None:
         folder = Path(failure["saved"])
         program, inputs = load_program(folder / "program.conntra"), np.load(folder / "inputs.npy")
         sizes = [program.n_inputs, *(p.size for p in program.populations)]
-        assert (len(inputs), sizes[-1]) == (1, 1)
-        assert sum(sizes) <= 6, sizes
+        assert (len(inputs) // program.steps, sizes[-1]) == (1, 1)
+        assert sum(sizes) <= 8, sizes
         document = read_certificate(folder / "certificate.json")
         assert document["chosen"]["spikes"] == "inputs.npy"
         again = recheck(document, program, inputs, backends=["loop", wrong])
@@ -130,7 +163,7 @@ def test_a_backend_that_fails_names_the_program() -> None:
 
 
 def test_restricting_keeps_what_is_left() -> None:
-    case = random_case(0, 4)
+    case = dense_case(0, 4)
     program = case.program
     kept = {INPUT: np.arange(program.n_inputs)} | {p.name: np.arange(0, p.size, 2) for p in program.populations}
     small = restrict(program, kept)
@@ -138,3 +171,15 @@ def test_restricting_keeps_what_is_left() -> None:
         assert isinstance(after, Projection)
         assert np.array_equal(after.weights, before.weights[::2][:, kept[before.source]])
     assert {s.core for s in small.slices} <= {s.core for s in program.slices}
+
+
+def test_restricting_other_projections_keeps_their_weights() -> None:
+    for index in range(2, 60, 3):
+        program = random_case(0, index).program
+        kept = {INPUT: np.arange(0, program.n_inputs, 2)}
+        kept |= {p.name: np.arange(0, p.size, 3) for p in program.populations}
+        small = restrict(program, kept)
+        for before, after in zip(program.projections, small.projections, strict=True):
+            assert np.array_equal(after.weights, before.weights[::3][:, kept[before.source]])
+    whole = {INPUT: np.arange(program.n_inputs)} | {p.name: np.arange(p.size) for p in program.populations}
+    assert restrict(program, whole).projections == program.projections

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from conntra_hardware.errors import BackendError
+from conntra_hardware.errors import UnsupportedProgram
 from conntra_hardware.program import Program, Projection
 
 __all__ = ["refuse_neurons", "refuse_other_than_dense_chains"]
 
 
 def refuse_neurons(backend: str, program: Program, kinds: Collection[str], remedy: str) -> None:
-    """Raise BackendError where a population has neurons of another kind than ``kinds``."""
+    """Raise UnsupportedProgram where a population has neurons of another kind than ``kinds``."""
     for population in program.populations:
         if population.neuron.kind not in kinds:
-            raise BackendError(
+            raise UnsupportedProgram(
                 f"{backend}: population {population.name}: {population.neuron.kind} neurons; it runs "
                 f"{', '.join(kinds)}; {remedy}"
             )
 
 
 def refuse_other_than_dense_chains(backend: str, program: Program, remedy: str) -> None:
-    """Raise BackendError unless each population has one dense projection into it, and slices are single runs."""
+    """Raise UnsupportedProgram unless each population has one dense projection into it, and slices are single runs."""
     for population in program.populations:
         incoming = program.incoming(population.name)
         plain = len(incoming) == 1 and isinstance(incoming[0], Projection)
         if not plain or any(s.runs > 1 for s in program.slices_of(population.name)):
-            raise BackendError(
+            raise UnsupportedProgram(
                 f"{backend}: population {population.name}: it runs chains of dense layers, not convolutions, pooling "
                 f"or residual connections; {remedy}"
             )

@@ -11,7 +11,7 @@ import numpy as np
 from conntra_hardware.arrays import SpikeArray
 from conntra_hardware.diagnosis.layer import Layer, layer_of
 from conntra_hardware.diagnosis.single import Fault, faults, swapped_neurons
-from conntra_hardware.diagnosis.whole import Hypothesis, explains, whole_layer
+from conntra_hardware.diagnosis.whole import Hypothesis, explains, only_the_start, whole_layer
 from conntra_hardware.neurons import common_steps
 from conntra_hardware.program import INPUT, Program
 
@@ -84,7 +84,15 @@ def diagnose(program: Program, inputs: SpikeArray, backend: str, expected: Recor
 
 def _finding(layer: Layer) -> Finding:
     whole = _whole(layer)
-    return whole if whole is not None else _neurons(layer)
+    if whole is not None:
+        return whole
+    found = _neurons(layer)
+    if found.cause is None and only_the_start(layer):
+        text = (
+            "it is one time step late, as far as can be seen: only its first value is wrong, and no other ever changes"
+        )
+        return _made(layer, "one step late", text, (), None, [])
+    return found
 
 
 def _whole(layer: Layer) -> Finding | None:

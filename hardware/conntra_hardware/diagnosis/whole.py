@@ -13,7 +13,7 @@ from conntra_hardware.arrays import IntArray
 from conntra_hardware.diagnosis.layer import ALL, Layer, Rows, product
 from conntra_hardware.neurons import IntegrateAndFire, Threshold
 
-__all__ = ["Hypothesis", "explains", "whole_layer"]
+__all__ = ["Hypothesis", "explains", "only_the_start", "whole_layer"]
 
 _PROBE = 32
 _REGISTERS = range(4, 33)
@@ -103,6 +103,16 @@ def _times(layer: Layer) -> Iterator[Hypothesis]:
         return values
 
     yield Hypothesis("one step early", "it is one time step early", partial(_shifted, -1), early, stateful=True)
+
+
+def only_the_start(layer: Layer) -> bool:
+    """Return whether the first sample alone is wrong in a layer that would look the same one time step late.
+
+    Nobody knows what arrived before the first step, so that this shows a delay only where nothing else explains it.
+    """
+    if layer.wrong_samples.tolist() != [0]:
+        return False
+    return np.array_equal(layer.respond(_shifted(1, layer, ALL))[1:], layer.got[1:])
 
 
 def _shifted(steps: int, layer: Layer, samples: Rows) -> IntArray:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from conntra_hardware.arrays import IntArray, SpikeArray
 from conntra_hardware.backends.reference import ReferenceBackend
-from conntra_hardware.errors import BackendError
+from conntra_hardware.errors import BackendError, UnsupportedProgram
 from conntra_hardware.neurons import GRADED_MAX, GradedRelu, IntegrateAndFire, Readout, Threshold
 from conntra_hardware.overflow import largest_spikes, register_bounds, synaptic_bounds
 from conntra_hardware.program import INPUT, AnyProjection, Population, Program, Projection
@@ -171,7 +171,7 @@ def _check_sums(program: Program, population: Population, sent: Mapping[str, Int
 
 
 def refuse_what_stock_cannot(program: Program) -> None:
-    """Raise BackendError where Lava's own processes cannot do what a population does.
+    """Raise UnsupportedProgram where Lava's own processes cannot do what a population does.
 
     GradedReluVec has neither bias nor shift: the shift is that of the synapses' sum, so there must be one, and a bias
     that is added after it. ATRLIF's threshold has 12 bits, and its biases are doubled.
@@ -183,16 +183,26 @@ def refuse_what_stock_cannot(program: Program) -> None:
             if neuron.shift and (
                 len(program.incoming(population.name)) > 1 or np.any(population.bias % 2**neuron.shift)
             ):
-                raise BackendError(
+                raise UnsupportedProgram(
                     f"{what}: a shift by {neuron.shift} of several sums, or of a sum and a bias that 2^{neuron.shift} "
                     "does not divide: GradedReluVec has none of its own; use backend lava"
                 )
             if population.bias.any():
-                weight_registers(Projection("bias", population.name, population.bias[:, None] >> neuron.shift))
+                _refuse_bias(population, neuron.shift)
         if isinstance(neuron, IntegrateAndFire) and neuron.reset == "soft":
             if neuron.threshold > _ATRLIF_MAX:
-                raise BackendError(
+                raise UnsupportedProgram(
                     f"{what}: a threshold of {neuron.threshold}; ATRLIF holds {_ATRLIF_MAX}; use backend lava"
                 )
             if bias_registers(population).exponent.max() > _BIAS_SCALE:
-                raise BackendError(f"{what}: biases of up to 13 bits; ATRLIF takes them doubled; use backend lava")
+                raise UnsupportedProgram(
+                    f"{what}: biases of up to 13 bits; ATRLIF takes them doubled; use backend lava"
+                )
+
+
+def _refuse_bias(population: Population, shift: int) -> None:
+    """A bias of graded neurons is a synapse of stock Lava, and has to be a weight."""
+    try:
+        weight_registers(Projection("bias", population.name, population.bias[:, None] >> shift))
+    except BackendError as error:
+        raise UnsupportedProgram(f"{error}; use backend lava") from None
