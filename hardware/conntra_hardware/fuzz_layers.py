@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from conntra_hardware.arrays import IntArray
+from conntra_hardware.arrays import IntArray, SpikeArray
 from conntra_hardware.chip import Chip, load_chip
 from conntra_hardware.convolution import Geometry
 from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Neuron, Readout, Threshold
@@ -46,7 +46,7 @@ class _Drawn:
     projections: list[AnyProjection] = field(default_factory=list)
 
 
-def layered_case(rng: np.random.Generator) -> tuple[Program, IntArray]:
+def layered_case(rng: np.random.Generator) -> tuple[Program, SpikeArray]:
     """Return a random program and its input spikes (samples * steps, n_inputs)."""
     kinds = (("threshold",), ("threshold", "graded_relu"), ("integrate_and_fire", "threshold"))[rng.integers(3)]
     steps = int(rng.integers(2, 7)) if "integrate_and_fire" in kinds else 1
@@ -70,7 +70,7 @@ def _layer(drawn: _Drawn, name: str, source: str, before: str | None) -> str:
     rng, shape = drawn.rng, drawn.shape
     form = rng.integers(4)
     if form < 2 and shape is not None:
-        incoming = [_convolution(drawn, shape, source, name)]
+        incoming: list[AnyProjection] = [_convolution(drawn, shape, source, name)]
     elif form == 2:
         incoming = [_sparse(drawn, source, name)]
         drawn.shape = None
@@ -168,5 +168,5 @@ def _slices(rng: np.random.Generator, populations: list[Population], chip: Chip)
     for population in populations:
         parts = int(rng.integers(1, min(_MOST_SLICES, population.size) + 1))
         edges = np.linspace(0, population.size, parts + 1).astype(int).tolist()
-        slices += [CoreSlice(population.name, *edges[k : k + 2], next(cores)) for k in range(parts)]
+        slices += [CoreSlice(population.name, edges[k], edges[k + 1], next(cores)) for k in range(parts)]
     return tuple(slices)
