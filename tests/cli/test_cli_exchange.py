@@ -1,11 +1,15 @@
 """``conntra export``, ``conntra import`` and ``conntra train --from``."""
 
 import numpy as np
-import onnx
-import onnx_graphs
 import pytest
 
 import conntra_neuro as cn
+
+pytest.importorskip("nir")
+pytest.importorskip("onnx")
+
+import onnx
+import onnx_graphs
 
 
 def test_nir_out_and_in_again(conntra, model, network):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 
-import h5py
 import network_strategies
-import netx_numpy
 import numpy as np
 import pytest
 from hypothesis import given, reject, settings
@@ -18,6 +16,11 @@ from conntra_hardware.neurons import GradedRelu, IntegrateAndFire
 from conntra_neuro.exchange.files import export
 from conntra_neuro.layers import Conv2d, Dense, Flatten, MaxPool, Residual, SumPool
 from conntra_neuro.network import DiscreteNetwork
+
+pytest.importorskip("h5py")
+
+import h5py
+import netx_numpy
 
 IMAGE = (2, 5, 5)
 

@@ -6,10 +6,7 @@ import itertools
 import re
 from typing import Any
 
-import h5py
 import network_strategies
-import nir
-import nir_numpy
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -24,6 +21,12 @@ from conntra_neuro.exchange.nir_writer import nir_graph
 from conntra_neuro.layers import Conv2d, Dense, MaxPool, SumPool
 from conntra_neuro.levels import Levels
 from conntra_neuro.network import DiscreteNetwork
+
+pytest.importorskip("nir")
+
+import h5py
+import nir
+import nir_numpy
 
 
 def sayable(network: DiscreteNetwork) -> bool:

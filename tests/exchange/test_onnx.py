@@ -6,16 +6,19 @@ import re
 from typing import Any
 
 import numpy as np
-import onnx
-import onnx_graphs
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from conntra_hardware.encoding import ThresholdEncoder
 from conntra_hardware.errors import FileFormatError, InputError
 from conntra_neuro.exchange.files import import_network
 from conntra_neuro.layers import Conv2d, Dense, MaxPool, SumPool
 from conntra_neuro.levels import BINARY, TERNARY
+
+pytest.importorskip("onnx")
+
+import onnx
+import onnx_graphs
+from onnx import TensorProto, helper, numpy_helper
 
 STYLES = {style.__name__: style for style in
           (onnx_graphs.brevitas, onnx_graphs.larq, onnx_graphs.qkeras, onnx_graphs.pytorch)}  # fmt: skip
