@@ -15,6 +15,7 @@ from conntra_hardware.encoding import Encoder
 from conntra_hardware.errors import InputError
 from conntra_neuro.levels import Levels
 from conntra_neuro.network import Dense, DiscreteNetwork
+from conntra_neuro.training.bits import chunks
 
 __all__ = ["BIAS_LIMIT", "Parameters", "network_of", "parameters_of", "random_parameters", "start_shares"]
 
@@ -38,8 +39,7 @@ class Parameters:
         """Return the potentials (n, width) of every layer, by the plainest means."""
         found = []
         for weight, bias in zip(self.weights, self.biases, strict=True):
-            product = spikes.astype(np.float64) @ weight.astype(np.float64)  # exact: integers far below 2^53
-            found.append(np.rint(product).astype(np.int32) + bias)
+            found.append(_product(spikes, weight).astype(np.int32) + bias)
             spikes = found[-1] > 0
         return found
 
@@ -72,12 +72,20 @@ def random_parameters(sizes: Sequence[int], levels: Levels, rng: np.random.Gener
     weights, biases = [], []
     for n_in, n_out in pairwise(sizes):
         weight = rng.choice(levels.array, size=(n_in, n_out), p=start_shares(levels)).astype(np.int32)
-        potentials = np.rint(sample.astype(np.float64) @ weight.astype(np.float64))
+        potentials = _product(sample, weight)
         bias = -np.floor(np.median(potentials, axis=0))
         weights.append(weight)
         biases.append(np.clip(bias, -BIAS_LIMIT, BIAS_LIMIT).astype(np.int32))
         sample = potentials + biases[-1] > 0
     return Parameters(tuple(weights), tuple(biases))
+
+
+def _product(spikes: IntArray, weight: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+    """Return ``spikes @ weight``, in chunks: exact, for they are integers far below 2^53."""
+    factor, out = weight.astype(np.float64), np.empty((len(spikes), weight.shape[1]))
+    for rows in chunks(len(spikes), 8 * spikes.shape[1]):
+        np.rint(spikes[rows].astype(np.float64) @ factor, out=out[rows])
+    return out
 
 
 def start_shares(levels: Levels) -> npt.NDArray[np.float64]:

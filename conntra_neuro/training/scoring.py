@@ -28,7 +28,8 @@ from conntra_neuro.training.threads import Threads
 __all__ = ["LocalSamples", "Plan", "Samples", "Scorer", "Sums"]
 
 _EXACT = 2.0**24  # float32 holds every integer up to here
-_ROWS = 2048  # samples at a time when evaluating
+_ROWS = 2048  # samples at a time when evaluating, of so many inputs in all
+_INPUTS = 2**22
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Plan:
 
     def rows(self, n: int) -> int:
         """Return how many samples buffers hold where there are ``n`` in all."""
-        return max(min(self.batch, n), min(_ROWS, n))
+        return max(min(self.batch, n), min(_ROWS, _INPUTS // self.sizes[0], n))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ from conntra_hardware.errors import InputError
 from conntra_neuro.datasets import Dataset, fit_encoder, load_dataset
 from conntra_neuro.datasets import files as dataset_files
 from conntra_neuro.datasets.mapped import is_mapped
+from conntra_neuro.levels import parse_levels
 from conntra_neuro.training import TrainResult, bits, train
 from conntra_neuro.training.bits import BitSpikes, rates_of, stored
+from conntra_neuro.training.blocks import Blocks, BlocksOptions
 from conntra_neuro.training.inputs import DenseBatch, StreamedInputs, inputs_of
-from conntra_neuro.training.task import ImageShape
+from conntra_neuro.training.task import Clock, ImageShape, Task
 from conntra_neuro.training.threads import Threads
 
 
@@ -208,3 +211,30 @@ def test_bits_take_an_eighth_of_a_byte_a_spike() -> None:
     found = stored(np.ones((1000, 80), np.uint8), None)
     assert isinstance(found, BitSpikes)
     assert found.bits.nbytes == 1000 * 10
+
+
+def _swept(n: int, n_in: int, width: int) -> None:
+    spikes = (np.random.default_rng(0).random((n, n_in)) < 0.3).astype(np.uint8)
+    task = Task(stored(spikes, None), np.arange(n) % 10, (n_in, width, 10), parse_levels("ternary"), 0)
+    del spikes
+    tracemalloc.reset_peak()
+    with Threads(1) as threads:
+        gear = Blocks(task, BlocksOptions(batch=200), threads)
+        gear.sweep(0, 1, Clock(), lambda done, running: None)
+        gear.evaluate(held_out=False)
+
+
+def test_blocks_need_memory_for_weights_and_a_mini_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What docs/cluster.md states, and nothing that grows with the set but 16 bytes a sample for class and order."""
+    monkeypatch.setattr(bits, "_CHUNK_BYTES", 2**20)
+    _swept(3000, 20, 20)  # compiled, and imported, before it is counted
+    for n_in, width in ((300, 64), (300, 640), (900, 64)):
+        peaks = []
+        for n in (2500, 7500):
+            tracemalloc.start()
+            _swept(n, n_in, width)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        weights, rows = (n_in + 1) * width + (width + 1) * 10, 2048
+        assert peaks[0] <= 21 * weights + rows * (12 * (width + 10) + 6 * n_in) + 2**22
+        assert peaks[1] - peaks[0] < 5000 * 24

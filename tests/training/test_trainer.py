@@ -21,6 +21,8 @@ from conntra_neuro.datasets import Dataset, load_dataset
 from conntra_neuro.training import Fit, Progress, fit_spikes, train
 from conntra_neuro.training import checkpoint as checkpoints
 from conntra_neuro.training.samples import make_task
+from conntra_neuro.training.task import ImageShape
+from conntra_neuro.training.warm import fit_warm
 
 GEARS = ["blocks", "annealed", "exact"]
 MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist-dev.npz"
@@ -44,12 +46,15 @@ def _same(a: Fit, b: Fit) -> bool:
     return all(np.array_equal(p, q) for p, q in zip(_arrays(a), _arrays(b), strict=True))
 
 
-@pytest.mark.parametrize("gear", GEARS)
-def test_same_seed_same_network_on_one_thread_and_on_two(gear: str) -> None:
-    two = _fit(gear, threads=2)
+@pytest.mark.parametrize(
+    ("gear", "options"), [*((gear, {}) for gear in GEARS), ("blocks", {"shift": 1, "penalty_energy": 0.3})]
+)
+def test_same_seed_same_network_on_one_thread_and_on_two(gear: str, options: dict[str, Any]) -> None:
+    options = {"image": ImageShape(1, 5, 6)} | options
+    two = _fit(gear, threads=2, **options)
     with threadpool_limits(1):
-        assert _same(two, _fit(gear, threads=1))
-    assert not _same(two, _fit(gear, seed=1))
+        assert _same(two, _fit(gear, threads=1, **options))
+    assert not _same(two, _fit(gear, seed=1, **options))
 
 
 @given(
@@ -234,32 +239,77 @@ def test_resumed_training_ends_where_an_uninterrupted_one_does(
 
 
 _CHILD = """
-import sys
-import numpy as np
+import os, signal, sys, time
 sys.path.insert(0, {support!r})
 import training_twins as twins
-from conntra_neuro.training import checkpoint, fit_spikes
-checkpoint._EVERY_S = 0.0
+from conntra_neuro.training import checkpoint, drive, fit_spikes
+from conntra_neuro.training.task import ImageShape
+from conntra_neuro.training.warm import fit_warm
+checkpoint._EVERY_S, drive._TICK_S = 0.0, 0.0
+def kill(state):
+    if state.sweep >= {at}:
+        os.kill(os.getpid(), signal.SIGKILL)
 task = twins.random_task(7, (), n=600, n_in=30, classes=4)
-print("started", flush=True)
-fit_spikes(task.spikes, task.y, n_classes=4, layers=(12, 9), sweeps=400, checkpoint={folder!r})
+given = dict(n_classes=4, layers=(12, 9), image=ImageShape(1, 5, 6), checkpoint={folder!r}, progress=kill)
+{fit}(task.spikes, task.y, **(given | {options!r}))
 """
 
 
-def test_killed_at_any_moment_and_resumed(tmp_path: Path) -> None:
-    """kill -9 while checkpoints are written one after the other: the file is whole, and the end is the same."""
-    folder = tmp_path / "run"
-    program = _CHILD.format(support=str(Path(twins.__file__).parent), folder=str(folder))
+def _killed(folder: Path, at: float, fit: str = "fit_spikes", **options: Any) -> None:
+    """Train in a process that ends by kill -9 in the middle of the sweep after ``at``, in a step of it."""
+    support = str(Path(twins.__file__).parent)
+    program = _CHILD.format(support=support, folder=str(folder), at=at, fit=fit, options=options)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    for delay in (0.05, 0.3):
-        with subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE) as child:
-            deadline = time.monotonic() + 60
-            while not checkpoints.checkpoint_file(folder).exists() and time.monotonic() < deadline:
-                time.sleep(0.01)
-            time.sleep(delay)
-            child.send_signal(signal.SIGKILL)
-    whole = _fit(sweeps=400)
-    assert _same(whole, _fit(sweeps=400, resume=folder))
+    child = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
+    )
+    assert child.returncode == -signal.SIGKILL, child.stderr
+
+
+@pytest.mark.parametrize(
+    "options", [{"gear": "blocks", "shift": 1, "penalty_energy": 0.3}, {"gear": "annealed"}, {"gear": "exact"}]
+)
+def test_killed_in_the_middle_of_a_sweep_and_resumed(tmp_path: Path, options: dict[str, Any]) -> None:
+    options = {"sweeps": 5, "image": ImageShape(1, 5, 6)} | options
+    whole = _fit(**options)
+    _killed(tmp_path, 2.3, **{name: value for name, value in options.items() if name != "image"})
+    state = checkpoints.load_checkpoint(tmp_path, checkpoints.read_settings(tmp_path))
+    assert state.sweep == 2
+    resumed = _fit(resume=tmp_path, **options)
+    assert _same(whole, resumed)
+    assert [r.objective for r in resumed.history] == [r.objective for r in whole.history]
+
+
+@pytest.mark.slow
+def test_killed_in_either_stage_of_a_warm_start_and_resumed(tmp_path: Path) -> None:
+    pytest.importorskip("jax")
+    spikes, y = _samples()
+    options: dict[str, Any] = {"n_classes": 4, "layers": (12, 9), "sweeps": 6, "shift": 1}
+    options["image"] = ImageShape(1, 5, 6)
+    whole = fit_warm(spikes, y, **options)
+    for percent in (25, 75):
+        folder = tmp_path / str(percent)
+        _killed(folder, percent, fit="fit_warm", sweeps=6, shift=1)
+        assert checkpoints.checkpoint_file(folder / "conntra").exists() == (percent == 75)
+        resumed = fit_warm(spikes, y, resume=folder, **options)
+        assert _same(whole, resumed)
+        assert [r.objective for r in resumed.history] == [r.objective for r in whole.history]
+
+
+def test_killed_while_checkpoints_are_written(tmp_path: Path) -> None:
+    """kill -9 from outside while checkpoints are written one after the other: the file is whole, the end the same."""
+    folder = tmp_path / "run"
+    support = str(Path(twins.__file__).parent)
+    options = {"sweeps": 120}
+    program = _CHILD.format(support=support, folder=str(folder), at=1e9, fit="fit_spikes", options=options)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-c", program], env=environment) as child:
+        deadline = time.monotonic() + 60
+        while not checkpoints.checkpoint_file(folder).exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        child.send_signal(signal.SIGKILL)
+    assert _same(_fit(sweeps=120), _fit(sweeps=120, resume=folder))
 
 
 @pytest.mark.parametrize(
