@@ -1,6 +1,8 @@
 """What each choice of the default recipe is worth: train with one choice changed at a time, print a table.
 
-python examples/ablation.py mnist:mnist.npz --layers 256 --sweeps 10 --seeds 3
+Other studies: ``--study levels`` trains other sets of weights, ``--study depth`` more hidden layers.
+
+python examples/ablation.py mnist:mnist.npz --layers 256 --sweeps 5 --seeds 2
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import numpy as np
 
 import conntra_neuro as cn
 
-CHANGES: dict[str, dict[str, Any]] = {
+RECIPE: dict[str, dict[str, Any]] = {
     "the default": {},
     "no price on weights": {"sparsity": 0.0},
     "twice the price on weights": {"sparsity": 0.1},
@@ -25,29 +27,48 @@ CHANGES: dict[str, dict[str, Any]] = {
     "mini-batches of 250": {"batch": 250},
     "mini-batches of 1,000": {"batch": 1000},
     "a margin of 5": {"margin": 5},
+    "images shifted by 1": {"shift": 1},
+    "images shifted by 1, bent by 1": {"shift": 1, "elastic": 1.0},
 }
+LEVELS: dict[str, dict[str, Any]] = {
+    "binary": {"levels": "binary"},
+    "ternary": {},
+    "5 levels": {"levels": 5},
+    "9 levels": {"levels": 9},
+    "4 bits, -8 .. 7": {"levels": 16},
+    "-2, 0, 1, 3": {"levels": [-2, 0, 1, 3]},
+}
+DEPTH: dict[str, dict[str, Any]] = {
+    "1 hidden layer": {},
+    "2 hidden layers": {"layers": (256, 256)},
+    "3 hidden layers": {"layers": (256, 256, 256)},
+}
+STUDIES = {"recipe": RECIPE, "levels": LEVELS, "depth": DEPTH}
 
 
 def main() -> None:
     """Print one line a change: test error (mean, spread over seeds), training error, seconds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data")
+    parser.add_argument("--study", choices=STUDIES, default="recipe")
     parser.add_argument("--layers", default="256")
     parser.add_argument("--sweeps", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--shift", type=int, default=0)
     arguments = parser.parse_args()
-    layers = [int(width) for width in arguments.layers.split(",")]
-    print("| change | test error % | spread | training error % | nonzero % | seconds |\n|---|---|---|---|---|---|")
-    for name, change in CHANGES.items():
+    common: dict[str, Any] = {
+        "layers": [int(width) for width in arguments.layers.split(",")],
+        "shift": 0,
+        "elastic": 0.0,
+    }
+    columns = (arguments.study, "test error %", "spread", "training error %", "nonzero %", "seconds")
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+    for name, change in STUDIES[arguments.study].items():
         runs = [
             cn.train(
                 cn.load_dataset(arguments.data, seed=seed),
-                layers=layers,
                 seed=seed,
                 sweeps=arguments.sweeps,
-                shift=arguments.shift,
-                **change,
+                **(common | change),
             )
             for seed in range(arguments.seeds)
         ]
