@@ -42,7 +42,7 @@ def compare(
         ),
     ] = None,
     encoder: Annotated[
-        str, typer.Option(help="Features to spikes: auto, threshold, thermometer, thermometer:K.")
+        str, typer.Option(help="Features to spikes: auto, threshold, thermometer, thermometer:K, rate:T, latency:T.")
     ] = "auto",
     time_limit: Annotated[float | None, typer.Option(metavar="SECONDS", help="Of each training.")] = None,
     sweeps: Annotated[int | None, typer.Option(metavar="N", help="Passes over the data in each training.")] = None,

@@ -45,7 +45,7 @@ def train(
     encoder: Annotated[
         str | None,
         typer.Option(
-            help="Features to spikes: auto, threshold, thermometer, thermometer:K, or none.",
+            help="Features to spikes: auto, threshold, thermometer:K, rate:T, latency:T, or none.",
             show_default="auto, or as in --from",
         ),
     ] = None,

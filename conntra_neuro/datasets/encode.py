@@ -8,14 +8,22 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.arrays import ArrayLike
-from conntra_hardware.encoding import Encoder, ThermometerEncoder, ThresholdEncoder, as_features
+from conntra_hardware.encoding import (
+    Encoder,
+    LatencyEncoder,
+    RateEncoder,
+    ThermometerEncoder,
+    ThresholdEncoder,
+    as_features,
+)
 from conntra_hardware.errors import InputError
 from conntra_neuro.datasets.mapped import is_mapped
 
 __all__ = ["fit_encoder", "is_image"]
 
 _FITTED_BYTES = 2**26
-_KINDS = ("auto", "threshold", "thermometer")
+_KINDS = ("auto", "threshold", "thermometer", "rate", "latency")
+_STEPS = 8
 _MAX_CHANNELS = 255
 _FEW_PIXELS = 400
 """Up to about 20 x 20 pixels a grey level tells what no neighbour does; larger images say it with pixels."""
@@ -27,17 +35,21 @@ _IMAGE_CHANNELS, _CHANNELS = 7, 15
 Array = npt.NDArray[Any]
 
 
-def fit_encoder(x: ArrayLike, kind: str = "auto", channels: int | None = None) -> Encoder:
+def fit_encoder(x: ArrayLike, kind: str = "auto", channels: int | None = None, seed: int = 0) -> Encoder:
     """Return an encoder fitted to the training samples ``x`` (n, ...) alone.
 
     threshold    one spike a feature: images (samples of two or more dimensions, or bytes) at the middle of
                  their range, 127.5 for bytes from 0 to 255; other features each at its median
     thermometer  ``channels`` spikes a feature: images at evenly spaced grey levels, other features each at
                  its own quantiles
+    rate         one spike a feature and time step, the more likely the larger the feature is between its least and
+                 its greatest value (of an image: of all); random by ``seed``
+    latency      one spike a feature, the earlier the larger it is; thresholds as of a thermometer
     auto         threshold for images of more than 400 numbers, else thermometer
 
-    "thermometer:K" gives K channels; without a number it is 7 for images and 15 for other features. Of an array that
-    is mapped from a file it sees evenly spaced samples, some 64 MB.
+    "thermometer:K" gives K channels; without a number it is 7 for images and 15 for other features. "rate:T" and
+    "latency:T" give T time steps, 8 without a number, for integrate-and-fire neurons of as many. Of an array that is
+    mapped from a file it sees evenly spaced samples, some 64 MB.
     """
     kind, channels = _parse(kind, channels)
     image = is_image(x)
@@ -53,6 +65,11 @@ def fit_encoder(x: ArrayLike, kind: str = "auto", channels: int | None = None) -
         kind = "threshold" if image and features.shape[1] > _FEW_PIXELS else "thermometer"
     if kind == "threshold":
         return ThresholdEncoder(_levels(features, 1, image)[0])
+    if kind == "rate":
+        axis = None if image else 0
+        return RateEncoder.random(features.min(axis), features.max(axis), features.shape[1], channels or _STEPS, seed)
+    if kind == "latency":
+        return LatencyEncoder(_levels(features, channels or _STEPS, image)[::-1])
     return ThermometerEncoder(_levels(features, channels or (_IMAGE_CHANNELS if image else _CHANNELS), image))
 
 
@@ -68,10 +85,10 @@ def _parse(kind: str, channels: int | None) -> tuple[str, int | None]:
         channels = int(number)
     elif colon:
         name = kind
-    if name not in _KINDS or (colon and name != "thermometer"):
-        raise InputError(f"encoder {kind!r}: unknown; allowed: {', '.join(_KINDS)}, thermometer:K")
+    if name not in _KINDS or (colon and name in ("auto", "threshold")):
+        raise InputError(f"encoder {kind!r}: unknown; allowed: {', '.join(_KINDS)}, thermometer:K, rate:T, latency:T")
     if channels is not None and not 1 <= channels <= _MAX_CHANNELS:
-        raise InputError(f"encoder: {channels} channels; 1 to {_MAX_CHANNELS} allowed")
+        raise InputError(f"encoder: {channels} channels or steps; 1 to {_MAX_CHANNELS} allowed")
     return name, channels
 
 

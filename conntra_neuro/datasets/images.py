@@ -122,7 +122,7 @@ def _decode(folder: Path, files: Sequence[Path], size: int | None, into: Path) -
     """Decode ``files`` into x.npy, (n, 3, height, width), labels y.npy, and the names that were skipped."""
     labels: list[str] = []
     skipped: list[str] = []
-    out: Array | None = None
+    out: Any = None  # made where the first image says how large it is
     first = ""
     for file, image in _decoded(files, size):
         if image is None:

@@ -84,6 +84,10 @@ def _layers_of(
     input_steps: int,
 ) -> tuple[tuple[int, ...], Architecture | None]:
     """Return flat sizes, and the layers where they are not all dense with one-step thresholds."""
+    if input_steps not in (1, neurons.steps):
+        raise InputError(
+            f"encoder of {input_steps} time steps, neurons ({neurons}) of {neurons.steps}; use neuron if{input_steps}"
+        )
     widths = [spec for spec in specs if isinstance(spec, int)]
     if len(widths) == len(specs) and neurons.kind == "threshold":
         return (width, *widths, n_classes), None

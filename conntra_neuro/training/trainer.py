@@ -140,7 +140,7 @@ def train(
         levels=levels,
         gear=gear,
         seed=seed,
-        **({} if neuron == "threshold" else {"neuron": neuron, "input_steps": steps}),
+        **({} if neuron == "threshold" and steps == 1 else {"neuron": neuron, "input_steps": steps}),
         image=image,
         time_limit_s=time_limit_s,
         sweeps=sweeps,

@@ -15,7 +15,15 @@ import numpy.typing as npt
 from conntra_hardware.arrays import ArrayLike, SpikeArray, as_array, frozen
 from conntra_hardware.errors import InputError
 
-__all__ = ["Encoder", "ThermometerEncoder", "ThresholdEncoder", "as_features", "encoder_from_dict"]
+__all__ = [
+    "Encoder",
+    "LatencyEncoder",
+    "RateEncoder",
+    "ThermometerEncoder",
+    "ThresholdEncoder",
+    "as_features",
+    "encoder_from_dict",
+]
 
 
 def as_features(x: ArrayLike, n_features: int | None = None) -> npt.NDArray[Any]:
@@ -93,15 +101,101 @@ class ThermometerEncoder:
         return spikes.reshape(len(features), self.n_out)
 
 
-Encoder: TypeAlias = ThresholdEncoder | ThermometerEncoder
+@dataclass(frozen=True, eq=False)
+class RateEncoder:
+    """As many spikes as a feature is large, on average: at step t ``spike = x > thresholds[t]``.
+
+    ``thresholds`` (steps, n_features) are random numbers, ``RateEncoder.random``'s uniform from the features' least to
+    their greatest value. They are drawn once and are part of the encoder: the same features are the same spikes on
+    every machine, in training and on the chip.
+    """
+
+    thresholds: npt.NDArray[np.float64]
+    kind: ClassVar[str] = "rate"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "thresholds", _thresholds(self.thresholds, ndim=2))
+
+    @classmethod
+    def random(cls, low: ArrayLike, high: ArrayLike, n_features: int, steps: int, seed: int) -> RateEncoder:
+        """Return an encoder for features from ``low`` to ``high``, numbers or one for each feature."""
+        draw = np.random.Generator(np.random.Philox(seed)).random((steps, n_features))
+        return cls(np.asarray(low) + draw * (np.asarray(high, np.float64) - np.asarray(low)))
+
+    @property
+    def steps(self) -> int:
+        """Time steps of a sample."""
+        return len(self.thresholds)
+
+    @property
+    def n_features(self) -> int:
+        """Number of raw features."""
+        return self.thresholds.shape[1]
+
+    @property
+    def n_out(self) -> int:
+        """Number of input spikes at a step."""
+        return self.thresholds.shape[1]
+
+    def encode(self, x: ArrayLike) -> SpikeArray:
+        """Return the spikes (n * steps, n_out) of raw features (n, n_features), a sample's steps in a row."""
+        features = as_features(x, self.n_features)
+        spikes = np.empty((len(features), *self.thresholds.shape), dtype=np.uint8)
+        for step, thresholds in enumerate(self.thresholds):
+            np.greater(features, thresholds, out=spikes[:, step].view(bool))
+        return spikes.reshape(-1, self.n_out)
+
+
+@dataclass(frozen=True, eq=False)
+class LatencyEncoder:
+    """The larger a feature, the earlier its only spike: at the first step t where ``x > thresholds[t]``, else none.
+
+    ``thresholds`` has shape (steps, n_features), falling along the first axis.
+    """
+
+    thresholds: npt.NDArray[np.float64]
+    kind: ClassVar[str] = "latency"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "thresholds", _thresholds(self.thresholds, ndim=2))
+        if (np.diff(self.thresholds, axis=0) > 0).any():
+            raise InputError("latency encoder: thresholds rise from one time step to the next; falling ones expected")
+
+    @property
+    def steps(self) -> int:
+        """Time steps of a sample."""
+        return len(self.thresholds)
+
+    @property
+    def n_features(self) -> int:
+        """Number of raw features."""
+        return self.thresholds.shape[1]
+
+    @property
+    def n_out(self) -> int:
+        """Number of input spikes at a step."""
+        return self.thresholds.shape[1]
+
+    def encode(self, x: ArrayLike) -> SpikeArray:
+        """Return the spikes (n * steps, n_out) of raw features (n, n_features), a sample's steps in a row."""
+        features = as_features(x, self.n_features)
+        over = np.empty((len(features), *self.thresholds.shape), dtype=np.uint8)
+        for step, thresholds in enumerate(self.thresholds):
+            np.greater(features, thresholds, out=over[:, step].view(bool))
+        over[:, 1:] -= over[:, :-1].copy()
+        return over.reshape(-1, self.n_out)
+
+
+Encoder: TypeAlias = ThresholdEncoder | ThermometerEncoder | RateEncoder | LatencyEncoder
+_KINDS: tuple[type[Encoder], ...] = (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder)
 
 
 def encoder_from_dict(kind: str, thresholds: ArrayLike) -> Encoder:
     """Return the encoder of a file's ``kind`` and ``thresholds``."""
-    for encoder in (ThresholdEncoder, ThermometerEncoder):
+    for encoder in _KINDS:
         if encoder.kind == kind:
             return encoder(np.asarray(thresholds))
-    raise InputError(f"encoder {kind!r}: unknown; allowed: threshold, thermometer")
+    raise InputError(f"encoder {kind!r}: unknown; allowed: {', '.join(k.kind for k in _KINDS)}")
 
 
 def _thresholds(values: ArrayLike, ndim: int) -> npt.NDArray[np.float64]:

@@ -48,7 +48,10 @@ def test_the_kind_may_carry_the_channels():
     assert fit_encoder(np.eye(4), "thermometer:7").n_out == 28
 
 
-@pytest.mark.parametrize("kind", ["", "rate", "thermometer:x", "thermometer:0", "threshold:3", "thermometer:256"])
+@pytest.mark.parametrize(
+    "kind",
+    ["", "population", "rate:0", "latency:x", "thermometer:x", "thermometer:0", "threshold:3", "thermometer:256"],
+)
 def test_unknown_kinds(kind):
     with pytest.raises(InputError, match="encoder"):
         fit_encoder(np.eye(4), kind)

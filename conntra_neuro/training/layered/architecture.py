@@ -145,8 +145,6 @@ def architecture_of(
 ) -> Architecture:
     """Return the layers of ``specs`` on ``n_in`` inputs a time step; InputError names the layer that does not fit."""
     shape: Shape = (n_in,) if image is None else (image.rows, image.columns, image.channels)
-    if input_steps not in (1, neurons.steps):
-        raise InputError(f"inputs of {input_steps} time steps, neurons of {neurons.steps}; give both the same")
     maker = _Maker(neurons, shape, largest_level)
     for number, spec in enumerate(specs):
         maker.add(number, spec)
