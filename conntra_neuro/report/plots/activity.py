@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["layer_rates", "spike_raster"]
 
 _LAYERS = 12
+_PANEL_POINTS = 100  # the height of a panel, about: a mark is as thick as its neuron's share of it
 
 
 def spike_raster(document: Mapping[str, Any]) -> Figure:
@@ -34,7 +35,7 @@ def spike_raster(document: Mapping[str, Any]) -> Figure:
     axes = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for index, (axis, layer) in enumerate(zip(axes, layers, strict=False)):
         row, neuron = np.nonzero(unpack(layer["raster"]))
-        step, width = row + layer["depth"], 0.4 + 120 / (layer["neurons"] + 100)
+        step, width = row + layer["depth"], min(2.5, max(0.12, _PANEL_POINTS / layer["neurons"]))
         axis.hlines(neuron, step - 0.4, step + 0.4, colors=COLOURS[index % 6], lw=width, rasterized=True)
         axis.set_ylim(layer["neurons"] - 0.5, -0.5)
         axis.set_ylabel(f"{layer['name']}\nneuron", fontsize=8)
