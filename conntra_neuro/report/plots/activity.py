@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["layer_rates", "spike_raster"]
 
 _LAYERS = 12
-_PANEL_POINTS = 100  # the height of a panel, about: a mark is as thick as its neuron's share of it
+_PANEL_POINTS = 200  # the height of a panel, about: a mark is as thick as its neuron's share of it
 
 
 def spike_raster(document: Mapping[str, Any]) -> Figure:

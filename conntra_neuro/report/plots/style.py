@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ def bare(axis: Any) -> None:
 
 def samples_of(document: Mapping[str, Any]) -> str:
     """Return which samples a run's ``document`` is about: "359 samples (digits, test)"."""
-    source = f" ({document['data']}, {document['split']})" if "data" in document else ""
+    kind, _, path = str(document.get("data", "")).rpartition(":")
+    name = f"{kind}:{Path(path).name}" if kind else path  # without the folders of a file
+    source = f" ({name}, {document['split']})" if name else ""
     return f"{document['samples']:,} samples{source}"
 
 
