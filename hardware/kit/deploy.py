@@ -194,8 +194,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     path = a.results / "report.json"
     path.write_text(json.dumps(report(d), indent=2) + "\n", encoding="utf-8")
-    word = "rehearsed on the CPU: nothing was measured" if a.dry else "deployed and measured"
-    print(f"\n{word}; send back {path}")
+    print(f"\nrehearsed: nothing was measured; see {path}" if a.dry else f"\ndeployed and measured; send back {path}")
     return 0
 
 

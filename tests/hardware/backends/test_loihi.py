@@ -67,6 +67,23 @@ def test_the_wiring_equals_plain_arithmetic_however_late_the_adapters_are(wired,
     assert recording.measured.power_w is None
 
 
+def test_graded_spikes_and_negative_potentials_pass_the_adapters(wired):
+    """The adapter hands over 24 bits without a sign, and takes as many in as it is told to."""
+    rng = np.random.default_rng(3)
+    weights = [rng.integers(-9, 10, (6, 20)), rng.integers(-9, 10, (4, 6))]
+    biases = [rng.integers(-20, 20, 6), np.array([-8192, 8190, 0, -1])]
+    case = build_program(weights, biases)
+    hidden = Population("h1", GradedRelu(), biases[0])
+    program = Program(load_chip("loihi2"), 20, (hidden, case.readout), case.projections, case.slices)
+    x = rng.integers(0, 2, (8, 20)).astype(np.uint8)
+    graded = np.maximum(x @ weights[0].T + biases[0], 0)
+    recording = wired.execute(program, x, RunOptions(60, host=Host()))
+    np.testing.assert_array_equal(recording.spikes["h1"], graded)
+    np.testing.assert_array_equal(recording.logits, graded @ weights[1].T + biases[1])
+    assert recording.spikes["h1"].max() > 1
+    assert recording.logits.min() < 0
+
+
 def test_without_probes_the_potentials_come_and_the_counts_are_the_reference_s(wired):
     case = random_case(2, samples=9)
     result = run(case.program, case.inputs, backend="loihi", probe=False, measure=True, host=Host(chips=8))
