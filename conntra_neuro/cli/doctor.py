@@ -18,7 +18,7 @@ _EXTRAS = {
     "backprop": ("training by backpropagation, warm starts", ("jax", "optax")),
     "cluster": ("training on several machines", ("dask", "distributed")),
     "sanafe": ("a third cross-check of spikes and energy", ("sanafe",)),
-    "nir": ("export to NIR", ("nir",)),
+    "nir": ("NIR and NetX files", ("nir", "h5py")),
     "onnx": ("import of ONNX and QONNX", ("onnx",)),
 }
 

@@ -113,7 +113,11 @@ def _declarations(network: DiscreteNetwork, plan: Plan, name: str, features: str
         " */",
         f"#ifndef {upper}_H",
         f"#define {upper}_H",
+        "#include <limits.h>",
         "#include <stdint.h>",
+        "#if INT_MAX < 2147483647",
+        f'#error "{name}: int has fewer than 32 bits here"',
+        "#endif",
         *(f"#define {upper}_{key} {value}" for key, value in sizes.items()),
     ]
     if network.labels is not None:

@@ -32,6 +32,7 @@ _HIGHEST = 2**17 - 1
 """The highest threshold, and the largest sum of weights that 24-bit registers hold."""
 
 _FULL = 4096
+_PACKED_ABOVE = 1000
 
 
 def netx_bytes(network: DiscreteNetwork, about: Mapping[str, Any] | None = None) -> bytes:
@@ -159,7 +160,8 @@ def _write(layers: h5py.Group, entries: dict[str, Any]) -> h5py.Group:
 def _write_into(group: h5py.Group, entries: Mapping[str, Any]) -> None:
     for name, value in entries.items():
         data: npt.NDArray[Any] | Any = np.array([value.encode()], dtype="S10") if name == "type" else value
-        group.create_dataset(name, data=data)
+        packed = {"compression": "gzip"} if np.size(data) > _PACKED_ABOVE else {}
+        group.create_dataset(name, data=data, **packed)
 
 
 def _refusal(population: Population, what: str) -> InputError:

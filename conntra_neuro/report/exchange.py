@@ -16,7 +16,9 @@ __all__ = ["export_table", "import_table"]
 def export_table(document: Mapping[str, Any]) -> RenderableType:
     """Return what ``conntra export`` shows."""
     rows = [("format", document["format"]), ("size", bytes_(document["bytes"]))]
-    rows += [(name.replace("_", " "), str(value)) for name, value in document["details"].items()]
+    for name, value in document["details"].items():
+        counted = name.endswith("_bytes")
+        rows.append((name.removesuffix("_bytes").replace("_", " "), f"{value:,} bytes" if counted else str(value)))
     return facts(f"{document['file']} -> {document['path']}", rows)
 
 

@@ -41,7 +41,7 @@ def test_c_headers(conntra, model, fails):
     text = (conntra.folder / "My-iris.2.h").read_text()
     assert "int my_iris_2_predict(const my_iris_2_feature *x);" in text
     assert ran.document["details"]["ram_bytes"] == 4 + 4
-    assert "flash tables bytes" in conntra("export", model, "--out", "a.h", "--name", "other").out
+    assert "flash tables" in conntra("export", model, "--out", "a.h", "--name", "other").out
     assert "other_predict" in (conntra.folder / "a.h").read_text()
     fails("export", model, "--out", "b.h", "--cc", "no-such-cc", says=["compiler 'no-such-cc': not found"])
     fails("export", model, "--out", "b.nir", "--packing", "bits", says=["option 'packing' is not one of its own"])

@@ -293,3 +293,21 @@ def test_truncated_and_flipped_bytes_never_crash(tmp_path):
     assert refused > 100
     with pytest.raises(FileFormatError, match="no such file"):
         import_network(tmp_path / "none.onnx")
+
+
+def test_rows_to_images_and_kernels_that_are_not_square(tmp_path):
+    b = onnx_graphs.Builder(5)
+    b.add("MatMul", "", b.constant(b.ternary(7, 12)))
+    b.add("Greater", "", b.constant(0.0))
+    b.add("Cast", "", to=1)
+    b.add("Reshape", "", b.constant([0, 1, 3, 4], np.int64))
+    b.add("Conv", "", b.constant(b.ternary(2, 1, 2, 3)), pads=[1, 1, 1, 1], strides=[1, 2])
+    b.normalise(2, 1.0)
+    b.add("BipolarQuant", "", b.constant(1.0), domain=onnx_graphs.QONNX)
+    b.add("Flatten")
+    b.add("Gemm", "", b.constant(b.binary(16, 3)), alpha=0.5)
+    model = save(tmp_path / "a.onnx", b, 7, 3)
+    network = import_network(tmp_path / "a.onnx")
+    assert [layer.output_shape for layer in network.layers] == [(12,), (2, 4, 2), (3,)]
+    x = np.array(np.meshgrid(*[[0, 1]] * 7)).reshape(7, -1).T
+    np.testing.assert_array_equal(network.predict(x), onnx_graphs.logits(model, x).argmax(axis=1))

@@ -1,0 +1,142 @@
+"""What each format can say: found by exporting a network of every kind, and reading it back where that can be done.
+
+    python -m conntra_neuro.exchange.support
+
+prints the table of docs/exchange.md.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from conntra_hardware.encoding import ThermometerEncoder
+from conntra_hardware.errors import InputError
+from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Neuron
+from conntra_neuro.exchange.files import FORMATS, export, import_network
+from conntra_neuro.layers import Conv2d, Dense, Flatten, Layer, MaxPool, Residual, SumPool
+from conntra_neuro.network import DiscreteNetwork
+
+__all__ = ["FROM_ONNX", "KINDS", "LIMITS", "support", "support_table"]
+
+_IMAGE = (2, 4, 4)
+
+
+def _network(*layers: Layer, residuals: Sequence[Residual] = (), **options: object) -> DiscreteNetwork:
+    readout = Dense(np.eye(2, layers[-1].n_out, dtype=int), activation="readout")
+    return DiscreteNetwork([*layers, readout], residuals=residuals, **options)  # type: ignore[arg-type]
+
+
+def _dense(n_in: int = 4, n_out: int = 4, neuron: str | Neuron = "threshold") -> Dense:
+    return Dense(np.eye(n_out, n_in, dtype=int), activation=neuron)
+
+
+def _conv(kernel: tuple[int, int] = (3, 3), groups: int = 1) -> Conv2d:
+    weight = np.zeros((2, 2 // groups, *kernel), int)
+    weight[:, 0, 0, 0] = 1
+    return Conv2d(weight, input_shape=_IMAGE, groups=groups)
+
+
+def _skipping(connection: Dense | None, scale: int) -> DiscreteNetwork:
+    return _network(_dense(), _dense(), _dense(), residuals=[Residual(0, 2, connection, scale)])
+
+
+_ENCODER = ThermometerEncoder(np.array([[0.1, 0.2], [0.5, 0.6]]))
+KINDS: dict[str, DiscreteNetwork] = {
+    "Dense": _network(_dense()),
+    "Conv2d": _network(_conv()),
+    "Conv2d, groups": _network(_conv(groups=2)),
+    "Conv2d, kernel not square": _network(_conv((2, 3))),
+    "SumPool": _network(_conv(), SumPool(2, input_shape=(2, 2, 2))),
+    "MaxPool": _network(_conv(), MaxPool(2, input_shape=(2, 2, 2))),
+    "Flatten": _network(_conv(), Flatten((2, 2, 2))),
+    "rows to images": _network(_dense(), MaxPool(2, input_shape=(1, 2, 2))),
+    "Residual, by a factor": _skipping(None, -2),
+    "Residual, through weights": _skipping(_dense(neuron="readout"), 1),
+    "Threshold": _network(_dense()),
+    "GradedRelu": _network(_dense(neuron=GradedRelu(2))),
+    "IntegrateAndFire, hard reset": _network(_dense(neuron=IntegrateAndFire(3, 4, "hard"))),
+    "IntegrateAndFire, soft reset": _network(_dense(neuron=IntegrateAndFire(3, 4, "soft"))),
+    "encoder": _network(_dense(), encoder=_ENCODER),
+    "labels": _network(_dense(), labels=("no", "yes")),
+}
+"""A network of each kind of layer, neuron and input."""
+
+LIMITS: Mapping[tuple[str, str], str] = {
+    ("Dense", "netx"): "weights -128 to 127, biases of 13 bits",
+    ("Conv2d", "netx"): "biases of 13 bits",
+    ("Conv2d, groups", "nir"): "read it with `type_check=False`",
+    ("Conv2d, kernel not square", "nir"): "read it with `type_check=False`",
+    ("SumPool", "netx"): "folded into the next weights",
+    ("MaxPool", "nir"): "as SumPool2d and Threshold",
+    ("MaxPool", "netx"): "as a grouped convolution",
+    ("GradedRelu", "c"): "says where a spike exceeds 24 bits",
+    ("IntegrateAndFire, hard reset", "nir"): "the time steps stand in the metadata",
+    ("IntegrateAndFire, hard reset", "netx"): "load with `reset_interval=steps, reset_offset=1`",
+    ("encoder", "nir"): "in the metadata",
+    ("encoder", "netx"): "in an entry that NetX does not read",
+    ("labels", "nir"): "in the metadata",
+    ("labels", "netx"): "in an entry that NetX does not read",
+    ("labels", "c"): "in a comment",
+    ("Dense", "onnx"): "Gemm, MatMul",
+    ("Conv2d", "onnx"): "padding by a value that the activation takes",
+    ("Conv2d, groups", "onnx"): "as Conv2d",
+    ("SumPool", "onnx"): "from AveragePool, GlobalAveragePool",
+    ("MaxPool", "onnx"): "before or behind the step",
+    ("Flatten", "onnx"): "goes into the order of weights",
+    ("Threshold", "onnx"): "from any notation of a step between two values",
+    ("encoder", "onnx"): "a step of each input feature",
+}
+"""What is to be known where the answer is yes, by kind and format."""
+
+FROM_ONNX = (
+    *("Dense", "Conv2d", "Conv2d, groups", "Conv2d, kernel not square", "SumPool", "MaxPool", "Flatten"),
+    *("rows to images", "Threshold", "encoder"),
+)
+"""The kinds that ``conntra import`` makes of ONNX graphs."""
+
+
+def support() -> dict[str, dict[str, bool]]:
+    """Return for each kind whether it can be written in each format, and read back from NIR ("nir in") and ONNX."""
+    found: dict[str, dict[str, bool]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for kind, network in KINDS.items():
+            found[kind] = {name: _written(network, name, Path(folder, "a")) for name in FORMATS}
+            found[kind]["nir in"] = found[kind]["nir"] and _comes_back(network, Path(folder, "a.nir"))
+            found[kind]["onnx"] = kind in FROM_ONNX
+    return found
+
+
+def support_table() -> str:
+    """Return ``support`` as a Markdown table."""
+    columns = {"nir": "NIR, out", "nir in": "NIR, in", "onnx": "ONNX, in", "netx": "NetX, out", "c": "C, out"}
+    lines = [f"| | {' | '.join(columns.values())} |", f"| --- |{' --- |' * len(columns)}"]
+    for kind, answers in support().items():
+        cells = [_cell(kind, name, answers[name]) for name in columns]
+        lines.append(f"| {kind} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(kind: str, name: str, answer: bool) -> str:
+    limit = LIMITS.get((kind, name))
+    return "no" if not answer else "yes" if limit is None else f"yes: {limit}"
+
+
+def _written(network: DiscreteNetwork, name: str, path: Path) -> bool:
+    try:
+        export(network, path, name)
+    except InputError:
+        return False
+    return True
+
+
+def _comes_back(network: DiscreteNetwork, path: Path) -> bool:
+    export(network, path)
+    return repr(import_network(path)) == repr(network)
+
+
+if __name__ == "__main__":
+    print(support_table(), end="")
