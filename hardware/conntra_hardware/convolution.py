@@ -118,10 +118,7 @@ class Geometry:
         rows = max(1, _CHUNK_VALUES // max(1, self.positions * int(np.prod(self.kernel)) * self.input_shape[0]))
         for start in range(0, len(x), rows):
             block = slice(start, start + rows)
-            if self.depthwise:
-                out[block] = self._apply_depthwise(weights, x[block].astype(dtype))
-            else:
-                out[block] = self._apply_columns(weights, x[block])
+            out[block] = self._apply_columns(weights, x[block])
         return out
 
     def _apply_columns(self, weights: npt.NDArray[Any], x: IntArray) -> npt.NDArray[Any]:
@@ -130,16 +127,6 @@ class Geometry:
         seen = self.patches(x.astype(weights.dtype)).transpose(0, 1, 4, 5, 2, 3)
         columns = np.ascontiguousarray(seen).reshape(n, self.groups, -1, self.positions)
         return (weights.reshape(self.groups, self.out_channels // self.groups, -1) @ columns).reshape(n, self.n_out)
-
-    def _apply_depthwise(self, weights: npt.NDArray[Any], x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """A product with one column a channel would be slow: add up the shifted images instead."""
-        seen = self.patches(x)
-        repeat = self.out_channels // self.groups
-        out = np.zeros((len(x), self.groups, repeat, *self.output_shape[1:]), weights.dtype)
-        weights = weights.reshape(self.groups, repeat, *self.kernel)
-        for a, b in np.ndindex(*self.kernel):
-            out += seen[:, :, None, :, :, a, b] * weights[None, :, :, a, b, None, None]
-        return out.reshape(len(x), self.n_out)
 
     def matrix(self, kernel: IntArray) -> sp.csr_array:
         """Return the matrix (n_out, n_in) that the convolution is; its stored entries are the nonzero weights."""
