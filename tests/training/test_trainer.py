@@ -20,7 +20,7 @@ from conntra_hardware.errors import FileFormatError, InputError
 from conntra_neuro.datasets import Dataset, load_dataset
 from conntra_neuro.training import Fit, Progress, fit_spikes, train
 from conntra_neuro.training import checkpoint as checkpoints
-from conntra_neuro.training.samples import make_task
+from conntra_neuro.training.samples import default_layers, make_task
 from conntra_neuro.training.task import ImageShape
 from conntra_neuro.training.warm import fit_warm
 
@@ -129,6 +129,12 @@ def test_train_takes_an_encoder_or_spikes() -> None:
     encoder = ThresholdEncoder(np.full(30, 0.5))
     assert train(data, layers=[4], sweeps=2, encoder=encoder).network.encoder is encoder
     assert train(data, layers=[4], sweeps=2, encoder=None).network.encoder is None
+
+
+def test_the_number_of_samples_decides_the_width() -> None:
+    assert train(_dataset(np.ones((2, 30))), sweeps=1).layers == (256,)
+    assert default_layers(19_999) == (256,)
+    assert default_layers(20_000) == (1024,)
 
 
 @pytest.mark.parametrize("gear", GEARS)
