@@ -69,7 +69,7 @@ def train(
         typer.Option(
             metavar="PIXELS",
             help="Bend each image by about so much, anew in each sweep.",
-            show_default="1 in wide networks on large images, 0.6 on small ones",
+            show_default="1 in wide networks on large images",
         ),
     ] = None,
     option: Annotated[

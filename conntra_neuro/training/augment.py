@@ -22,7 +22,7 @@ _GRID = 4  # control points along each side of an image
 _UNIT = 64  # parts of a pixel, and of a cell of the grid
 ELASTIC_LIMIT = 100.0  # pixels; far more than makes sense, and int16 holds any draw of it
 
-_LARGE, _SMALL = 20, 6  # pixels along the shorter side of an image, from which on it is augmented unasked
+_LARGE = 20  # pixels along the shorter side of an image, from which on it is augmented unasked
 _WIDE = 512  # hidden units
 
 _fast = nb.njit(nogil=True, cache=True)
@@ -39,16 +39,13 @@ class Augmentation:
     def of(cls, shift: int | None, elastic: float | None, task: Task) -> Augmentation:
         """Return what is asked for, and what suits the images where nothing is: docs/training.md has the evidence.
 
-        Networks of fewer than 512 hidden units have no room for more than large images show; convolutions, and
-        inputs of several time steps, are left alone.
+        Small images, networks of fewer than 512 hidden units, convolutions, and inputs of several time steps are left
+        alone.
         """
         image, usual = task.image, cls()
         if image is not None and image.n_in == task.sizes[0] and task.layered is None:
-            side = min(image.rows, image.columns)
-            if side >= _LARGE and sum(task.sizes[1:-1]) >= _WIDE:
-                usual = cls(1, 1.0)
-            elif _SMALL <= side < _LARGE:
-                usual = cls(0, 0.6)
+            large = min(image.rows, image.columns) >= _LARGE
+            usual = cls(1, 1.0) if large and sum(task.sizes[1:-1]) >= _WIDE else cls()
         return cls(usual.shift if shift is None else shift, usual.elastic if elastic is None else elastic)
 
     def __bool__(self) -> bool:

@@ -99,7 +99,7 @@ def test_bent_images_train_the_same_network_on_one_thread_and_on_two() -> None:
     [
         (ImageShape(1, 28, 28), (512,), Augmentation(1, 1.0)),
         (ImageShape(1, 28, 28), (256, 255), Augmentation()),
-        (ImageShape(7, 8, 8), (16,), Augmentation(0, 0.6)),
+        (ImageShape(7, 19, 30), (512,), Augmentation()),
         (ImageShape(1, 2, 60), (512,), Augmentation()),
         (None, (512,), Augmentation()),
     ],
