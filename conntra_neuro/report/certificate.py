@@ -103,12 +103,14 @@ def fuzz_view(document: Mapping[str, Any]) -> RenderableType:
     rows = [
         [
             name,
-            *(count(tally[key]) for key in ("programs", "refused", "samples", "spikes", "potentials", "mismatches")),
+            *(count(tally[key]) for key in ("programs", "refused", "samples")),
+            count(tally["spikes"] + tally["potentials"]),
+            count(tally["mismatches"]),
             seconds(tally["seconds"]),
         ]
         for name, tally in document["backends"].items()
     ]
-    columns = ["backend", "programs>", "refused>", "samples>", "spikes>", "potentials>", "wrong>", "time>"]
+    columns = ["backend", "programs>", "refused>", "samples>", "values>", "wrong>", "time>"]
     title = f"{count(document['programs'])} random programs, seed {document['seed']}, against the plain loop: "
     space = "; ".join(f"{key.replace('_', ' ')} {low} to {high}" for key, (low, high) in document["space"].items())
     views = [grid(title + ("all equal" if document["equal"] else "NOT equal"), columns, rows, space)]
