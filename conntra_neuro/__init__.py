@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         InputError,
         Violation,
     )
+    from conntra_hardware.host import Host
+    from conntra_hardware.measured import Measured
     from conntra_hardware.program import Program
     from conntra_hardware.runtime import RunResult
     from conntra_neuro.compiler import check, compile
@@ -46,8 +48,10 @@ __all__ = [
     "DoesNotFit",
     "DoesNotVerify",
     "FileFormatError",
+    "Host",
     "InputError",
     "Levels",
+    "Measured",
     "MemoryReport",
     "Program",
     "RunResult",
@@ -72,6 +76,8 @@ _ERRORS = {"BackendError", "ConntraError", "DoesNotFit", "DoesNotVerify", "FileF
 _HOMES = {
     "conntra_hardware.chip": {"Chip", "chip_names", "load_chip"},
     "conntra_hardware.errors": _ERRORS,
+    "conntra_hardware.host": {"Host"},
+    "conntra_hardware.measured": {"Measured"},
     "conntra_hardware.program": {"Program"},
     "conntra_hardware.runtime": {"RunResult"},
     "conntra_neuro.compiler": {"check", "compile"},
