@@ -175,7 +175,24 @@ def _doubts(entry: Mapping[str, Any]) -> str:
 
 
 def _measured(measured: Mapping[str, Any]) -> str:
-    return definition_list({key.replace("_", " "): str(v) for key, v in measured.items() if v is not None})
+    return definition_list({_unitless(key): _quantity(key, v) for key, v in measured.items() if v is not None})
+
+
+_UNITS = {"s": "s", "w": "W", "j": "J", "hz": "samples/s"}
+
+
+def _unitless(key: str) -> str:
+    stem, _, unit = key.rpartition("_")
+    return (stem if unit in _UNITS else key).replace("_", " ")
+
+
+def _quantity(key: str, value: Any) -> str:
+    unit = key.rpartition("_")[2]
+    if unit in _UNITS:
+        return si(value, _UNITS[unit])
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {count(n)}" for name, n in value.items())
+    return count(value) if isinstance(value, (int, float)) else str(value)
 
 
 def _baselines(d: Mapping[str, Any]) -> list[str]:

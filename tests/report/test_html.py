@@ -65,6 +65,16 @@ def test_it_says_what_was_found_and_where_figures_come_from(result, certificate)
     assert "numpy" in page
 
 
+def test_what_a_board_measured_has_a_heading_of_its_own(result):
+    assert "Measured on a board" not in report_html([("a.json", result)])
+    result["measured"] |= {"power_w": 0.21, "step_time_s": 4e-5, "host": "a board", "activity": {"syn_ops": 1234}}
+    page = report_html([("a.json", result)])
+    measured = page.partition("Measured on a board")[2].partition("<h3>")[0]
+    for words in ("210 mW", "40.0 µs", "a board", "syn_ops 1,234"):
+        assert words in measured
+    assert "modelled" not in measured
+
+
 def test_names_from_outside_are_escaped(result):
     evil = "<img src=x onerror=alert(1)>"
     result["program"] = result["data"] = result["versions"][evil] = evil
