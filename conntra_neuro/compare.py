@@ -21,7 +21,9 @@ import numpy as np
 from conntra_hardware.errors import InputError
 from conntra_neuro.datasets import Dataset, fit_encoder
 from conntra_neuro.levels import Levels, parse_levels
+from conntra_neuro.storage import memory_report
 from conntra_neuro.training import Progress, TrainResult, train
+from conntra_neuro.training.specs import as_specs, names_of
 
 __all__ = ["METHODS", "Comparison", "Row", "compare"]
 
@@ -65,7 +67,7 @@ class Row:
 
     method: str
     levels: str
-    layers: tuple[int, ...]
+    layers: tuple[int | str, ...]
     bits: float
     train_errors: tuple[float, ...]
     test_errors: tuple[float, ...]
@@ -126,7 +128,7 @@ def compare(
 ) -> Comparison:
     """Train ``data`` by every method on every architecture and return the table.
 
-    architectures  hidden widths of each; () is logistic regression
+    architectures  hidden layers of each, as in ``train``; () is logistic regression
     seeds          trainings of each (of each fold, too), seeds 0, 1, ...
     folds          stratified folds over all samples; 0 takes the dataset's own split; None takes 5 folds for sets
                    of fewer than 5,000 samples, else the split
@@ -151,7 +153,7 @@ def compare(
     folds = (_FOLDS if n < _FOLDS_BELOW else 0) if folds is None else folds
     total = len(architectures) * len(methods) * seeds * max(folds, 1)
     done, rows = 0, []
-    for layers in architectures:
+    for layers in [names_of(as_specs(given)) for given in architectures]:
         for method in methods:
             found: list[list[Run]] = []
             for seed in range(seeds):
@@ -159,14 +161,14 @@ def compare(
                 for number, part in enumerate(_parts(data, folds, seed)):
                     words = f"{method} {_shown(layers)} seed {seed}" + (f" fold {number + 1}" if folds else "")
                     watch = _watch(progress, done, total, words)
-                    found[-1].append(_run(method, part, tuple(layers), seed, recipe, watch))
+                    found[-1].append(_run(method, part, layers, seed, recipe, watch))
                     done += 1
-            rows.append(_row(method, tuple(layers), recipe.levels, found))
+            rows.append(_row(method, layers, recipe.levels, found))
     how = f"{folds}-fold cross-validation" if folds else f"one split ({data.note or 'as given'})"
     return Comparison(data.name, f"{how}, {seeds} seed{'s' if seeds > 1 else ''}", tuple(rows))
 
 
-def _shown(layers: Sequence[int]) -> str:
+def _shown(layers: Sequence[int | str]) -> str:
     return ",".join(map(str, layers)) or "no hidden layer"
 
 
@@ -202,7 +204,7 @@ def _parts(data: Dataset, folds: int, seed: int) -> Iterator[Dataset]:
 def _run(
     method: str,
     data: Dataset,
-    layers: tuple[int, ...],
+    layers: tuple[int | str, ...],
     seed: int,
     recipe: _Recipe,
     progress: Callable[[Progress], None] | None,
@@ -220,8 +222,7 @@ def _run(
 def _discrete_run(trained: TrainResult) -> Run:
     network = trained.network
     assert trained.test_error is not None
-    packed = sum(layer.memory_bytes - layer.bias.nbytes for layer in network.layers)  # type: ignore[attr-defined]
-    bits = 8 * packed / network.n_weights
+    bits = memory_report(network).weight_bits
     curve = _curve(trained.history)
     return Run(trained.train_error, trained.test_error, network.memory_bytes, trained.train_seconds, bits, curve)
 
@@ -229,7 +230,7 @@ def _discrete_run(trained: TrainResult) -> Run:
 def _real_run(
     data: Dataset,
     encoder: Any,
-    layers: tuple[int, ...],
+    layers: tuple[int | str, ...],
     seed: int,
     recipe: _Recipe,
     progress: Callable[[Progress], None] | None,
@@ -252,7 +253,7 @@ def _curve(history: Sequence[Any]) -> Curve:
     return tuple((float(r.seconds), float(e)) for r, e in zip(history, errors, strict=True) if math.isfinite(e))
 
 
-def _row(method: str, layers: tuple[int, ...], levels: Levels, found: list[list[Run]]) -> Row:
+def _row(method: str, layers: tuple[int | str, ...], levels: Levels, found: list[list[Run]]) -> Row:
     def by_seed(name: str) -> tuple[float, ...]:
         return tuple(statistics.fmean(getattr(run, name) for run in runs) for runs in found)
 

@@ -57,7 +57,7 @@ def comparison_table(comparison: Comparison) -> RenderableType:
     )
 
 
-def _network(layers: tuple[int, ...]) -> str:
+def _network(layers: tuple[int | str, ...]) -> str:
     return "hidden " + ", ".join(map(str, layers)) if layers else "logistic regression"
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from conntra_hardware.errors import InputError
 from conntra_hardware.neurons import IntegrateAndFire
 
-__all__ = ["Conv", "LayerSpec", "Neurons", "Pool", "as_specs", "parse_layers", "parse_neurons"]
+__all__ = ["Conv", "LayerSpec", "Neurons", "Pool", "as_specs", "names_of", "parse_layers", "parse_neurons"]
 
 _TOKEN = "a width such as 256, conv16k5s2p1g4, dwconvk3, maxpool2 or sumpool2 expected"
 _PARTS = {"k": "kernel", "s": "stride", "p": "padding", "g": "groups"}
@@ -118,6 +118,11 @@ def as_specs(layers: str | Sequence[Any]) -> tuple[LayerSpec, ...]:
         else:
             raise InputError(f"layers {list(layers)}: widths are integers of at least 1, or tokens; got {layer!r}")
     return tuple(found)
+
+
+def names_of(specs: Sequence[LayerSpec]) -> tuple[int | str, ...]:
+    """Return widths as they are and other layers as their tokens: what ``as_specs`` reads, and JSON holds."""
+    return tuple(spec if isinstance(spec, int) else str(spec) for spec in specs)
 
 
 def parse_neurons(text: str | Neurons) -> Neurons:

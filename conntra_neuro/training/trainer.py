@@ -27,7 +27,7 @@ from conntra_neuro.training.options import parse_options
 from conntra_neuro.training.parameters import Parameters, network_of
 from conntra_neuro.training.result import Progress, Record, TrainResult
 from conntra_neuro.training.samples import default_layers, image_shape, make_task, width_of
-from conntra_neuro.training.specs import as_specs
+from conntra_neuro.training.specs import as_specs, names_of
 from conntra_neuro.training.task import Clock, Gear, ImageShape, Task
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def train(
         method=method,
         gear=gear,
         levels=fit.levels,
-        layers=tuple(spec if isinstance(spec, int) else str(spec) for spec in as_specs(layers)),
+        layers=names_of(as_specs(layers)),
         neuron=neuron,
         seed=seed,
         interrupted=fit.interrupted,

@@ -100,7 +100,7 @@ def fit_real(
                 tree, moments, loss, wrong = _sweep(
                     steps, tree, moments, task, inputs, moved, sweep, sweeps, batch, begin, time_limit_s
                 )
-                network = _network(tree)
+                network = _network(tree, task)
                 held = None if task.held_out is None else network.error(task.held_out[0][:], task.held_out[1])
                 history.append(Record(time.monotonic() - begin, sweep + 1, loss, wrong, held))
                 if held is None or held <= best_error:
@@ -112,7 +112,7 @@ def fit_real(
                     break
         except KeyboardInterrupt:
             interrupted = True
-    return RealFit(_network(best), tuple(history), time.monotonic() - begin, interrupted)
+    return RealFit(_network(best, task), tuple(history), time.monotonic() - begin, interrupted)
 
 
 def _sweep(
@@ -143,13 +143,22 @@ def _sweep(
         samples = inputs.batch(rows, np.float64, None if moves is None else moves[part])
         assert isinstance(samples, DenseBatch)
         x = samples.x[:, :-1]
-        tree, moments, losses, errors = steps.real_step(tree, moments, x, task.y[rows], rate)
+        if task.layered is None:
+            tree, moments, losses, errors = steps.real_step(tree, moments, x, task.y[rows], rate)
+        else:
+            from conntra_neuro.training.backprop.real_layered import layered_step
+
+            tree, moments, losses, errors = layered_step(task, tree, moments, x, task.y[rows], rate)
         loss, wrong, seen = loss + float(losses), wrong + int(errors), seen + batch
     return tree, moments, loss / max(seen, 1), wrong / max(seen, 1)
 
 
 def _first(task: Task) -> list[dict[str, Floats]]:
     """Return weights of variance 2 / n_in (He et al. 2015), and no bias."""
+    if task.layered is not None:
+        from conntra_neuro.training.backprop.real_layered import first_layered
+
+        return first_layered(task)
     rng = generator(task.seed, purpose=3)
     pairs: Sequence[tuple[int, int]] = list(zip(task.sizes[:-1], task.sizes[1:], strict=True))
     return [
@@ -161,6 +170,11 @@ def _arrays(tree: Any) -> list[dict[str, Floats]]:
     return [{name: np.array(value, dtype=np.float64) for name, value in layer.items()} for layer in tree]
 
 
-def _network(tree: Any) -> RealNetwork:
+def _network(tree: Any, task: Task) -> RealNetwork:
     layers = _arrays(tree)
-    return RealNetwork(tuple(layer["weight"] for layer in layers), tuple(layer["bias"] for layer in layers))
+    found = tuple(layer["weight"] for layer in layers), tuple(layer["bias"] for layer in layers)
+    if task.layered is None:
+        return RealNetwork(*found)
+    from conntra_neuro.training.backprop.real_layered import RealLayeredNetwork
+
+    return RealLayeredNetwork(*found, task.layered)

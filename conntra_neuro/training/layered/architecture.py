@@ -22,7 +22,7 @@ from conntra_neuro.layers import Conv2d, Dense, Layer, MaxPool, Residual, SumPoo
 from conntra_neuro.levels import Levels
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.training.parameters import Parameters
-from conntra_neuro.training.specs import Conv, LayerSpec, Neurons, Pool
+from conntra_neuro.training.specs import Conv, LayerSpec, Neurons, Pool, names_of
 from conntra_neuro.training.task import ImageShape
 
 __all__ = ["Architecture", "Node", "Skip", "architecture_of"]
@@ -89,7 +89,7 @@ class Architecture:
     @property
     def names(self) -> list[int | str]:
         """The hidden layers as JSON values: widths and tokens."""
-        return [spec if isinstance(spec, int) else str(spec) for spec in self.specs]
+        return list(names_of(self.specs))
 
     def network(
         self, found: Parameters, levels: Levels, encoder: Encoder | None = None, labels: Sequence[object] | None = None

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import layered_twins as twins
+import numpy as np
+import pytest
+
+from conntra_hardware.errors import InputError
+from conntra_neuro.layers import Conv2d, Dense
+from conntra_neuro.training import fit_spikes
+
+pytest.importorskip("jax")
+
+from conntra_neuro.training.backprop.real import fit_real
+from conntra_neuro.training.backprop.real_layered import RealLayeredNetwork, first_layered
+
+
+def test_its_layers_are_those_of_the_discrete_network() -> None:
+    """With integer weights its potentials are the integer layers', rectified instead of thresholded."""
+    task = twins.layered_task("conv4k3p1,conv4k3p1+1,sumpool2", 2)
+    arch = task.layered
+    assert arch is not None
+    found = fit_spikes(
+        task.spikes, task.y, n_classes=3, layers="conv4k3p1,conv4k3p1+1,sumpool2", image=task.image, sweeps=1
+    )
+    weights = tuple(w.astype(np.float64) for w in found.parameters.weights)
+    network = RealLayeredNetwork(weights, tuple(b.astype(np.float64) for b in found.parameters.biases), arch)
+    first, second, pool, last = found.network().layers
+    assert isinstance(first, Conv2d)
+    assert isinstance(last, Dense)
+    x = task.spikes
+    skipped = found.network().residuals[0].potentials(x)
+    hidden = np.maximum(second.potentials(np.maximum(first.potentials(x), 0)) + skipped, 0)
+    windows = pool.potentials(hidden) / 4
+    np.testing.assert_allclose(network.forward(x), windows @ last.weight.T + last.bias, rtol=1e-12)
+    assert (
+        network.memory_bytes
+        == 8 * sum(layer.n_parameters for layer in layers) + 8 * found.network().residuals[0].n_weights
+    )
+
+
+def test_it_learns() -> None:
+    task = twins.layered_task("conv4k3p1,maxpool2", 1, n=200)
+    found = fit_real(task, sweeps=30, batch=20)
+    assert found.history[-1].train_error < found.history[0].train_error - 0.2
+    assert isinstance(found.network, RealLayeredNetwork)
+    assert found.network.error(task.spikes, task.y) < 0.3
+
+
+def test_it_stands_for_thresholds() -> None:
+    with pytest.raises(InputError, match="neuron if2"):
+        first_layered(twins.layered_task("conv4k3", 0, "if2"))
