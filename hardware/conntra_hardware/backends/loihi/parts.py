@@ -39,7 +39,10 @@ class Deployed(Stock):
             return potentials
         if isinstance(population.neuron, Threshold) and self.job.settings["forgets"][population.name]:
             bias = bias_registers(population)
-            return LIF(shape=shape, vth=0, du=4095, dv=4095, bias_mant=bias.mantissa, bias_exp=bias.exponent)
+            # One exponent for all wherever one does: Lava says that it is shared, though its CPU models take many.
+            exponents = np.unique(bias.exponent)
+            exponent = int(exponents[0]) if len(exponents) == 1 else bias.exponent
+            return LIF(shape=shape, vth=0, du=4095, dv=4095, bias_mant=bias.mantissa, bias_exp=exponent)
         return super().neurons(population)
 
     def connect(self, projection: AnyProjection, out_port: Any, neurons: Any) -> None:
