@@ -123,8 +123,8 @@ def _parts(rows: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
 
 def _is_chain(program: Program) -> bool:
     """Return whether there is a first layer that can go: alone at its depth, with spikes that can be inputs."""
-    alone = len(program.outgoing(INPUT)) == 1 and len(program.populations) > 1
-    return alone and not program.populations[0].neuron.graded and program.steps == 1
+    first, *rest = program.populations
+    return bool(rest) and len(program.outgoing(INPUT)) == 1 and not first.neuron.graded and program.steps == 1
 
 
 def _without_first_layer(case: FuzzCase) -> FuzzCase:
