@@ -16,6 +16,7 @@ __all__ = ["check_hdf5"]
 _DEPTH = 12
 _OBJECTS = 100_000
 _BYTES = 2**31
+_STRINGS = 2**20
 
 
 def check_hdf5(path: str | Path, kind: str) -> None:
@@ -65,8 +66,11 @@ class _Survey:
 
         if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
             raise self._refusal(f"{found.name} is no dataset with its data in the file")
-        if found.dtype.kind not in "iufbS" and h5py.check_string_dtype(found.dtype) is None:
+        text = h5py.check_string_dtype(found.dtype) is not None
+        if found.dtype.kind not in "iufb" and not text:
             raise self._refusal(f"{found.name} has type {found.dtype}; numbers and strings expected")
+        if text and found.size is not None and found.size > _STRINGS:
+            raise self._refusal(f"{found.name} holds {found.size:,} strings")
         self.bytes += found.size * found.dtype.itemsize if found.size else 0
         if self.bytes > _BYTES:
             raise self._refusal(f"{found.name} has shape {found.shape}: more than 2 GiB in all")

@@ -52,8 +52,9 @@ def read_nir(path: str | Path, steps: int | None = None) -> DiscreteNetwork:
 def network_of_graph(graph: nir.NIRGraph, steps: int | None = None) -> DiscreteNetwork:
     """Return the network of a graph in memory; InputError names the node that stands in the way."""
     note = read_note(graph.metadata.get(KEY), "the graph")
+    order = _in_order(graph)
     walk = _Walk(graph, _steps(note, steps))
-    for name in _in_order(graph):
+    for name in order:
         walk.visit(name)
     return DiscreteNetwork(walk.layers, encoder_of(note, "the graph"), labels_of(note, "the graph"), walk.residuals)
 
@@ -76,10 +77,12 @@ def _in_order(graph: nir.NIRGraph) -> list[str]:
         if count != 1:
             raise InputError(f"{count} {kind.__name__} nodes; a network has 1")
     waiting = dict.fromkeys(graph.nodes, 0)
+    following: dict[str, list[str]] = {name: [] for name in graph.nodes}
     for source, target in graph.edges:
         if source not in waiting or target not in waiting:
             raise InputError(f"edge {source} -> {target}: no such node")
         waiting[target] += 1
+        following[source].append(target)
     ready = [name for name, count in waiting.items() if count == 0]
     strays = [name for name in ready if not isinstance(graph.nodes[name], nir.Input)]
     if strays:
@@ -88,11 +91,10 @@ def _in_order(graph: nir.NIRGraph) -> list[str]:
     while ready:
         name = ready.pop()
         order.append(name)
-        for source, target in graph.edges:
-            if source == name:
-                waiting[target] -= 1
-                if waiting[target] == 0:
-                    ready.append(target)
+        for target in following[name]:
+            waiting[target] -= 1
+            if waiting[target] == 0:
+                ready.append(target)
     if len(order) < len(waiting):
         circle = next(name for name, count in waiting.items() if count)
         raise InputError(f"node {circle}: part of a cycle, or behind one; only feed-forward networks are supported")
@@ -126,12 +128,15 @@ class _Walk:
         self.shape: tuple[int, ...] = ()
         self.binary = True
         self.values: dict[str, _Output | _Pending] = {}
+        self.sources: dict[str, list[str]] = {name: [] for name in graph.nodes}
+        for source, target in graph.edges:
+            self.sources[target].append(source)
 
     def visit(self, name: str) -> None:
         import nir
 
         node = self.graph.nodes[name]
-        given = [self.values[source] for source, target in self.graph.edges if target == name]
+        given = [self.values[source] for source in self.sources[name]]
         if isinstance(node, nir.Input):
             self.shape = tuple(integers(node.input_type["input"], f"node {name}: shape").tolist())
             self.values[name] = _Output(INPUT_LAYER)

@@ -14,7 +14,7 @@ from conntra_neuro.exchange.onnx_graph import Node
 __all__ = ["ELEMENTWISE", "evaluate_constant", "evaluate_elementwise"]
 
 Array = npt.NDArray[Any]
-_MOST_ELEMENTS = 2**28
+_MOST_ELEMENTS = 2**25
 
 
 def _quant(x: Array, scale: Array, zero: Array, bits: Array, *, attributes: Mapping[str, Any]) -> Array:
@@ -104,6 +104,7 @@ ELEMENTWISE |= {
 
 def evaluate_elementwise(node: Node, arrays: Sequence[Array | None]) -> Array:
     """Return what an elementwise node makes of ``arrays``, None where an input is left out."""
+    _check_size(node, [a for a in arrays if a is not None])
     with np.errstate(all="ignore"):
         numbers = [a if a is None or a.dtype.kind == "b" else a.astype(np.float64) for a in arrays]
         try:
@@ -113,6 +114,16 @@ def evaluate_elementwise(node: Node, arrays: Sequence[Array | None]) -> Array:
     if found.dtype.kind == "f" and np.isnan(found).any():
         raise InputError(f"{node}: gives NaN; divides by zero, or takes the root of a negative number")
     return found
+
+
+def _check_size(node: Node, arrays: Sequence[Array]) -> None:
+    """Raise InputError where arrays that are small each would make a huge one together, before it is made."""
+    try:
+        shape = np.broadcast_shapes(*(a.shape for a in arrays))
+    except ValueError:  # as of a batch normalisation, whose parameters are as many as channels
+        return
+    if np.prod([float(side) for side in shape]) > _MOST_ELEMENTS:
+        raise InputError(f"{node}: makes an array of shape {shape}; too large")
 
 
 def evaluate_constant(node: Node, arrays: Sequence[Array | None]) -> Array:
@@ -142,6 +153,8 @@ def _constant(node: Node, arrays: Sequence[Any]) -> Array:
     if node.op == "Concat":
         return np.concatenate(arrays, axis=attributes["axis"])
     if node.op == "Gather":
+        if np.size(arrays[1]) * np.size(arrays[0]) > _MOST_ELEMENTS:
+            raise InputError(f"{node}: gathers {np.size(arrays[1]):,} times; too large")
         return np.take(arrays[0], arrays[1], axis=attributes.get("axis", 0))
     if node.op in ("Unsqueeze", "Squeeze"):
         axes = arrays[1] if len(arrays) > 1 and arrays[1] is not None else attributes.get("axes")

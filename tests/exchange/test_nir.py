@@ -206,6 +206,9 @@ def with_dataset(path, name, **options):
 
 
 HOSTILE = {
+    "millions of edges": lambda p: with_dataset(
+        p, "node/edges", shape=(2**22, 2), dtype=h5py.string_dtype(), chunks=(1024, 2), compression="gzip"
+    ),
     "a dataset of petabytes": lambda p: with_dataset(
         p, "node/nodes/0_dense/weight", shape=(2**25, 2**25), dtype="f4", chunks=(64, 64)
     ),

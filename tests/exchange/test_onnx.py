@@ -233,7 +233,23 @@ def concatenated(graph: Any) -> None:
         last = f"d{depth}"
 
 
+def broadcast(graph: Any) -> None:
+    for name, shape in (("tall", (2**20, 1)), ("wide", (1, 2**20))):
+        graph.initializer.append(numpy_helper.from_array(np.zeros(shape, np.int8), name))
+    graph.node.append(helper.make_node("Add", ["tall", "wide"], ["z"]))
+
+
+def gathered(graph: Any) -> None:
+    graph.initializer.append(numpy_helper.from_array(np.zeros(2**15, np.int64), "many"))
+    last = graph.initializer[0].name
+    for depth in range(4):
+        graph.node.append(helper.make_node("Gather", [last, "many"], [f"g{depth}"], axis=0))
+        last = f"g{depth}"
+
+
 HOSTILE = {
+    "constants that broadcast to 2^40 elements": (broadcast, "too large"),
+    "gathering of gatherings": (gathered, "too large"),
     "data outside the file": (external, "in another file"),
     "a cycle": (looped, "cycle"),
     "a tensor of 2^60 elements": (huge, "elements in all allowed"),
