@@ -59,8 +59,8 @@ class BlocksOptions:
     sparsity           price of a unit of weight, in units of the scores' root mean square: keeps weights at zero
     shift              each image is shifted by up to so many pixels, anew in each sweep
     elastic            each image is bent by about so many pixels, anew in each sweep; see ``augment``. By default
-                       images of 20 pixels a side or more are shifted by 1 and bent by 1, in dense networks of 512 hidden
-                       units or more
+                       images of 20 pixels a side or more are shifted by 1 and bent by 1, in dense networks of 512
+                       hidden units or more
     penalty_...        what an inference may cost, in nats; see ``penalty``
     """
 
