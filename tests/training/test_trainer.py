@@ -368,3 +368,12 @@ def test_mnist_in_three_sweeps() -> None:
     found = train(load_dataset(f"mnist:{MNIST}"), sweeps=3)
     assert found.test_error is not None
     assert found.test_error <= 0.042
+
+
+def test_moves_fall_to_zero_with_the_decay_asked_for() -> None:
+    # All of a layer's moves at the first step, next to none after it: two trainings differ by their last steps only.
+    slow, fast = _fit(sweeps=3, decay=0.0, fraction=0.2), _fit(sweeps=3, decay=100.0, fraction=0.2)
+    start = _fit(sweeps=1, fraction=0.0, fraction_readout=0.0, fraction_bias=0.0)
+    moved = [np.mean(fit.parameters.weights[0] != start.parameters.weights[0]) for fit in (slow, fast)]
+    assert moved[0] > 1.5 * moved[1] > 0
+    assert _same(_fit(decay=1.0, fraction=0.004), _fit())
