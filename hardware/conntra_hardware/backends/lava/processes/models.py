@@ -157,6 +157,9 @@ class PyStateClearer(PyLoihiProcessModel):
         """Write the state that a sample begins with."""
         self.v.write(np.full(self.shape, self.initial, np.int32))
         self.r.write(np.zeros(self.shape, np.int32))
+        # Without waiting, Lava may set them at the next time step only.
+        self.v.wait()
+        self.r.wait()
 
 
 @implements(proc=SpikeSource, protocol=LoihiProtocol)
