@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from importlib import metadata
 
 from conntra_hardware.arrays import SpikeArray
 from conntra_hardware.backends.child import run_in_child
 from conntra_hardware.backends.lava.registers import check_program, refuse_what_stock_cannot
+from conntra_hardware.backends.lava.remainders import as_weights, cut_off
 from conntra_hardware.errors import BackendError, InputError
 from conntra_hardware.program import Program
 from conntra_hardware.runtime import Availability, Recording, RunOptions
@@ -55,13 +57,16 @@ class LavaBackend:
         found = self.availability()
         if not found.ok:
             raise BackendError(f"{self.name}: {found.reason}; {found.remedy}")
+        asked = program
         if self.stock:
+            program, inputs = as_weights(program, inputs)
             refuse_what_stock_cannot(program)
         check_program(program, inputs, self.stock)
         settings = {"stock": self.stock, "batch": batch}
-        return run_in_child(
+        recording = run_in_child(
             self.name, self.module, program, inputs, settings=settings, time_limit_s=options.time_limit_s
         )
+        return recording if program is asked else replace(recording, spikes=cut_off(asked, recording.spikes))
 
     def _batch(self, program: Program, samples: int, asked: int | None) -> int:
         """Return the samples of a time step: enough steps to keep the pipeline busy, channels of bounded memory."""

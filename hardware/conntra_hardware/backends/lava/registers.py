@@ -174,7 +174,8 @@ def refuse_what_stock_cannot(program: Program) -> None:
     """Raise UnsupportedProgram where Lava's own processes cannot do what a population does.
 
     GradedReluVec has neither bias nor shift: the shift is that of the synapses' sum, so there must be one, and a bias
-    that is added after it. ATRLIF's threshold has 12 bits, and its biases are doubled.
+    that is added after it (``remainders`` takes care of other ones). ATRLIF's threshold has 12 bits, and its biases are
+    doubled.
     """
     for population in program.populations:
         neuron = population.neuron
