@@ -75,12 +75,14 @@ def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path) -> None:
     assert _all_of(_fit(resume=tmp_path)) == _all_of(whole)
 
 
-def test_stopped_on_a_cluster_and_resumed_without(tmp_path: Path) -> None:
+def test_stopped_on_a_cluster_and_resumed_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_FAN_IN", 2)  # so that sums of three are added up on workers first
+
     def stop(state: Progress) -> None:
         if state.sweep >= 3:
             raise KeyboardInterrupt
 
-    assert _fit(cluster="local:2", checkpoint=tmp_path, progress=stop).interrupted
+    assert _fit(cluster="local:3", checkpoint=tmp_path, progress=stop).interrupted
     assert _all_of(_fit(resume=tmp_path)) == _all_of(_fit())
 
 
