@@ -45,7 +45,8 @@ def test_equal_backends_are_certified(tiny: tuple[Program, np.ndarray]) -> None:
     assert certificate.require_equal() is certificate
     assert certificate.first_divergence is None
     assert certificate.backends == ("reference", "another")
-    assert certificate.compared == {"spikes": 8, "potentials": 4, "layers": {"h1": 8, "out": 4}}
+    layers = {"h1": 8, "out": 4}
+    assert certificate.compared == {"spikes": 8, "potentials": 4, "time_steps": 4, "layers": layers}
     assert certificate.differing == {"another": {"spikes": 0, "potentials": 0}}
     assert {"python", "numpy", "conntra-neuro"} <= certificate.versions.keys()
     assert certificate.chip == "loihi1"
