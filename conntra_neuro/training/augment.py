@@ -16,7 +16,7 @@ import numpy.typing as npt
 from conntra_hardware.arrays import IntArray
 from conntra_neuro.training.task import Task
 
-__all__ = ["ELASTIC_LIMIT", "Augmentation", "bend_dense", "bend_sparse", "control_table", "is_wide"]
+__all__ = ["ELASTIC_LIMIT", "Augmentation", "bend_dense", "bend_sparse", "control_table"]
 
 _GRID = 4  # control points along each side of an image
 _UNIT = 64  # parts of a pixel, and of a cell of the grid
@@ -43,7 +43,7 @@ class Augmentation:
         alone.
         """
         image, usual = task.image, cls()
-        if image is not None and image.n_in == task.sizes[0] and is_wide(task):
+        if image is not None and image.n_in == task.sizes[0] and _is_wide(task):
             usual = cls(1, 1.0) if min(image.rows, image.columns) >= _LARGE else cls()
         return cls(usual.shift if shift is None else shift, usual.elastic if elastic is None else elastic)
 
@@ -65,7 +65,7 @@ class Augmentation:
         return np.clip(bent, -(2**15), 2**15 - 1).astype(np.int16).reshape(n, -1)
 
 
-def is_wide(task: Task) -> bool:
+def _is_wide(task: Task) -> bool:
     """Say whether the network is dense and has 512 hidden units or more."""
     return task.layered is None and sum(task.sizes[1:-1]) >= _WIDE
 

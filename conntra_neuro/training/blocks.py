@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from conntra_hardware.arrays import IntArray
 from conntra_hardware.errors import InputError
-from conntra_neuro.training.augment import ELASTIC_LIMIT, Augmentation, is_wide
+from conntra_neuro.training.augment import ELASTIC_LIMIT, Augmentation
 from conntra_neuro.training.inputs import Floats, inputs_of
 from conntra_neuro.training.layered.scorer import LayeredPlan, layered_samples
 from conntra_neuro.training.moves import LayerMoves
@@ -40,7 +40,6 @@ __all__ = ["Blocks", "BlocksOptions", "Crew"]
 
 _STEPS = 400  # at least; more do not lower the error of small sets [measured on iris and digits]
 _LARGEST_EXPONENT = 40.0  # exp of it and of its negative are both far inside float32
-_USUAL, _WIDE = (0.004, 1.0), (0.008, 3.0)  # fraction and decay [784-512-10 on moved images; docs/training.md]
 _PENALISED_SCALE = 2.4  # times the usual logit scale [784-256-10 on MNIST: 1, 1.5, 2.4, 3, 4 tried; 2.4 is best]
 
 
@@ -53,12 +52,10 @@ class BlocksOptions:
     scale              logit scale s; by default the logits' spread at the start times s is 1.25
     margin             margin of the objective, in logit units
     sigma, sigma_end   noise of the thresholds at the start and the end, in units of the potentials' spread
-    fraction           share of a hidden layer's weights that move at the first step, falling to zero; by default 0.008
-                       in dense networks of 512 hidden units or more, else 0.004
+    fraction           share of a hidden layer's weights that move at the first step, falling to zero
     fraction_readout   the same for the readout
     fraction_bias      the same for biases
-    decay              how they fall: with what is left of the training to this power; by default 3 in such networks,
-                       else 1
+    decay              how they fall: with what is left of the training to this power
     memory             weight of the past in the average of the scores, and of their squares (memory_square)
     sparsity           price of a unit of weight, in units of the scores' root mean square: keeps weights at zero
     shift              each image is shifted by up to so many pixels, anew in each sweep
@@ -74,10 +71,10 @@ class BlocksOptions:
     margin: int = 0
     sigma: float = 0.4
     sigma_end: float = 0.19
-    fraction: float | None = None
+    fraction: float = 0.004
     fraction_readout: float = 0.005
     fraction_bias: float = 0.05
-    decay: float | None = None
+    decay: float = 1.0
     memory: float = 0.97
     memory_square: float = 0.99
     sparsity: float = 0.05
@@ -90,12 +87,12 @@ class BlocksOptions:
 
     def __post_init__(self) -> None:
         shares = ("fraction", "fraction_readout", "fraction_bias", "memory", "memory_square")
-        wrong = [name for name in shares if not 0 <= (getattr(self, name) or 0) < 1]
+        wrong = [name for name in shares if not 0 <= getattr(self, name) < 1]
         wrong += [name for name in ("sigma", "sigma_end") if not 1e-3 <= getattr(self, name) <= 1e3]
         wrong += [name for name in ("sweeps", "batch") if getattr(self, name) is not None and getattr(self, name) < 1]
         wrong += [name for name in _PENALTIES if not 0 <= getattr(self, name) <= 1e6]
         wrong += ["sparsity"] if not 0 <= self.sparsity <= 10 else []
-        wrong += ["decay"] if not 0 <= (self.decay or 0) <= 100 else []
+        wrong += ["decay"] if not 0 <= self.decay <= 100 else []
         wrong += ["shift"] if not 0 <= (self.shift or 0) <= 1000 else []
         wrong += ["elastic"] if not 0 <= (self.elastic or 0) <= ELASTIC_LIMIT else []
         if wrong:
@@ -147,9 +144,6 @@ class Blocks:
         self._task, self._options, self._threads = task, options, threads
         self._augmentation = Augmentation.of(options.shift, options.elastic, task)
         self.sweeps, self._batch = options.with_defaults(len(task.y), bool(self._augmentation))
-        fraction, decay = _WIDE if is_wide(task) else _USUAL
-        self._fraction = fraction if options.fraction is None else options.fraction
-        self._decay = decay if options.decay is None else options.decay
         self._prices = prices_of(options, task.sizes)
         start, self.objective, spreads = start_of(task, options.scale, options.margin)
         if self._prices is not None and options.scale is None:
@@ -248,14 +242,14 @@ class Blocks:
         """Score all moves on a mini-batch and make the best; ``time`` runs from 0 to 1 over the training."""
         options, n = self._options, len(rows)
         found = self._samples.score(rows, shifts, time)
-        left = (1 - time) ** self._decay
+        left = (1 - time) ** options.decay
         prices = self._plan.prices_at(time)
         rates = [] if prices is None else [self._samples.rates, *(spikes / n for spikes in found.spikes)]
         for i, layer in enumerate(self._layers):
             if prices is not None:
                 layer.price = prices.of_weights(rates[i])
             layer.remember(found.scores[i], n, options.memory, options.memory_square, self._threads)
-            share = options.fraction_readout if i == len(self._layers) - 1 else self._fraction
+            share = options.fraction_readout if i == len(self._layers) - 1 else options.fraction
             layer.move(share * left, options.fraction_bias * left, rng, self._threads)
         return found
 
