@@ -97,5 +97,6 @@ def _padded(projection: AnyProjection, extra: Mapping[str, int], remainder: IntA
     from scipy import sparse as sp
 
     wide = sp.hstack([projection.matrix().astype(np.int64), sp.csr_array(parts)], format="csr")
-    wide = sp.vstack([wide, sp.csr_array((rows, wide.shape[1]), dtype=np.int64)], format="csr") if rows else wide
+    below = sp.csr_array((rows, projection.shape[1] + columns), dtype=np.int64)
+    wide = sp.vstack([wide, below], format="csr") if rows else wide
     return SparseProjection(projection.source, projection.target, wide)
