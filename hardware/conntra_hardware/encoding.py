@@ -102,7 +102,40 @@ class ThermometerEncoder:
 
 
 @dataclass(frozen=True, eq=False)
-class RateEncoder:
+class _Stepwise:
+    """What encoders over several time steps share: ``thresholds`` of shape (steps, n_features)."""
+
+    thresholds: npt.NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "thresholds", _thresholds(self.thresholds, ndim=2))
+
+    @property
+    def steps(self) -> int:
+        """Time steps of a sample."""
+        return len(self.thresholds)
+
+    @property
+    def n_features(self) -> int:
+        """Number of raw features."""
+        return self.thresholds.shape[1]
+
+    @property
+    def n_out(self) -> int:
+        """Number of input spikes at a step."""
+        return self.thresholds.shape[1]
+
+    def _over(self, x: ArrayLike) -> SpikeArray:
+        """Return whether raw features (n, n_features) exceed the thresholds, uint8 (n, steps, n_features)."""
+        features = as_features(x, self.n_features)
+        over = np.empty((len(features), *self.thresholds.shape), dtype=np.uint8)
+        for step, thresholds in enumerate(self.thresholds):
+            np.greater(features, thresholds, out=over[:, step].view(bool))
+        return over
+
+
+@dataclass(frozen=True, eq=False)
+class RateEncoder(_Stepwise):
     """As many spikes as a feature is large, on average: at step t ``spike = x > thresholds[t]``.
 
     ``thresholds`` (steps, n_features) are random numbers, ``RateEncoder.random``'s uniform from the features' least to
@@ -110,11 +143,7 @@ class RateEncoder:
     every machine, in training and on the chip.
     """
 
-    thresholds: npt.NDArray[np.float64]
     kind: ClassVar[str] = "rate"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "thresholds", _thresholds(self.thresholds, ndim=2))
 
     @classmethod
     def random(cls, low: ArrayLike, high: ArrayLike, n_features: int, steps: int, seed: int) -> RateEncoder:
@@ -122,66 +151,28 @@ class RateEncoder:
         draw = np.random.Generator(np.random.Philox(seed)).random((steps, n_features))
         return cls(np.asarray(low) + draw * (np.asarray(high, np.float64) - np.asarray(low)))
 
-    @property
-    def steps(self) -> int:
-        """Time steps of a sample."""
-        return len(self.thresholds)
-
-    @property
-    def n_features(self) -> int:
-        """Number of raw features."""
-        return self.thresholds.shape[1]
-
-    @property
-    def n_out(self) -> int:
-        """Number of input spikes at a step."""
-        return self.thresholds.shape[1]
-
     def encode(self, x: ArrayLike) -> SpikeArray:
         """Return the spikes (n * steps, n_out) of raw features (n, n_features), a sample's steps in a row."""
-        features = as_features(x, self.n_features)
-        spikes = np.empty((len(features), *self.thresholds.shape), dtype=np.uint8)
-        for step, thresholds in enumerate(self.thresholds):
-            np.greater(features, thresholds, out=spikes[:, step].view(bool))
-        return spikes.reshape(-1, self.n_out)
+        return self._over(x).reshape(-1, self.n_out)
 
 
 @dataclass(frozen=True, eq=False)
-class LatencyEncoder:
+class LatencyEncoder(_Stepwise):
     """The larger a feature, the earlier its only spike: at the first step t where ``x > thresholds[t]``, else none.
 
     ``thresholds`` has shape (steps, n_features), falling along the first axis.
     """
 
-    thresholds: npt.NDArray[np.float64]
     kind: ClassVar[str] = "latency"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "thresholds", _thresholds(self.thresholds, ndim=2))
+        super().__post_init__()
         if (np.diff(self.thresholds, axis=0) > 0).any():
             raise InputError("latency encoder: thresholds rise from one time step to the next; falling ones expected")
 
-    @property
-    def steps(self) -> int:
-        """Time steps of a sample."""
-        return len(self.thresholds)
-
-    @property
-    def n_features(self) -> int:
-        """Number of raw features."""
-        return self.thresholds.shape[1]
-
-    @property
-    def n_out(self) -> int:
-        """Number of input spikes at a step."""
-        return self.thresholds.shape[1]
-
     def encode(self, x: ArrayLike) -> SpikeArray:
         """Return the spikes (n * steps, n_out) of raw features (n, n_features), a sample's steps in a row."""
-        features = as_features(x, self.n_features)
-        over = np.empty((len(features), *self.thresholds.shape), dtype=np.uint8)
-        for step, thresholds in enumerate(self.thresholds):
-            np.greater(features, thresholds, out=over[:, step].view(bool))
+        over = self._over(x)
         over[:, 1:] -= over[:, :-1].copy()
         return over.reshape(-1, self.n_out)
 
