@@ -20,8 +20,8 @@ from conntra_hardware.errors import InputError
 from conntra_neuro.training.bits import BitSpikes
 from conntra_neuro.training.calibrate import calibrated_scale
 from conntra_neuro.training.checkpoint import checkpoint_file
+from conntra_neuro.training.fit import Fit, fit_spikes
 from conntra_neuro.training.result import Progress
-from conntra_neuro.training.trainer import Fit, fit_spikes
 
 __all__ = ["fit_warm"]
 
