@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from conntra_hardware.convolution import Geometry
-from conntra_neuro.training.backprop.steps import EPSILON, Tree, adam, clipped_update, cross_entropy, quantise, spike
+from conntra_neuro.training.backprop.steps import EPSILON, Tree, clipped_update, descent, plain_update, quantise, spike
 from conntra_neuro.training.layered.architecture import Architecture, Node
 
 __all__ = ["layered_step", "real_layered_logits", "real_layered_step"]
@@ -78,13 +78,7 @@ def layered_step(
 ) -> tuple[Tree, Any, jax.Array, jax.Array]:
     """One step of Adam on the quantised network; as ``steps.straight_through_step``, images channel last."""
 
-    def objective(tree: Tree) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        logits = _discrete_logits(tree, x, levels, width, arch)
-        losses = cross_entropy(logits, y)
-        return losses.mean(), (losses.sum(), (logits.argmax(axis=1) != y).sum())
-
-    gradient, (loss, wrong) = jax.grad(objective, has_aux=True)(tree)
-    update, moments = adam.update(gradient, moments)
+    update, moments, loss, wrong = descent(lambda t: _discrete_logits(t, x, levels, width, arch), tree, moments, y)
     return clipped_update(tree, update, rate_weight, rate, levels), moments, loss, wrong
 
 
@@ -110,11 +104,5 @@ def real_layered_step(
 ) -> tuple[Tree, Any, jax.Array, jax.Array]:
     """One step of Adam on the real-valued network; as ``steps.real_step``."""
 
-    def objective(tree: Tree) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        logits = real_layered_logits(tree, x, arch=arch)
-        losses = cross_entropy(logits, y)
-        return losses.mean(), (losses.sum(), (logits.argmax(axis=1) != y).sum())
-
-    gradient, (loss, wrong) = jax.grad(objective, has_aux=True)(tree)
-    update, moments = adam.update(gradient, moments)
-    return jax.tree_util.tree_map(lambda value, change: value - rate * change, tree, update), moments, loss, wrong
+    update, moments, loss, wrong = descent(lambda t: real_layered_logits(t, x, arch=arch), tree, moments, y)
+    return plain_update(tree, update, rate), moments, loss, wrong

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from itertools import pairwise
@@ -16,11 +16,11 @@ import optax
 __all__ = [
     "EPSILON",
     "Tree",
-    "adam",
     "clipped_update",
-    "cross_entropy",
+    "descent",
     "double_precision",
     "leaves",
+    "plain_update",
     "quantise",
     "real_step",
     "restored",
@@ -33,7 +33,7 @@ EPSILON = 1e-3
 _MOST_STEPS = 32  # level sets larger than this are searched, not summed over
 
 Tree = list[dict[str, Any]]
-adam = optax.scale_by_adam()
+_adam = optax.scale_by_adam()
 
 
 def double_precision() -> AbstractContextManager[Any]:
@@ -49,7 +49,7 @@ def double_precision() -> AbstractContextManager[Any]:
 def start(layers: Sequence[Mapping[str, Any]]) -> tuple[Tree, Any]:
     """Return parameters and optimiser state from NumPy arrays, in their precision."""
     tree = [{name: jnp.asarray(value) for name, value in layer.items()} for layer in layers]
-    return tree, adam.init(tree)
+    return tree, _adam.init(tree)
 
 
 def leaves(tree: Any) -> list[np.ndarray]:
@@ -104,11 +104,6 @@ def _discrete_logits(tree: Tree, x: jax.Array, levels: tuple[int, ...], width: j
     return jnp.exp(last["log_scale"]) * (x @ quantise(last["weight"], levels) + bias)
 
 
-def cross_entropy(logits: jax.Array, y: jax.Array) -> jax.Array:
-    """Return the cross-entropy of each sample."""
-    return optax.softmax_cross_entropy_with_integer_labels(logits, y)
-
-
 @partial(jax.jit, static_argnames=("levels", "normalise"), donate_argnums=(0, 1))
 def straight_through_step(
     tree: Tree,
@@ -124,14 +119,28 @@ def straight_through_step(
 ) -> tuple[Tree, Any, jax.Array, jax.Array]:
     """One step of Adam on the quantised network: new parameters and moments, sum of losses, number of errors."""
 
+    update, moments, loss, wrong = descent(lambda t: _discrete_logits(t, x, levels, width, normalise), tree, moments, y)
+    return clipped_update(tree, update, rate_weight, rate, levels), moments, loss, wrong
+
+
+def descent(
+    logits_of: Callable[[Tree], jax.Array], tree: Tree, moments: Any, y: jax.Array
+) -> tuple[Any, Any, jax.Array, jax.Array]:
+    """Return Adam's update of ``tree``, its new moments, the sum of the losses of ``y``, the number of errors."""
+
     def objective(tree: Tree) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        logits = _discrete_logits(tree, x, levels, width, normalise)
-        losses = cross_entropy(logits, y)
+        logits = logits_of(tree)
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, y)
         return losses.mean(), (losses.sum(), (logits.argmax(axis=1) != y).sum())
 
     gradient, (loss, wrong) = jax.grad(objective, has_aux=True)(tree)
-    update, moments = adam.update(gradient, moments)
-    return clipped_update(tree, update, rate_weight, rate, levels), moments, loss, wrong
+    update, moments = _adam.update(gradient, moments)
+    return update, moments, loss, wrong
+
+
+def plain_update(tree: Tree, changes: Any, rate: jax.Array) -> Tree:
+    """Return ``tree`` less ``rate`` times ``changes``."""
+    return jax.tree_util.tree_map(lambda value, change: value - rate * change, tree, changes)
 
 
 def clipped_update(tree: Tree, changes: Any, rate_weight: jax.Array, rate: jax.Array, levels: tuple[int, ...]) -> Tree:
@@ -149,21 +158,18 @@ def clipped_update(tree: Tree, changes: Any, rate_weight: jax.Array, rate: jax.A
     ]
 
 
+def _real_logits(tree: Tree, x: jax.Array) -> jax.Array:
+    h = x
+    for layer in tree[:-1]:
+        h = jax.nn.relu(h @ layer["weight"] + layer["bias"])
+    return h @ tree[-1]["weight"] + tree[-1]["bias"]
+
+
 @partial(jax.jit, donate_argnums=(0, 1))
 def real_step(
     tree: Tree, moments: Any, x: jax.Array, y: jax.Array, rate: jax.Array
 ) -> tuple[Tree, Any, jax.Array, jax.Array]:
     """One step of Adam on the real-valued network of rectified linear units; as ``straight_through_step``."""
 
-    def objective(tree: Tree) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        h = x
-        for layer in tree[:-1]:
-            h = jax.nn.relu(h @ layer["weight"] + layer["bias"])
-        logits = h @ tree[-1]["weight"] + tree[-1]["bias"]
-        losses = cross_entropy(logits, y)
-        return losses.mean(), (losses.sum(), (logits.argmax(axis=1) != y).sum())
-
-    gradient, (loss, wrong) = jax.grad(objective, has_aux=True)(tree)
-    update, moments = adam.update(gradient, moments)
-    tree = jax.tree_util.tree_map(lambda value, change: value - rate * change, tree, update)
-    return tree, moments, loss, wrong
+    update, moments, loss, wrong = descent(lambda t: _real_logits(t, x), tree, moments, y)
+    return plain_update(tree, update, rate), moments, loss, wrong
