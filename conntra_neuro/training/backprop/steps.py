@@ -20,6 +20,7 @@ __all__ = [
     "descent",
     "double_precision",
     "leaves",
+    "normalised",
     "plain_update",
     "quantise",
     "real_step",
@@ -97,11 +98,18 @@ def _discrete_logits(tree: Tree, x: jax.Array, levels: tuple[int, ...], width: j
     for layer in tree[:-1]:
         z = x @ quantise(layer["weight"], levels)
         if normalise:
-            z = (z - z.mean(axis=0)) / jnp.sqrt(z.var(axis=0) + EPSILON)
+            z = normalised(z)
         x = spike(z + layer["bias"], width)
     last = tree[-1]
     bias = last["bias"] + jax.lax.stop_gradient(jnp.rint(last["bias"]) - last["bias"])
     return jnp.exp(last["log_scale"]) * (x @ quantise(last["weight"], levels) + bias)
+
+
+def normalised(z: jax.Array) -> jax.Array:
+    """Return ``z`` (..., units) with mean 0 and variance 1 over all but the last axis."""
+    flat = z.reshape(-1, z.shape[-1])  # XLA sums over one axis three times as fast as over three
+    away = flat - flat.mean(axis=0)
+    return (away / jnp.sqrt((away * away).mean(axis=0) + EPSILON)).reshape(z.shape)
 
 
 @partial(jax.jit, static_argnames=("levels", "normalise"), donate_argnums=(0, 1))
