@@ -12,49 +12,53 @@ if TYPE_CHECKING:
     from conntra_neuro.datasets import Dataset
     from conntra_neuro.levels import Levels
     from conntra_neuro.network import DiscreteNetwork
+    from conntra_neuro.training.specs import LayerSpec
 
 __all__ = ["Beginning", "beginning"]
 
 
 @dataclass(frozen=True)
 class Beginning:
-    """The network, its hidden widths, and the levels its weights may move among."""
+    """The network, its hidden layers, their kind of neurons, and the levels its weights may move among."""
 
     network: DiscreteNetwork
-    widths: tuple[int, ...]
+    layers: tuple[LayerSpec, ...]
+    neuron: str
     levels: Levels
 
 
-def beginning(path: Path, layers: str | None, levels: str | None, encoder: str | None, data: Dataset) -> Beginning:
+def beginning(
+    path: Path, layers: str | None, neuron: str | None, levels: str | None, encoder: str | None, data: Dataset
+) -> Beginning:
     """Return where a training on ``data`` from the model ``path`` begins.
 
-    Its widths are its own, and so is its encoder, where it has one. ``levels`` may be more than its weights are of, so
-    that they can move to more values; None takes those of all its layers together.
+    Its layers and neurons are its own, and so is its encoder, where it has one. ``levels`` may be more than its weights
+    are of, so that they can move to more values; None takes those of all its layers together.
     """
-    from conntra_hardware.neurons import Readout, Threshold
     from conntra_neuro.levels import Levels, parse_levels
-    from conntra_neuro.network import Dense
+    from conntra_neuro.network import Conv2d, Dense
     from conntra_neuro.storage import load_network
+    from conntra_neuro.training.layered.further import described, without_flatten
 
     network = load_network(path)
-    _check_options(network, path, layers, encoder, data)
-    for index, layer in enumerate(network.layers):
-        if not isinstance(layer, Dense) or not isinstance(layer.neuron, (Threshold, Readout)) or network.residuals:
-            raise InputError(
-                f"{path}: layer {index} ({layer!r}): only dense layers of threshold neurons, without residual "
-                "connections, can be trained further from a file"
-            )
-    found = [layer for layer in network.layers if isinstance(layer, Dense)]
+    _check_options(network, path, layers, neuron, encoder, data)
+    network = without_flatten(network)
+    try:
+        specs, neurons = described(network)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    connections = [residual.connection for residual in network.residuals]
+    found = [layer for layer in (*network.layers, *connections) if isinstance(layer, (Dense, Conv2d))]
     own = Levels(tuple({value for layer in found for value in layer.levels.values}))
-    chosen = own if levels is None else parse_levels(levels)
-    return Beginning(network, tuple(layer.n_out for layer in found[:-1]), chosen)
+    return Beginning(network, specs, str(neurons), own if levels is None else parse_levels(levels))
 
 
 def _check_options(
-    network: DiscreteNetwork, path: Path, layers: str | None, encoder: str | None, data: Dataset
+    network: DiscreteNetwork, path: Path, layers: str | None, neuron: str | None, encoder: str | None, data: Dataset
 ) -> None:
-    if layers is not None:
-        raise InputError(f"--layers {layers}: with --from the layers are those of {path}; leave it out")
+    for option, given in (("layers", layers), ("neuron", neuron)):
+        if given is not None:
+            raise InputError(f"--{option} {given}: with --from layers and neurons are those of {path}; leave it out")
     if encoder is not None and network.encoder is not None:
         raise InputError(f"--encoder {encoder}: {path} has an encoder of its own; leave the option out")
     if network.labels is not None and tuple(network.labels) != data.labels:

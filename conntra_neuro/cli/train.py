@@ -30,8 +30,12 @@ def train(
         ),
     ] = None,
     neuron: Annotated[
-        str, typer.Option(help="threshold, relu (graded spikes), or if8: integrate-and-fire over 8 time steps.")
-    ] = "threshold",
+        str | None,
+        typer.Option(
+            help="threshold, relu (graded spikes), or if8: integrate-and-fire over 8 time steps.",
+            show_default="threshold, or as in --from",
+        ),
+    ] = None,
     levels: Annotated[
         str | None,
         typer.Option(
@@ -110,12 +114,12 @@ def train(
     path = out or Path(default_name(data))
     check_writable(path)
     dataset = load_dataset(data, seed=seed)
-    start = None if initial is None else beginning(initial, layers, levels, encoder, dataset)
+    start = None if initial is None else beginning(initial, layers, neuron, levels, encoder, dataset)
     with training_bar(quiet) as progress:
         trained = train_network(
             dataset,
-            layers=widths if start is None else start.widths,
-            neuron=neuron,
+            layers=widths if start is None else start.layers,
+            neuron=(neuron or "threshold") if start is None else start.neuron,
             levels=("ternary" if levels is None else levels) if start is None else start.levels,
             method=method,
             gear=gear,

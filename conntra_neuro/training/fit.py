@@ -118,9 +118,9 @@ def _crew(cluster: str | None, gear: str) -> AbstractContextManager[Crew | None]
 
 def _gear(name: str, task: Task, options: dict[str, Any], threads: Threads, crew: Crew | None) -> tuple[Gear, Any]:
     """Return the gear called ``name``, and its options."""
-    if task.layered is not None and name in ("annealed", "exact"):
+    if task.layered is not None and name == "annealed":
         raise InputError(
-            f"gear {name}: trains dense layers of threshold neurons only, not {task.layer_names}; use blocks"
+            f"gear {name}: trains dense layers of threshold neurons only, not {task.layer_names}; use blocks or exact"
         )
     if name == "blocks":
         from conntra_neuro.training.blocks import Blocks, BlocksOptions
@@ -132,6 +132,11 @@ def _gear(name: str, task: Task, options: dict[str, Any], threads: Threads, crew
 
         chosen = parse_options(AnnealedOptions, options, name)
         return Annealed(task, chosen, threads), chosen
+    if name == "exact" and task.layered is not None:
+        from conntra_neuro.training.layered.exact import LayeredExact, LayeredExactOptions
+
+        chosen = parse_options(LayeredExactOptions, options, name)
+        return LayeredExact(task, chosen, threads), chosen
     if name == "exact":
         from conntra_neuro.training.exact import Exact, ExactOptions
 

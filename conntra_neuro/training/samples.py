@@ -65,8 +65,13 @@ def make_task(
     )
     targets = targets.astype(np.int64)
     start = None
-    if initial is not None:
-        start = parameters_of(initial, sizes, levels) if layered is None else layered.parameters_of(initial, levels)
+    if initial is not None and layered is not None:
+        from conntra_neuro.training.layered.further import with_neurons_of
+
+        layered = with_neurons_of(layered, initial)
+        start = layered.parameters_of(initial, levels)
+    elif initial is not None:
+        start = parameters_of(initial, sizes, levels)
     held = _held_out_rows(targets, validation_fraction, int(seed))
     kept = np.setdiff1d(np.arange(len(x)), held)
     held_out = (taken(x, held), targets[held]) if len(held) else None

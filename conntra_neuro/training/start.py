@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from conntra_hardware.errors import InputError
+from conntra_neuro.levels import Levels
 from conntra_neuro.training.objective import SMALLEST_SCALE, Objective
 from conntra_neuro.training.parameters import Parameters, random_parameters
 from conntra_neuro.training.task import Task, generator
 from conntra_neuro.training.threads import Threads
 
-__all__ = ["start_of"]
+__all__ = ["check_exponents", "start_of"]
 
 _SAMPLES = 2000  # that place the thresholds and measure the spreads
+_LARGEST_EXPONENT = 40.0  # exp of it and of its negative are both far inside float32
 _LOGIT_SPREAD = 1.25  # of scaled logits at the start [measured: 0.2 a unit of logit at 784-256-10]
 
 
@@ -36,3 +39,11 @@ def start_of(task: Task, scale: float | None, margin: int) -> tuple[Parameters, 
         # One weight alone never multiplies an exponential by more than exp(12), whatever the spread of a tiny network.
         scale = max(min(_LOGIT_SPREAD / spreads[-1], 12 / largest), SMALLEST_SCALE)
     return start, Objective(scale, margin), spreads
+
+
+def check_exponents(objective: Objective, levels: Levels) -> None:
+    """InputError where a weight of the readout is too large, times the scale, for exponentials in float32."""
+    largest = max(abs(levels.values[0]), abs(levels.values[-1]))
+    if objective.scale * largest > _LARGEST_EXPONENT:
+        limit = _LARGEST_EXPONENT / largest
+        raise InputError(f"scale {objective.scale}: at most {limit:g} allowed with levels {levels}")

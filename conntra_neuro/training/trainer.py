@@ -59,7 +59,7 @@ def train(
                          sequence or in one text with commas; () is logistic regression; None decides by the number
                          of samples
     neuron               of all hidden layers: "threshold", "relu" (graded), "if8" (integrate-and-fire over 8 time
-                         steps, hard reset) or "if8soft"; others than thresholds in the blocks gear only
+                         steps, hard reset) or "if8soft"; others than thresholds not in the annealed gear
     levels               "binary", "ternary", a number, or the values; see ``parse_levels``
     method               "conntra" (no gradient, from random weights), "backprop" (straight-through backpropagation
                          of the same integer network), or "warm" (CoNNTrA from where backpropagation ends); the last

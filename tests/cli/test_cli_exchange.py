@@ -114,14 +114,38 @@ def test_a_network_of_another_tool_is_refined_and_never_worse_on_what_is_held_ou
     assert refined.error(x, y) < theirs.error(x, y)
 
 
+@pytest.mark.parametrize("neuron", ["threshold", "relu", "if2soft"])
+def test_convolutions_are_trained_further_from_a_file(conntra, neuron):
+    layers = "conv4k3s2p1,conv4k3p1+1,conv6k3p1+1,sumpool2,9"
+    first = conntra("train", "digits", "--layers", layers, "--neuron", neuron, "--sweeps", "1", "--out", "a.conntra")
+    assert first.status == 0, first
+    ran = conntra(
+        "train", "digits", "--from", "a.conntra", "--gear", "exact", "--sweeps", "1", "--out", "b.conntra", "--json",
+        "--time-limit", "2",
+    )  # fmt: skip
+    assert ran.status == 0, ran
+    before, after = cn.load("a.conntra"), cn.load("b.conntra")
+    assert [layer.neuron for layer in after.layers] == [layer.neuron for layer in before.layers]
+    assert len(after.residuals) == 2
+    history = ran.document["history"]
+    assert history[-1]["objective"] < history[0]["objective"]
+    data = cn.load_dataset("digits", seed=0)
+    assert history[0]["train_error"] == pytest.approx(before.error(data.x_train, data.y_train))
+
+
 def test_training_from_what_does_not_go_with_it(fails, conntra, trained, tmp_path):
     fails("train", "iris", "--from", "none.conntra", says=["no such file"])
     fails("train", "iris", "--from", "first.conntra", "--layers", "9", says=["--layers 9: with --from"])
+    fails("train", "iris", "--from", "first.conntra", "--neuron", "relu", says=["--neuron relu: with --from"])
     fails("train", "iris", "--from", "first.conntra", "--encoder", "auto", says=["an encoder of its own"])
     fails("train", "iris", "--from", "first.conntra", "--levels", "5,9", says=["not one of the levels"])
     fails("train", "digits", "--from", "first.conntra", says=["tells setosa, versicolor, virginica apart"])
-    conv = cn.DiscreteNetwork(
-        [cn.Dense(np.eye(4), activation="graded_relu"), cn.Dense(np.eye(4)[:3], activation="readout")]
+    mixed = cn.DiscreteNetwork(
+        [
+            cn.Dense(np.eye(4), activation="graded_relu"),
+            cn.Dense(np.eye(4)),
+            cn.Dense(np.eye(4)[:3], activation="readout"),
+        ]
     )
-    cn.save(conv, tmp_path / "graded.conntra")
-    fails("train", "iris", "--from", tmp_path / "graded.conntra", says=["only dense layers of threshold neurons"])
+    cn.save(mixed, tmp_path / "mixed.conntra")
+    fails("train", "iris", "--from", tmp_path / "mixed.conntra", says=["neurons of several kinds"])

@@ -163,7 +163,7 @@ def test_train_takes_colour_images() -> None:
         ({"layers": "conv4k3+1"}, r"layer 0 \(conv4k3\+1\): \+1: only 0"),
         ({"layers": "conv4k3s2,conv4k1p1+1"}, r"layer 1 \(conv4k1p1\+1\): \+1: shape"),
         ({"layers": "conv4k3", "image": None}, "no images"),
-        ({"layers": "conv4k3", "gear": "exact"}, "gear exact"),
+        ({"layers": "conv4k3", "gear": "annealed"}, "gear annealed.*use blocks or exact"),
         ({"layers": "conv4k3", "penalty_synops": 1.0}, "penalties"),
         ({"layers": "conv4k3", "neuron": "lif"}, "neuron 'lif'"),
         ({"layers": "conv4k3", "neuron": "if2", "input_steps": 3}, "time steps"),
