@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.arrays import IntArray
+from conntra_hardware.errors import InputError
 from conntra_neuro.training.task import Task
 
 __all__ = ["ELASTIC_LIMIT", "Augmentation", "bend_dense", "bend_sparse", "control_table"]
@@ -40,9 +41,14 @@ class Augmentation:
         """Return what is asked for, and what suits the images where nothing is: docs/training.md has the evidence.
 
         Small images, networks of fewer than 512 hidden units, convolutions, and inputs of several time steps are left
-        alone.
+        alone. InputError for a shift that leaves nothing of an image.
         """
         image, usual = task.image, cls()
+        if image is not None and (shift or 0) >= min(image.rows, image.columns):
+            raise InputError(
+                f"shift {shift}: images are {image.rows} x {image.columns} pixels; "
+                f"0 to {min(image.rows, image.columns) - 1} allowed"
+            )
         if image is not None and image.n_in == task.sizes[0] and _is_wide(task):
             usual = cls(1, 1.0) if min(image.rows, image.columns) >= _LARGE else cls()
         return cls(usual.shift if shift is None else shift, usual.elastic if elastic is None else elastic)

@@ -100,7 +100,7 @@ def test_bent_images_train_the_same_network_on_one_thread_and_on_two() -> None:
         (ImageShape(1, 28, 28), (512,), Augmentation(1, 1.0)),
         (ImageShape(1, 28, 28), (256, 255), Augmentation()),
         (ImageShape(7, 19, 30), (512,), Augmentation()),
-        (ImageShape(1, 2, 60), (512,), Augmentation()),
+        (ImageShape(1, 3, 60), (512,), Augmentation()),
         (None, (512,), Augmentation()),
     ],
 )
@@ -112,4 +112,9 @@ def test_images_are_moved_by_default_as_suits_them(
     assert Augmentation.of(None, None, task) == usual
     assert not Augmentation.of(0, 0.0, task)
     assert Augmentation.of(2, None, task) == Augmentation(2, usual.elastic)
+    if image is not None:
+        least = min(image.rows, image.columns)
+        allowed = f"shift {least}: images are {image.rows} x {image.columns} pixels; 0 to {least - 1} allowed"
+        with pytest.raises(InputError, match=allowed):
+            Augmentation.of(least, None, task)
     assert not Augmentation.of(None, None, dataclasses.replace(task, sizes=(8 * n_in, *hidden, 4)))
