@@ -1,6 +1,7 @@
 """The paper's table: one architecture trained in four ways, four figures each.
 
-backprop-float64  real weights, rectified linear units, backpropagation in double precision
+backprop-float64  real weights, rectified linear units, backpropagation in double precision; of inputs over several
+                  time steps it sees the share of the steps in which each one spikes
 straight-through  the discrete network by quantisation-aware backpropagation
 conntra           the discrete network without a gradient, from random weights
 warm              CoNNTrA from where straight-through ends
@@ -23,7 +24,7 @@ from conntra_neuro.datasets import Dataset, fit_encoder
 from conntra_neuro.levels import Levels, parse_levels
 from conntra_neuro.storage import memory_report
 from conntra_neuro.training import Progress, TrainResult, train
-from conntra_neuro.training.specs import as_specs, names_of
+from conntra_neuro.training.specs import as_specs, names_of, parse_neurons
 
 __all__ = ["METHODS", "Comparison", "Row", "compare"]
 
@@ -40,6 +41,7 @@ class _Recipe:
     """What all ways of training have in common."""
 
     levels: Levels
+    neuron: str
     encoder: str
     limits: dict[str, Any]  # sweeps, time_limit_s
     images: dict[str, Any]  # shift, elastic
@@ -105,6 +107,7 @@ class Comparison:
 
     data: str
     protocol: str
+    neuron: str
     rows: tuple[Row, ...]
 
 
@@ -115,6 +118,7 @@ def compare(
     data: Dataset,
     *,
     architectures: Sequence[Sequence[Any]] = ((), (256,)),
+    neuron: str = "threshold",
     levels: str | int | Sequence[int] | Levels = "ternary",
     methods: Sequence[str] = METHODS,
     seeds: int = 3,
@@ -129,6 +133,7 @@ def compare(
     """Train ``data`` by every method on every architecture and return the table.
 
     architectures  hidden layers of each, as in ``train``; () is logistic regression
+    neuron         of all hidden layers of the discrete networks, as in ``train``
     seeds          trainings of each (of each fold, too), seeds 0, 1, ...
     folds          stratified folds over all samples; 0 takes the dataset's own split; None takes 5 folds for sets
                    of fewer than 5,000 samples, else the split
@@ -141,6 +146,11 @@ def compare(
     unknown = [method for method in methods if method not in METHODS]
     if unknown or not methods:
         raise InputError(f"method {unknown[0] if unknown else '(none)'}: unknown; allowed: {', '.join(METHODS)}")
+    if METHODS[0] in methods and encoder.startswith("latency"):
+        raise InputError(
+            f"encoder {encoder}: {METHODS[0]} sees how often an input spikes, not when; use rate:T, or other methods: "
+            f"{','.join(METHODS[1:])}"
+        )
     if seeds < 1:
         raise InputError(f"seeds {seeds}: at least 1 expected")
     if any(method != "conntra" for method in methods):
@@ -148,7 +158,9 @@ def compare(
 
         load_steps()  # a missing package is better named now than after half an hour
     limits = {"sweeps": sweeps, "time_limit_s": time_limit_s}
-    recipe = _Recipe(parse_levels(levels), encoder, limits, {"shift": shift, "elastic": elastic})
+    recipe = _Recipe(
+        parse_levels(levels), str(parse_neurons(neuron)), encoder, limits, {"shift": shift, "elastic": elastic}
+    )
     n = len(data.x_train) + len(data.x_test)
     folds = (_FOLDS if n < _FOLDS_BELOW else 0) if folds is None else folds
     total = len(architectures) * len(methods) * seeds * max(folds, 1)
@@ -165,7 +177,8 @@ def compare(
                     done += 1
             rows.append(_row(method, layers, recipe.levels, found))
     how = f"{folds}-fold cross-validation" if folds else f"one split ({data.note or 'as given'})"
-    return Comparison(data.name, f"{how}, {seeds} seed{'s' if seeds > 1 else ''}", tuple(rows))
+    protocol = f"{how}, {seeds} seed{'s' if seeds > 1 else ''}"
+    return Comparison(data.name, protocol, recipe.neuron, tuple(rows))
 
 
 def _shown(layers: Sequence[int | str]) -> str:
@@ -213,7 +226,8 @@ def _run(
     if method == METHODS[0]:
         return _real_run(data, fitted, layers, seed, recipe, progress)
     how: dict[str, Any] = {"method": _TRAINED_BY[method], "levels": recipe.levels, "encoder": fitted}
-    trained = train(data, layers=layers, seed=seed, progress=progress, **how, **recipe.limits, **recipe.images)
+    how |= {"neuron": recipe.neuron, **recipe.limits, **recipe.images}
+    trained = train(data, layers=layers, seed=seed, progress=progress, **how)
     if trained.interrupted:
         raise KeyboardInterrupt
     return _discrete_run(trained)
@@ -238,9 +252,10 @@ def _real_run(
     from conntra_neuro.training.backprop.real import fit_real
     from conntra_neuro.training.samples import image_shape, make_task
 
-    train_spikes, test_spikes = encoder.encode(data.x_train), encoder.encode(data.x_test)
-    image = image_shape(data.feature_shape, train_spikes.shape[1])
-    task = make_task(train_spikes, data.y_train, data.n_classes, layers, recipe.levels, seed, 0.05, None, image)
+    train_spikes, test_spikes = (encoder.encode(x).reshape(len(x), -1) for x in (data.x_train, data.x_test))
+    image = image_shape(data.feature_shape, train_spikes.shape[1] // encoder.steps)
+    network = data.n_classes, layers, recipe.levels, seed, 0.05, None, image, recipe.neuron, encoder.steps
+    task = make_task(train_spikes, data.y_train, *network)
     fit = fit_real(task, progress=progress, **recipe.limits, **recipe.images)
     if fit.interrupted:
         raise KeyboardInterrupt

@@ -111,10 +111,12 @@ def test_wrong_use(small: Dataset) -> None:
 def test_table_and_plot(found: Comparison, tmp_path: Path) -> None:
     from rich.console import Console
 
-    console = Console(width=160, record=True, file=(tmp_path / "out").open("w"))
+    console = Console(width=80, record=True, file=(tmp_path / "out").open("w"))
     console.print(comparison_table(found))
     text = console.export_text()
-    for word in ("logistic regression", "hidden 8", *METHODS, "±", "less"):
+    heads = [line.split() for line in text.splitlines() if line.startswith(" method")]
+    assert heads == 2 * [["method", "train", "error", "test", "error", "memory", "less", "by", "time"]]
+    for word in ("logistic regression", "hidden 8", *METHODS, "±", "ternary weights"):
         assert word in text
     for name in ("x.png", "x.svg", "x.pdf"):
         comparison_plot(found, tmp_path / name)

@@ -30,6 +30,9 @@ def compare(
             show_default="none and 256",
         ),
     ] = None,
+    neuron: Annotated[
+        str, typer.Option(help="threshold, relu (graded spikes), or if8: integrate-and-fire over 8 time steps.")
+    ] = "threshold",
     levels: Annotated[
         str, typer.Option(help="What a weight may be: binary, ternary, a number N, or a,b,c.")
     ] = "ternary",
@@ -56,7 +59,7 @@ def compare(
 ) -> Outcome:
     """Train a network in four ways and compare errors, memory and time: mean and spread over seeds.
 
-    The ways: backpropagation in float64, straight-through, CoNNTrA, CoNNTrA from a warm start.
+    The ways: backpropagation in float64 (rectified linear units), straight-through, CoNNTrA, CoNNTrA from a warm start.
     """
     from conntra_hardware.files import check_writable
     from conntra_neuro.compare import compare as compare_methods
@@ -72,6 +75,7 @@ def compare(
         found = compare_methods(
             dataset,
             architectures=architectures,
+            neuron=neuron,
             levels=levels,
             methods=[name.strip() for name in methods.split(",") if name.strip()],
             seeds=seeds,

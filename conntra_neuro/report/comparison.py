@@ -26,35 +26,50 @@ _COLOURS = {"backprop-float64": "#777777", "straight-through": "#d98c21", "connt
 def comparison_document(comparison: Comparison) -> dict[str, Any]:
     """Return what ``--json`` prints."""
     rows = [row.to_dict() for row in comparison.rows]
-    return {"data": comparison.data, "protocol": comparison.protocol, "rows": rows}
+    found = {"data": comparison.data, "protocol": comparison.protocol, "neuron": comparison.neuron}
+    return found | {"rows": rows}
 
 
 def comparison_table(comparison: Comparison) -> RenderableType:
-    """Return the table: errors and seconds as mean ± standard deviation over seeds."""
-    columns = ("network", "method", "weights", "train error>", "test error>", "memory>", "against float64>", "time>")
-    rows = []
-    for layers in dict.fromkeys(row.layers for row in comparison.rows):
-        group = [row for row in comparison.rows if row.layers == layers]
-        float64 = next((row.memory_bytes for row in group if row.dtype == "float64"), None)
-        for index, row in enumerate(group):
-            found = row.to_dict()
-            against = "-" if float64 is None or row.dtype == "float64" else f"{times(float64 / row.memory_bytes)} less"
-            rows.append(
-                (
-                    _network(layers) if index == 0 else "",
-                    row.method,
-                    row.dtype if row.dtype == "float64" else f"{row.levels}, {row.dtype}",
-                    _spread(found, "train_error"),
-                    _spread(found, "test_error"),
-                    bytes_(row.memory_bytes),
-                    against,
-                    seconds(found["train_seconds"]),
-                )
-            )
-    caption = f"{comparison.protocol}; ± is the standard deviation over seeds; time is that of one training"
-    return grid(
-        f"{comparison.data}: trained in {len({r.method for r in comparison.rows})} ways", columns, rows, caption
+    """Return the tables, one an architecture: errors and seconds as mean ± standard deviation over seeds.
+
+    They fit a terminal of 80 columns; what a network is called stands above its table, for it may be long.
+    """
+    from rich.console import Group
+    from rich.text import Text
+
+    ways = len({row.method for row in comparison.rows})
+    title = f"{comparison.data}: trained in {ways} way{'s' if ways > 1 else ''}, {comparison.neuron} neurons"
+    caption = (
+        f"{comparison.protocol}; ± is the standard deviation over seeds; memory is less than float64's by that factor; "
+        "time is that of one training"
     )
+    groups = [
+        [row for row in comparison.rows if row.layers == layers]
+        for layers in dict.fromkeys(row.layers for row in comparison.rows)
+    ]
+    return Group(Text(title, style="bold"), *map(_table, groups), Text(caption, style="dim"), Text(""))
+
+
+def _table(group: list[Row]) -> RenderableType:
+    """Return the table of one architecture."""
+    columns = ("method", "train error>", "test error>", "memory>", "less by>", "time>")
+    float64 = next((row.memory_bytes for row in group if row.dtype == "float64"), None)
+    rows = []
+    for row in group:
+        found = row.to_dict()
+        rows.append(
+            (
+                row.method,
+                _spread(found, "train_error"),
+                _spread(found, "test_error"),
+                bytes_(row.memory_bytes),
+                "-" if float64 is None or row.dtype == "float64" else times(float64 / row.memory_bytes),
+                seconds(found["train_seconds"]),
+            )
+        )
+    stored = {f"{row.levels} weights, {row.dtype}" for row in group if row.dtype != "float64"}
+    return grid("; ".join([_network(group[0].layers), *sorted(stored)]), columns, rows, close=True)
 
 
 def _network(layers: tuple[int | str, ...]) -> str:

@@ -39,9 +39,11 @@ __all__ = [
 _CORES_SHOWN = 16
 
 
-def grid(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> RenderableType:
-    """Return a table under its title; a column whose heading ends in ">" is set flush right."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+def grid(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "", close: bool = False
+) -> RenderableType:
+    """Return a table under its title; a column whose heading ends in ">" is set flush right, ``close`` narrows gaps."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=close)
     for column in columns:
         right = column.endswith(">")
         table.add_column(column.rstrip(">"), justify="right" if right else "left", overflow="fold")

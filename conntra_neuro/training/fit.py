@@ -147,6 +147,10 @@ def _gear(name: str, task: Task, options: dict[str, Any], threads: Threads, crew
 
         chosen = parse_options(StraightThroughOptions, options, name)
         if task.layered is not None:
+            if task.layered.neurons.kind != "threshold":
+                from conntra_neuro.training.backprop.integer import IntegerStraightThrough
+
+                return IntegerStraightThrough(task, chosen, threads), chosen
             from conntra_neuro.training.backprop.layered import LayeredStraightThrough
 
             return LayeredStraightThrough(task, chosen, threads), chosen

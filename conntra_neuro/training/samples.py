@@ -93,6 +93,11 @@ def _layers_of(
         raise InputError(
             f"encoder of {input_steps} time steps, neurons ({neurons}) of {neurons.steps}; use neuron if{input_steps}"
         )
+    if input_steps > 1 and not specs:
+        raise InputError(
+            f"layers none: no neurons that integrate the encoder's {input_steps} time steps; give hidden layers, or an "
+            "encoder of one time step"
+        )
     widths = [spec for spec in specs if isinstance(spec, int)]
     if len(widths) == len(specs) and neurons.kind == "threshold":
         return (width, *widths, n_classes), None

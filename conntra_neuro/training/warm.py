@@ -94,7 +94,9 @@ def _recipe(
     """Return the second stage's options: the logits keep the scale that their softmax has learned."""
     part = slice(0, _SAMPLES)
     inputs = spikes if isinstance(spikes, BitSpikes) else np.asarray(spikes)
-    logits = first.network().forward(inputs[part])
+    network, steps = first.network(), given.get("input_steps", 1)
+    rows = inputs[part].reshape(len(inputs[part]) * steps, -1)  # the time steps of a sample, one after the other
+    logits = network.forward(rows if steps == network.steps else rows.repeat(network.steps, axis=0))
     recipe: dict[str, Any] = {"scale": calibrated_scale(logits, np.asarray(y)[part])}
     if gear == "blocks":
         recipe |= _RECIPE | {name: given[name] for name in ("shift", "elastic") if name in given}

@@ -42,6 +42,15 @@ def test_compare_prints_one_json_object_and_draws(tmp_path: Path, capsys: pytest
         (["--methods", "sgd"], "method sgd: unknown"),
         (["--plot", "x.bmp"], "plot x.bmp: a name that ends in .png, .svg or .pdf expected"),
         (["--layers", "wide"], "--layers 'wide'"),
+        (
+            ["--neuron", "if2", "--encoder", "rate:2"],
+            "layers none: no neurons that integrate the encoder's 2 time steps",
+        ),
+        (["--neuron", "lif"], "neuron 'lif': unknown; allowed: threshold, relu, ifT"),
+        (
+            ["--layers", "4", "--neuron", "if3", "--encoder", "latency:3"],
+            "encoder latency:3: backprop-float64 sees how",
+        ),
     ],
 )
 def test_wrong_use_is_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,6 +58,16 @@ def test_wrong_use_is_one_line(arguments: list[str], message: str, capsys: pytes
     out, error = capsys.readouterr()
     assert out == ""
     assert next(line for line in error.splitlines() if line.startswith("conntra: ")).startswith(f"conntra: {message}")
+
+
+@pytest.mark.parametrize(("neuron", "encoder"), [("relu", "auto"), ("if2", "auto"), ("if3soft", "rate:3")])
+def test_all_ways_train_every_kind_of_neuron(neuron: str, encoder: str, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ["compare", "iris", "--layers", "5", "--seeds", "1", "--folds", "0", "--sweeps", "2", "--json"]
+    assert main([*common, "--neuron", neuron, "--encoder", encoder]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["neuron"] == neuron
+    assert [row["method"] for row in document["rows"]] == ["backprop-float64", "straight-through", "conntra", "warm"]
+    assert len({row["memory_bytes"] for row in document["rows"][1:]}) == 1
 
 
 def test_penalty_reaches_the_trainer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

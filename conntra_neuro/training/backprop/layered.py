@@ -29,23 +29,25 @@ _STATISTICS = 2000  # samples, each with many places, that give the means and va
 
 
 class LayeredStraightThrough(StraightThrough):
-    """See the module. Threshold neurons only: a graded unit's scale cannot be folded into a bias."""
+    """See the module. Threshold neurons; ``integer`` has the others, whose scale cannot be folded into a bias."""
 
     statistics = _STATISTICS
     sample_type: Any = np.float32
 
     def __init__(self, task: Task, options: StraightThroughOptions, threads: Threads) -> None:
         assert task.layered is not None
-        if task.layered.neurons.kind != "threshold":
-            raise InputError(f"neuron {task.layered.neurons}: backpropagation trains thresholds only; use conntra")
-        if options.normalise == 0:
-            raise InputError("normalise 0: convolutions are trained with batch normalisation; leave the option out")
         self._arch: Architecture = task.layered
         self._threads = threads
-        self._layered_steps = load_layered_steps()
+        self._normalisations: list[Normalisation] = []
         largest = max(abs(task.levels.values[0]), abs(task.levels.values[-1]))
         self._dtype = exact_float(self._arch, largest)
+        self._prepare(options)
         super().__init__(task, options)
+
+    def _prepare(self, options: StraightThroughOptions) -> None:
+        if options.normalise == 0:
+            raise InputError("normalise 0: convolutions are trained with batch normalisation; leave the option out")
+        self._layered_steps = load_layered_steps()
 
     def evaluate(self, held_out: bool) -> Evaluation:
         """Evaluate the integer network on all held-out or all training samples."""
@@ -87,56 +89,67 @@ class LayeredStraightThrough(StraightThrough):
 
     def _first(self, rng: np.random.Generator) -> list[dict[str, Array]]:
         """Return latent weights, uniform over the levels' range, no biases, and the logit scale."""
+        found = self._latent(rng)
+        self._unit = 1.0
+        _, spread = self._integers(found)
+        found[self._arch.nodes[-1].index]["log_scale"] = np.array(math.log(1.75 / max(spread, 1.0)), np.float32)
+        return found
+
+    def _latent(self, rng: np.random.Generator) -> list[dict[str, Array]]:
         values = self._task.levels.array
         low, high = (float(end) for end in values[[0, -1]] / np.abs(values).max())
-        found: list[dict[str, Array]] = [
+        return [
             {"weight": rng.uniform(low, high, shape).astype(np.float32), "bias": np.zeros(shape[1], np.float32)}
             for shape in self._arch.weight_shapes
         ]
-        self._unit = 1.0
-        _, _, spread = self._fold_all(found)
-        found[self._arch.nodes[-1].index]["log_scale"] = np.array(math.log(1.75 / max(spread, 1.0)), np.float32)
-        return found
 
     def _folded(self) -> tuple[Parameters, list[Normalisation], float]:
         if self._found is None:
             tree = [{k: np.asarray(v) for k, v in layer.items()} for layer in self._tree]
-            parameters, normalisations, _ = self._fold_all(tree)
+            parameters, _ = self._integers(tree)
             scale = float(np.clip(np.exp(tree[self._arch.nodes[-1].index]["log_scale"]), 1e-6, 100))
-            self._found = parameters, normalisations, scale
+            self._found = parameters, self._normalisations, scale
         return self._found
 
-    def _fold_all(self, tree: list[dict[str, Array]]) -> tuple[Parameters, list[Normalisation], float]:
-        """Return integer parameters, the normalisations behind them, and the spread of the logits.
+    def _integers(self, tree: list[dict[str, Array]]) -> tuple[Parameters, float]:
+        """Return integer parameters, and the spread of the logits.
 
-        Layer by layer on the sample, for a layer's statistics are those of the integer network below it.
+        Layer by layer on the sample, for what a layer's biases depend on is the integer network below it.
         """
         weights = [np.vstack([self._nearest(t["weight"]), np.zeros(t["weight"].shape[1])]) for t in tree]
-        at_once = rows_at_once(self._arch)
-        parts = [
-            Activity(self._sample[i : i + at_once].astype(self._dtype)) for i in range(0, len(self._sample), at_once)
-        ]
-        normalisations, spread = [], 1.0
+        parts, self._normalisations = self._parts(), []
         for node in self._arch.nodes:
             cast = [w.astype(self._dtype) for w in weights]
             zs = [node_potentials(node, part, cast, self._threads)[0] for part in parts]
             if node.index >= 0:
                 flat = [z.reshape(-1, node.shape[-1]) for z in zs]
-                mean, variance = _moments_of(flat)
-                spread = float(np.sqrt(variance).mean())
-                bias = np.rint(tree[node.index]["bias"])
-                if node is not self._arch.nodes[-1]:
-                    beta = tree[node.index]["bias"].astype(np.float64)
-                    normalisations.append(Normalisation(mean, variance, np.ones_like(beta), beta))
-                    kernel = weights[node.index][:-1]
-                    args = (normalisations[-1], self._task.levels, max(node.largest, 1), self._added(node, weights))
-                    bias = fold(np.rint(kernel), *args)[1]
+                if node is self._arch.nodes[-1]:
+                    bias = np.rint(tree[node.index]["bias"])
+                else:
+                    bias = self._bias(node, tree[node.index]["bias"].astype(np.float64), flat, weights)
                 weights[node.index][-1] = bias
                 zs = [z + bias.astype(z.dtype) for z in zs]
             for part, z in zip(parts, zs, strict=True):
-                part.outputs.append(respond(node, z, 1)[1])
+                part.outputs.append(respond(node, z, self._arch.steps)[1])
+        _, variance = _moments_of([part.outputs[-1] for part in parts])
         integers = tuple(np.rint(w).astype(np.int32) for w in weights)
-        return Parameters(tuple(w[:-1] for w in integers), tuple(w[-1] for w in integers)), normalisations, spread
+        parameters = Parameters(tuple(w[:-1] for w in integers), tuple(w[-1] for w in integers))
+        return parameters, float(np.sqrt(variance).mean())
+
+    def _bias(self, node: Node, beta: Array, z: list[Array], weights: list[Array]) -> Array:
+        """Return the integer biases of a hidden layer of potentials ``z``, parts of (rows, outputs)."""
+        mean, variance = _moments_of(z)
+        self._normalisations.append(Normalisation(mean, variance, np.ones_like(beta), beta))
+        kernel = np.rint(weights[node.index][:-1])
+        args = (self._normalisations[-1], self._task.levels, max(node.largest, 1), self._added(node, weights))
+        return fold(kernel, *args)[1]
+
+    def _parts(self) -> list[Activity]:
+        """Return the sample, in parts that a pass has room for."""
+        given, steps = self._arch.input_steps, self._arch.steps
+        rows = rows_at_once(self._arch) * given
+        parts = [self._sample[i : i + rows].astype(self._dtype) for i in range(0, len(self._sample), rows)]
+        return [Activity(part if given == steps else np.repeat(part, steps, axis=0)) for part in parts]
 
     def _added(self, node: Node, weights: list[Array]) -> int:
         """Return the largest magnitude that a skip connection adds to a potential."""

@@ -20,12 +20,13 @@ from conntra_neuro.training.backprop.steps import (
 )
 from conntra_neuro.training.layered.architecture import Architecture, Node
 
-__all__ = ["layered_step", "real_layered_logits", "real_layered_step"]
+__all__ = ["layered_step", "linear", "pooled", "real_layered_logits", "real_layered_step"]
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
-def _linear(x: jax.Array, weight: jax.Array, geometry: Geometry | None) -> jax.Array:
+def linear(x: jax.Array, weight: jax.Array, geometry: Geometry | None) -> jax.Array:
+    """Return ``x`` times ``weight``, dense (None) or as a convolution; biases apart."""
     if geometry is None:
         return x.reshape(len(x), -1) @ weight
     g = geometry
@@ -36,7 +37,7 @@ def _linear(x: jax.Array, weight: jax.Array, geometry: Geometry | None) -> jax.A
     )
 
 
-def _pooled(x: jax.Array, node: Node, scale: float = 1.0) -> jax.Array:
+def pooled(x: jax.Array, node: Node, scale: float = 1.0) -> jax.Array:
     """Return the largest, or the sum, of each window, place by place of the window: faster than reduce_window."""
     assert node.geometry is not None
     (height, width), (down, right) = node.geometry.kernel, node.geometry.stride
@@ -58,7 +59,7 @@ def _skipped(outputs: list[jax.Array], weights: list[jax.Array], node: Node) -> 
     source = outputs[node.skip.source + 1]
     if node.skip.geometry is None:
         return node.skip.scale * source
-    return _linear(source, weights[node.skip.index], node.skip.geometry)
+    return linear(source, weights[node.skip.index], node.skip.geometry)
 
 
 def _discrete_logits(tree: Tree, x: jax.Array, levels: tuple[int, ...], width: jax.Array, arch: Architecture) -> Any:
@@ -67,13 +68,13 @@ def _discrete_logits(tree: Tree, x: jax.Array, levels: tuple[int, ...], width: j
     outputs = [x]
     for node in arch.nodes[:-1]:
         if node.index < 0:
-            outputs.append(_pooled(outputs[-1], node))
+            outputs.append(pooled(outputs[-1], node))
             continue
-        z = _linear(outputs[-1], weights[node.index], node.geometry) + _skipped(outputs, weights, node)
+        z = linear(outputs[-1], weights[node.index], node.geometry) + _skipped(outputs, weights, node)
         outputs.append(spike(normalised(z) + tree[node.index]["bias"], width))
     last = tree[arch.nodes[-1].index]
     bias = last["bias"] + jax.lax.stop_gradient(jnp.rint(last["bias"]) - last["bias"])
-    return jnp.exp(last["log_scale"]) * (_linear(outputs[-1], weights[arch.nodes[-1].index], None) + bias)
+    return jnp.exp(last["log_scale"]) * (linear(outputs[-1], weights[arch.nodes[-1].index], None) + bias)
 
 
 @partial(jax.jit, static_argnames=("levels", "arch"), donate_argnums=(0, 1))
@@ -103,12 +104,12 @@ def real_layered_logits(tree: Tree, x: jax.Array, *, arch: Architecture) -> jax.
     for node in arch.nodes[:-1]:
         if node.index < 0:
             assert node.geometry is not None
-            outputs.append(_pooled(outputs[-1], node, 1 / (node.geometry.kernel[0] * node.geometry.kernel[1])))
+            outputs.append(pooled(outputs[-1], node, 1 / (node.geometry.kernel[0] * node.geometry.kernel[1])))
             continue
-        z = _linear(outputs[-1], weights[node.index], node.geometry) + _skipped(outputs, weights, node)
+        z = linear(outputs[-1], weights[node.index], node.geometry) + _skipped(outputs, weights, node)
         outputs.append(jax.nn.relu(z + tree[node.index]["bias"]))
     last = arch.nodes[-1]
-    return _linear(outputs[-1], weights[last.index], None) + tree[last.index]["bias"]
+    return linear(outputs[-1], weights[last.index], None) + tree[last.index]["bias"]
 
 
 @partial(jax.jit, static_argnames=("arch",), donate_argnums=(0, 1))

@@ -8,7 +8,7 @@ from types import ModuleType
 
 from conntra_hardware.errors import InputError
 
-__all__ = ["load_layered_steps", "load_steps"]
+__all__ = ["load_integer_steps", "load_layered_steps", "load_steps"]
 
 
 def load_steps() -> ModuleType:
@@ -34,3 +34,11 @@ def load_layered_steps() -> ModuleType:
     from conntra_neuro.training.backprop import layered_steps
 
     return layered_steps
+
+
+def load_integer_steps() -> ModuleType:
+    """Return the compiled steps for graded and integrate-and-fire neurons; as ``load_steps``."""
+    load_steps()
+    from conntra_neuro.training.backprop import integer_steps
+
+    return integer_steps

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from conntra_hardware.arrays import IntArray, SpikeArray, frozen
 from conntra_neuro.training.augment import Augmentation
 from conntra_neuro.training.backprop.load import load_steps
-from conntra_neuro.training.inputs import DenseBatch, Inputs
+from conntra_neuro.training.inputs import DenseBatch, Inputs, StreamedInputs
 from conntra_neuro.training.result import Progress, Record
 from conntra_neuro.training.task import Task, generator
 
@@ -88,8 +88,8 @@ def fit_real(
     n = len(task.y)
     batch = min(batch or max(32, min(200, n // 8)), n)
     sweeps = sweeps or max(20, math.ceil(3000 * batch / n))
-    inputs = Inputs(n, task.sizes[0], task.image, x=np.ascontiguousarray(task.spikes, dtype=np.uint8))
-    moved = partial(Augmentation(shift, elastic).draw, n=n)
+    inputs = _inputs_of(task)
+    moved = partial(Augmentation.of(shift, elastic, task).draw, n=n)
     begin = time.monotonic()
     history: list[Record] = []
     best, best_error, interrupted = _first(task), math.inf, False
@@ -120,7 +120,7 @@ def _sweep(
     tree: Any,
     moments: Any,
     task: Task,
-    inputs: Inputs,
+    inputs: Inputs | StreamedInputs,
     moved: Callable[[np.random.Generator], IntArray | None],
     sweep: int,
     sweeps: int,
@@ -151,6 +151,14 @@ def _sweep(
             tree, moments, losses, errors = layered_step(task, tree, moments, x, task.y[rows], rate)
         loss, wrong, seen = loss + float(losses), wrong + int(errors), seen + batch
     return tree, moments, loss / max(seen, 1), wrong / max(seen, 1)
+
+
+def _inputs_of(task: Task) -> Inputs | StreamedInputs:
+    if task.layered is not None:
+        from conntra_neuro.training.layered.scorer import bytes_of
+
+        return bytes_of(task, task.spikes)
+    return Inputs(len(task.y), task.sizes[0], task.image, x=np.ascontiguousarray(task.spikes, dtype=np.uint8))
 
 
 def _first(task: Task) -> list[dict[str, Floats]]:

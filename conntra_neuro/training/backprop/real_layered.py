@@ -1,4 +1,8 @@
-"""The float64 baseline of networks with convolutions: as ``real``, rectified linear units in every layer."""
+"""The float64 baseline of networks with convolutions: as ``real``, rectified linear units in every layer.
+
+Beside integrate-and-fire neurons it is the network of their rates: its inputs are the share of a sample's time steps
+in which each one spikes.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.arrays import SpikeArray
-from conntra_hardware.errors import InputError
 from conntra_neuro.training.backprop.load import load_layered_steps, load_steps
 from conntra_neuro.training.backprop.real import Floats, RealNetwork
 from conntra_neuro.training.layered.architecture import Architecture
-from conntra_neuro.training.layered.forward import rows_of
+from conntra_neuro.training.layered.forward import images_of
 from conntra_neuro.training.task import Task, generator
 
 __all__ = ["RealLayeredNetwork", "first_layered", "layered_step"]
@@ -42,9 +45,7 @@ class RealLayeredNetwork(RealNetwork):
         with load_steps().double_precision():
             parts = [
                 np.asarray(
-                    steps.real_layered_logits(
-                        tree, rows_of(self.arch, x[first : first + _ROWS], np.float64), arch=self.arch
-                    )
+                    steps.real_layered_logits(tree, _rates_of(self.arch, x[first : first + _ROWS]), arch=self.arch)
                 )
                 for first in range(0, len(x), _ROWS)
             ]
@@ -54,8 +55,6 @@ class RealLayeredNetwork(RealNetwork):
 def first_layered(task: Task) -> list[dict[str, Floats]]:
     """Return weights of variance 2 / n_in (He et al. 2015), and no bias."""
     assert task.layered is not None
-    if task.layered.neurons.kind != "threshold":
-        raise InputError(f"neuron {task.layered.neurons}: the float64 baseline stands for threshold neurons only")
     rng = generator(task.seed, purpose=3)
     return [
         {"weight": rng.normal(0, math.sqrt(2 / shape[0]), shape), "bias": np.zeros(shape[1])}
@@ -66,5 +65,11 @@ def first_layered(task: Task) -> list[dict[str, Floats]]:
 def layered_step(task: Task, tree: Any, moments: Any, x: npt.NDArray[Any], y: npt.NDArray[np.int64], rate: Any) -> Any:
     """One step of Adam on flat samples; as ``steps.real_step``."""
     assert task.layered is not None
-    rows = rows_of(task.layered, x, np.float64)
+    rows = _rates_of(task.layered, x)
     return load_layered_steps().real_layered_step(tree, moments, rows, y, rate, arch=task.layered)
+
+
+def _rates_of(arch: Architecture, x: npt.NDArray[Any]) -> Floats:
+    """Return flat samples (n, input_steps * n_in) as inputs (n, *shape), the mean over the time steps."""
+    images = images_of(arch, x, np.float64)
+    return images.reshape(len(x), -1, *images.shape[1:]).mean(axis=1)

@@ -25,7 +25,7 @@ from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.specs import Conv, LayerSpec, Neurons, Pool, names_of
 from conntra_neuro.training.task import ImageShape
 
-__all__ = ["Architecture", "Node", "Skip", "architecture_of"]
+__all__ = ["GRADED_SPREAD", "Architecture", "Node", "Skip", "architecture_of"]
 
 Shape = tuple[int, ...]
 Ints = npt.NDArray[np.int32]
@@ -255,13 +255,14 @@ class _Maker:
         if self.neurons.kind == "threshold":
             return Threshold()
         graded = self.neurons.kind == "relu" and self.nodes
-        spread = self.largest_level * math.sqrt(fan_in * (0.6 * _GRADED**2 if graded else 0.15))
+        spread = self.largest_level * math.sqrt(fan_in * (0.6 * GRADED_SPREAD**2 if graded else 0.15))
         if self.neurons.kind == "relu":
-            return GradedRelu(max(0, round(math.log2(spread / _GRADED))))
+            return GradedRelu(max(0, round(math.log2(spread / GRADED_SPREAD))))
         return IntegrateAndFire(max(1, round(spread)), self.neurons.steps, self.neurons.reset)  # type: ignore[arg-type]
 
 
-_GRADED = 4.0  # graded spikes are about so large: a few bits, as few synapses' sums as a binary one's
+GRADED_SPREAD = 4.0
+"""Graded spikes are about so large: a few bits, as few synapses' sums as a binary one's."""
 
 
 def _square(a: int, b: int, c: int) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:

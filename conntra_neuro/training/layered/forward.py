@@ -14,7 +14,7 @@ from conntra_neuro.training.layered.architecture import Architecture, Node
 from conntra_neuro.training.layered.maps import pooled, potentials, seen
 from conntra_neuro.training.threads import Threads
 
-__all__ = ["Activity", "forward", "node_potentials", "respond", "rows_of"]
+__all__ = ["Activity", "forward", "images_of", "node_potentials", "respond", "rows_of"]
 
 Floats = npt.NDArray[Any]
 
@@ -41,13 +41,18 @@ class Activity:
 
 def rows_of(arch: Architecture, spikes: Floats, dtype: Any) -> Floats:
     """Return flat samples (n, input_steps * n_in), channel first, as rows (n * steps, *shape), channel last."""
+    rows = images_of(arch, spikes, dtype)
+    return rows if arch.input_steps == arch.steps else np.repeat(rows, arch.steps, axis=0)
+
+
+def images_of(arch: Architecture, spikes: Floats, dtype: Any) -> Floats:
+    """Return flat samples as ``rows_of`` does, those of one time step not repeated: (n * input_steps, *shape)."""
     shape = arch.inputs
     if len(shape) == 3:
         images = spikes.reshape(len(spikes) * arch.input_steps, shape[2], shape[0], shape[1]).transpose(0, 2, 3, 1)
     else:
         images = spikes.reshape(-1, *shape)
-    rows = np.ascontiguousarray(images, dtype=dtype)
-    return rows if arch.input_steps == arch.steps else np.repeat(rows, arch.steps, axis=0)
+    return np.ascontiguousarray(images, dtype=dtype)
 
 
 def forward(arch: Architecture, weights: Sequence[Floats], x: Floats, threads: Threads, keep: bool = True) -> Activity:

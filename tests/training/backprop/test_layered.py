@@ -79,7 +79,10 @@ def test_a_warm_start_is_never_worse_than_where_it_starts() -> None:
     assert warm.validation_error <= first.validation_error
 
 
-@pytest.mark.parametrize(("given", "named"), [({"neuron": "if2"}, "neuron if2"), ({"normalise": 0}, "normalise 0")])
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [({"normalise": 0}, "normalise 0"), ({"shift": 6}, "shift 6: images are 7 x 6 pixels; 0 to 5 allowed")],
+)
 def test_what_it_does_not_train_is_named(given: dict[str, Any], named: str) -> None:
     task = twins.layered_task("conv4k3", 1)
     with pytest.raises(InputError, match=named):

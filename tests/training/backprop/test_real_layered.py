@@ -4,7 +4,6 @@ import layered_twins as twins
 import numpy as np
 import pytest
 
-from conntra_hardware.errors import InputError
 from conntra_neuro.layers import Conv2d, Dense
 from conntra_neuro.training import fit_spikes
 
@@ -43,6 +42,16 @@ def test_it_learns() -> None:
     assert found.network.error(task.spikes, task.y) < found.history[0].train_error
 
 
-def test_it_stands_for_thresholds() -> None:
-    with pytest.raises(InputError, match="neuron if2"):
-        first_layered(twins.layered_task("conv4k3", 0, "if2"))
+@pytest.mark.parametrize(("neuron", "steps"), [("relu", 1), ("if3", 1), ("if3soft", 3)])
+def test_beside_neurons_over_time_it_sees_rates(neuron: str, steps: int) -> None:
+    """Dense layers, by hand, of the share of the time steps in which an input spikes."""
+    task = twins.layered_task("6", 0, neuron, shape=(1, 4, 3), n=60, steps=steps)
+    assert task.layered is not None
+    first = first_layered(task)
+    network = RealLayeredNetwork(*(tuple(layer[name] for layer in first) for name in ("weight", "bias")), task.layered)
+    rates = task.spikes.reshape(60, steps, 12).mean(axis=1)  # type: ignore[union-attr]
+    np.testing.assert_allclose(
+        network.forward(task.spikes), np.maximum(rates @ first[0]["weight"], 0) @ first[1]["weight"]
+    )
+    found = fit_real(task, sweeps=60, batch=20, shift=1)
+    assert found.history[-1].objective < found.history[0].objective
