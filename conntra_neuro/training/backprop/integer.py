@@ -36,13 +36,15 @@ class IntegerStraightThrough(LayeredStraightThrough):
 
     def __init__(self, task: Task, options: StraightThroughOptions, threads: Threads) -> None:
         self._passed: list[Activity] = []
+        self._centred = True
         super().__init__(task, options, threads)
+        if options.normalise == 0:
+            self._keep_means()
         if options.rate_weight is None:
             self._rate_weight = 0.3 if self._centred else 0.03
 
     def _prepare(self, options: StraightThroughOptions) -> None:
         self._integer_steps = load_integer_steps()
-        self._centred = options.normalise != 0
         self.statistics = max(1, _ROWS // self._arch.steps)
         nodes = [node for node in self._arch.nodes[:-1] if node.index >= 0]
         units = {node.index: _unit(node) for node in nodes}
@@ -80,14 +82,17 @@ class IntegerStraightThrough(LayeredStraightThrough):
         for node in self._arch.nodes[:-1]:
             if node.index >= 0:
                 found[node.index]["bias"] += np.float32(_above(node))
-        if not self._centred:
-            self._centred = True  # once: the means are where biases that are learned alone start
-            biases = self._integers(found)[0].biases
-            self._centred = False
-            for node in self._arch.nodes[:-1]:
-                if node.index >= 0:
-                    found[node.index]["bias"] = (biases[node.index] / self._units[node.index]).astype(np.float32)
         return found
+
+    def _keep_means(self) -> None:
+        """Make the means of the start part of the biases that are learned, and take none off from here on."""
+        biases = self._folded()[0].biases
+        tree = [dict(layer) for layer in self._tree]
+        for node in self._arch.nodes[:-1]:
+            if node.index >= 0:
+                tree[node.index]["bias"] = (biases[node.index] / self._units[node.index]).astype(np.float32)
+        self._tree, self._moments = self._steps.start(tree)
+        self._centred, self._found = False, None
 
     def _integers(self, tree: list[dict[str, Array]]) -> tuple[Parameters, float]:
         found = super()._integers(tree)

@@ -46,8 +46,9 @@ class StraightThroughOptions:
     rate         learning rate of biases and of the logit scale
     width        scale of the logistic curve whose derivative stands for that of the step, in units of the
                  potential's spread
-    normalise    1: batch normalisation of the potentials, folded exactly at the end; 0: none; by default from two
-                 hidden layers on
+    normalise    1: batch normalisation of the potentials, folded exactly at the end (graded and integrate-and-fire
+                 neurons: its mean alone, see ``integer``); 0: none; by default from two hidden layers on, and
+                 wherever not all are dense layers of threshold neurons
     shift        each image is shifted by up to so many pixels, anew in each sweep
     elastic      each image is bent by about so many pixels, anew in each sweep; see ``augment``. By default
                  as in ``BlocksOptions``
