@@ -2,9 +2,10 @@
 
 Polishing starts from the network of the blocks gear, with the scale at which its logits are probabilities. The
 objective is the mean cross-entropy of all training samples, each network's logits at their best scale. No gear moves
-images here: only blocks can.
+images here: only blocks can. Convolutions are trained by blocks and exact.
 
 python examples/gears.py mnist:mnist.npz --samples 2000 --layers 128 --seeds 2
+python examples/gears.py digits --layers conv8k3p1,conv8k3s2p1+1,sumpool2 --seeds 1 --time-limit 120
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 import conntra_neuro as cn
 from conntra_neuro.training.calibrate import calibrated_scale
 from conntra_neuro.training.objective import Objective
+from conntra_neuro.training.specs import LayerSpec, parse_layers
 
 POLISH = {"annealed": {"sweeps": 10, "sigma": 0.1, "moves": 4}, "exact": {"sweeps": 20}}
 
@@ -39,14 +41,17 @@ def objective(network: cn.DiscreteNetwork, data: cn.Dataset) -> float:
     return Objective(scale_of(network, data)).mean(network.forward(network.encode(rows)), data.y_train)
 
 
-def trainings(data: cn.Dataset, layers: list[int], seed: int, limit: float) -> dict[str, tuple[cn.TrainResult, float]]:
+def trainings(
+    data: cn.Dataset, layers: tuple[LayerSpec, ...], seed: int, limit: float
+) -> dict[str, tuple[cn.TrainResult, float]]:
     """Return what each way gives, and its seconds, those before polishing included."""
     common: dict[str, Any] = {"layers": layers, "seed": seed, "time_limit_s": limit}
     still = {"shift": 0, "elastic": 0.0}
     found = {"blocks": cn.train(data, **common, **still)}
-    found |= {gear: cn.train(data, gear=gear, **common) for gear in ("annealed", "exact")}
+    polish = POLISH if all(isinstance(layer, int) for layer in layers) else {"exact": {}}
+    found |= {gear: cn.train(data, gear=gear, **common) for gear in polish}
     start = found["blocks"].network
-    for gear, recipe in POLISH.items():
+    for gear, recipe in polish.items():
         options = recipe | {"scale": scale_of(start, data)}
         found[f"blocks, then {gear}"] = cn.train(data, gear=gear, initial=start, **common, **options)
     before = found["blocks"].train_seconds
@@ -62,7 +67,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--time-limit", type=float, default=300, help="seconds, of each training")
     arguments = parser.parse_args()
-    layers = [int(width) for width in arguments.layers.split(",")]
+    layers = parse_layers(arguments.layers)
     rows: dict[str, list[tuple[float, float, float, float]]] = {}
     for seed in range(arguments.seeds):
         data = first(cn.load_dataset(arguments.data, seed=seed), arguments.samples)
