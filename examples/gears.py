@@ -21,7 +21,7 @@ from conntra_neuro.training.calibrate import calibrated_scale
 from conntra_neuro.training.objective import Objective
 from conntra_neuro.training.specs import LayerSpec, parse_layers
 
-POLISH = {"annealed": {"sweeps": 10, "sigma": 0.1, "moves": 4}, "exact": {"sweeps": 20}}
+POLISH: dict[str, dict[str, Any]] = {"annealed": {"sweeps": 10, "sigma": 0.1, "moves": 4}, "exact": {"sweeps": 20}}
 
 
 def first(data: cn.Dataset, samples: int | None) -> cn.Dataset:
@@ -48,11 +48,11 @@ def trainings(
     common: dict[str, Any] = {"layers": layers, "seed": seed, "time_limit_s": limit}
     still = {"shift": 0, "elastic": 0.0}
     found = {"blocks": cn.train(data, **common, **still)}
-    polish = POLISH if all(isinstance(layer, int) for layer in layers) else {"exact": {}}
+    polish: dict[str, dict[str, Any]] = POLISH if all(isinstance(layer, int) for layer in layers) else {"exact": {}}
     found |= {gear: cn.train(data, gear=gear, **common) for gear in polish}
     start = found["blocks"].network
     for gear, recipe in polish.items():
-        options = recipe | {"scale": scale_of(start, data)}
+        options: dict[str, Any] = recipe | {"scale": scale_of(start, data)}
         found[f"blocks, then {gear}"] = cn.train(data, gear=gear, initial=start, **common, **options)
     before = found["blocks"].train_seconds
     return {name: (run, run.train_seconds + (before if "then" in name else 0)) for name, run in found.items()}

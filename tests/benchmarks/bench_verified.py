@@ -81,7 +81,7 @@ def main() -> None:
             each = seconds(lambda moves=moves: network.changes(moves)) / len(moves)
             print(
                 f"weights {index}, {weight.shape[0] - 1:5d} x {weight.shape[1]:3d}: {each * a_sample:6.2f} us a move "
-                f"and sample, 1 to {ours / each:.0f} of the trainer's pass, 1 to {whole / each:.0f} of DiscreteNetwork's"
+                f"and sample, 1 to {ours / each:.0f} of the trainer's, 1 to {whole / each:.0f} of DiscreteNetwork's"
             )
 
 

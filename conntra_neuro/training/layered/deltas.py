@@ -14,77 +14,23 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.neurons import GRADED_MAX
+from conntra_neuro.training.layered.graph import (
+    DENSE,
+    FIRE_HARD,
+    FIRE_SOFT,
+    RELU,
+    SAME,
+    THRESHOLD,
+    WINDOW,
+)
 from conntra_neuro.training.objective import sample_loss
 
-__all__ = [
-    "DENSE",
-    "EDGE",
-    "FIRE_HARD",
-    "FIRE_SOFT",
-    "KERNEL",
-    "READOUT",
-    "RELU",
-    "SAME",
-    "SUM",
-    "THRESHOLD",
-    "VERTEX",
-    "WINDOW",
-    "Graph",
-    "move_together",
-    "try_moves",
-]
+__all__ = ["move_together", "try_moves"]
 
 _fast = nb.njit(nogil=True, cache=True)
 # They hand arrays on by the million and make none: without numba's counting of references to these, which took two
 # thirds of the time.
 _inner = nb.njit(nogil=True, cache=True, _nrt=False)  # type: ignore[call-overload]
-
-# What a vertex does with its potentials, and what an edge is.
-SUM, THRESHOLD, RELU, FIRE_HARD, FIRE_SOFT, READOUT = range(6)
-DENSE, KERNEL, WINDOW, SAME = range(4)
-
-_FIELDS = ("kind", "parameter", "places", "channels", "steps", "z_at", "out_at", "place_at")
-VERTEX = np.dtype([(name, np.int64) for name in _FIELDS])
-"""A layer, or the inputs (vertex 0).
-
-kind, parameter   of its neurons; the parameter is a threshold or a shift
-places, channels  of its image, or one place that all its units are channels of
-steps             its potentials and outputs of a sample lie step by step; the readout's are summed: 1
-z_at, out_at      where they begin in a row of ``z`` and of ``outputs``; ``place_at``: in scratch memory a place
-"""
-
-_ENDS = ("source", "target", "kind", "scale", "weight_at", "n_in")
-_IMAGES = ("height", "width", "channels", "rows", "columns", "out")
-_KERNEL = ("kernel_h", "kernel_w", "down", "right", "top", "left", "inner", "outer")
-EDGE = np.dtype([(name, np.int64) for name in _ENDS + _IMAGES + _KERNEL])
-"""What one vertex (``target``) reads of another.
-
-kind             dense, kernel (a convolution), window (pooling) or same (``scale`` times, unit by unit)
-weight_at, n_in  its weights in ``Graph.weights``: (n_in, out) row-major
-height .. left   the image read, the image put out, ``out`` channels or units; kernel, stride and padding
-inner, outer     channels read and put out by a group; groups do not see each other
-"""
-
-
-class Graph(NamedTuple):
-    """A network on all samples, flat, so that kernels take any number of layers of any kind.
-
-    z           (n, potentials), outputs (n, values), images channel last; the logits are the last potentials
-    weights     flat int32, int64 beside graded spikes; losses (n,) int64 quanta; targets (n,) class indices
-    vertices    of ``VERTEX``, bottom up; edges of ``EDGE`` in the order of their sources
-    first_edge  the edges from vertex v are ``first_edge[v]`` up to ``first_edge[v + 1]``
-    steps       time steps of a sample
-    """
-
-    z: npt.NDArray[Any]
-    outputs: npt.NDArray[Any]
-    weights: npt.NDArray[Any]
-    losses: npt.NDArray[np.int64]
-    targets: npt.NDArray[np.int64]
-    vertices: npt.NDArray[Any]
-    edges: npt.NDArray[Any]
-    first_edge: npt.NDArray[np.int64]
-    steps: int
 
 
 class _Room(NamedTuple):

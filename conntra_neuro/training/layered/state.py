@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.convolution import Geometry
 from conntra_hardware.errors import InputError
-from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Readout
 from conntra_neuro.training.bits import Spikes
 from conntra_neuro.training.flips import Loss
 from conntra_neuro.training.layered import deltas
-from conntra_neuro.training.layered.architecture import Architecture, Node
 from conntra_neuro.training.layered.forward import Activity, node_potentials, respond, rows_of
+from conntra_neuro.training.layered.graph import Graph, edges_of, index_of, types_of, vertices_of
 from conntra_neuro.training.layered.scorer import exact_float, rows_at_once
 from conntra_neuro.training.objective import Objective
-from conntra_neuro.training.parameters import BIAS_LIMIT, Parameters
+from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.task import Evaluation, Task
 from conntra_neuro.training.threads import Threads
 
@@ -114,17 +111,17 @@ class LayeredNetwork:
             found.outputs.append(respond(node, z, self.arch.steps)[1])
         return potentials, found
 
-    def _build(self, largest: int) -> deltas.Graph:
+    def _build(self, largest: int) -> Graph:
         task, y = self._task, self._task.y
-        vertices, edges = _vertices(self.arch), _edges(self.arch)
+        vertices, edges = vertices_of(self.arch), edges_of(self.arch)
         self._edge_of = np.full(len(self.weights), -1)
         for number, edge in enumerate(edges):
             if edge["weight_at"] >= 0:
-                self._edge_of[_index_of(self.arch, edge)] = number
+                self._edge_of[index_of(self.arch, edge)] = number
         sizes = [weight[:-1].size for weight in self.weights]
         at = np.concatenate([[0], np.cumsum(sizes)])
         edges["weight_at"][self._edge_of] = at[:-1]
-        z_type, out_type = _types(self.arch, largest)
+        z_type, out_type = types_of(self.arch, largest)
         weight_type = np.int64 if z_type == np.int64 else np.int32
         columns = vertices["steps"] * vertices["places"] * vertices["channels"]
         z = np.empty((len(y), int(columns[1:].sum())), z_type)
@@ -142,82 +139,4 @@ class LayeredNetwork:
             losses[rows] = self.objective.losses(logits, y[rows])
         weights = np.concatenate([w[:-1].ravel() for w in self.weights]).astype(weight_type)
         first_edge = np.searchsorted(edges["source"], np.arange(len(vertices) + 1))
-        return deltas.Graph(z, outputs, weights, losses, y, vertices, edges, first_edge, self.arch.steps)
-
-
-def _index_of(arch: Architecture, edge: Any) -> int:
-    """Return which of the weights are those of ``edge``; it has some."""
-    node = arch.nodes[int(edge["target"]) - 1]
-    if edge["source"] == edge["target"] - 1:
-        return node.index
-    assert node.skip is not None
-    return node.skip.index
-
-
-def _vertices(arch: Architecture) -> npt.NDArray[Any]:
-    """Return the inputs and all layers, as ``deltas.VERTEX``."""
-    found = np.zeros(len(arch.nodes) + 1, deltas.VERTEX)
-    found[0] = (deltas.SUM, 0, 1, math.prod(arch.inputs), arch.steps, 0, 0, 0)
-    z_at, out_at, place_at = 0, math.prod(arch.inputs) * arch.steps, 0
-    for number, node in enumerate(arch.nodes, start=1):
-        places, channels = math.prod(node.shape[:-1]), node.shape[-1]
-        steps = 1 if isinstance(node.neuron, Readout) else arch.steps
-        found[number] = (*_neuron(node), places, channels, steps, z_at, out_at, place_at)
-        size = steps * places * channels
-        z_at, out_at, place_at = z_at + size, out_at + size, place_at + places
-    return found
-
-
-def _neuron(node: Node) -> tuple[int, int]:
-    neuron = node.neuron
-    if neuron is None:
-        return deltas.SUM, 0
-    if isinstance(neuron, Readout):
-        return deltas.READOUT, 0
-    if isinstance(neuron, GradedRelu):
-        return deltas.RELU, neuron.shift
-    if isinstance(neuron, IntegrateAndFire):
-        return deltas.FIRE_HARD if neuron.reset == "hard" else deltas.FIRE_SOFT, neuron.threshold
-    return deltas.THRESHOLD, 0
-
-
-def _edges(arch: Architecture) -> npt.NDArray[Any]:
-    """Return what reads what, as ``deltas.EDGE``; ``weight_at`` is 0 where there are weights, else -1."""
-    found = []
-    for number, node in enumerate(arch.nodes, start=1):
-        has = node.index >= 0
-        kind = deltas.DENSE if node.geometry is None else deltas.KERNEL if has else deltas.WINDOW
-        found.append((number - 1, number, kind, 1, 0 if has else -1, *_sizes(node.geometry, node.fan_in, node.shape)))
-        skip = node.skip
-        if skip is not None:
-            joined = skip.geometry
-            fan_in = math.prod(node.shape) if joined is None else joined.input_shape[0]
-            kind = deltas.SAME if joined is None else deltas.KERNEL
-            at = -1 if joined is None else 0
-            found.append((skip.source + 1, number, kind, skip.scale, at, *_sizes(joined, fan_in, node.shape)))
-    return np.array(sorted(found), deltas.EDGE)
-
-
-def _sizes(g: Geometry | None, fan_in: int, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return n_in, and the sizes of an edge from height to outer."""
-    if g is None:
-        return (fan_in, 1, 1, fan_in, 1, 1, shape[-1], 1, 1, 1, 1, 0, 0, fan_in, shape[-1])
-    channels, height, width = g.input_shape
-    sides = (height, width, channels, *g.output_shape[1:], g.out_channels)
-    return (fan_in, *sides, *g.kernel, *g.stride, *g.padding, channels // g.groups, g.out_channels // g.groups)
-
-
-def _types(arch: Architecture, largest: int) -> tuple[Any, Any]:
-    """Return the types of potentials and outputs that hold whatever weights may become."""
-    bounds = [node.bound for node in arch.nodes[:-1]]
-    if not all(0 < bound < 256 for bound in bounds):
-        return np.int64, np.int32
-    most = [arch.nodes[-1].fan_in * largest * arch.nodes[-1].largest * arch.steps + arch.steps * BIAS_LIMIT]
-    for node in arch.nodes[:-1]:
-        reach = node.fan_in * node.largest * (largest if node.index >= 0 else 1)
-        if node.skip is not None:
-            bound = 1 if node.skip.source < 0 else bounds[node.skip.source]
-            through = 0 if node.skip.geometry is None else node.skip.geometry.input_shape[0] * largest
-            reach += bound * (through or node.skip.scale)
-        most.append(reach + BIAS_LIMIT)
-    return (np.int16 if max(most) < 2**15 else np.int32), np.uint8
+        return Graph(z, outputs, weights, losses, y, vertices, edges, first_edge, self.arch.steps)
