@@ -12,6 +12,7 @@ from conntra_hardware.errors import InputError
 from conntra_hardware.neurons import GradedRelu, IntegrateAndFire
 from conntra_neuro.layers import Conv2d, Dense, Flatten, Residual, SumPool
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.training.bits import stored
 from conntra_neuro.training.fit import Fit, fit_spikes
 from conntra_neuro.training.layered.exact import LayeredExact, LayeredExactOptions
 from conntra_neuro.training.layered.further import described, with_neurons_of, without_flatten
@@ -290,3 +291,15 @@ def test_what_cannot_be_trained_further_is_named(layer: Any, residuals: list[Res
     readout = Dense(np.ones((3, layer.n_out)), None, "readout")
     with pytest.raises(InputError, match=named):
         described(DiscreteNetwork([first, layer, readout], residuals=residuals))
+
+
+def test_a_set_that_stays_in_a_file_and_a_held_out_part() -> None:
+    task = twins.layered_task("conv2k3s2", 2, n=5000)
+    given: dict[str, Any] = {"n_classes": 3, "layers": "conv2k3s2", "image": ImageShape(2, 7, 6), "gear": "exact"}
+    given |= {"sweeps": 1, "candidates": 2, "screened": 500}
+    memory = fit_spikes(task.spikes, task.y, **given)
+    file = fit_spikes(stored(task.spikes, None), task.y, **given)
+    _assert_same(memory, file)
+    held = memory.history[-1].validation_error
+    assert held is not None
+    assert held == memory.validation_error
