@@ -56,6 +56,8 @@ class BlocksOptions:
     fraction_bias      the same for biases
     decay              how they fall: with what is left of the training to this power
     memory             weight of the past in the average of the scores, and of their squares (memory_square)
+    warmup             share of the training at its start that only scores: what is good already is not to move on the
+                       word of a few mini-batches
     sparsity           price of a unit of weight, in units of the scores' root mean square: keeps weights at zero
     shift              each image is shifted by up to so many pixels, anew in each sweep
     elastic            each image is bent by about so many pixels, anew in each sweep; see ``augment``. By default
@@ -76,6 +78,7 @@ class BlocksOptions:
     decay: float = 1.0
     memory: float = 0.97
     memory_square: float = 0.99
+    warmup: float = 0.0
     sparsity: float = 0.05
     shift: int | None = None
     elastic: float | None = None
@@ -85,7 +88,7 @@ class BlocksOptions:
     penalty_energy: float = 0.0
 
     def __post_init__(self) -> None:
-        shares = ("fraction", "fraction_readout", "fraction_bias", "memory", "memory_square")
+        shares = ("fraction", "fraction_readout", "fraction_bias", "memory", "memory_square", "warmup")
         wrong = [name for name in shares if not 0 <= getattr(self, name) < 1]
         wrong += [name for name in ("sigma", "sigma_end") if not 1e-3 <= getattr(self, name) <= 1e3]
         wrong += [name for name in ("sweeps", "batch") if getattr(self, name) is not None and getattr(self, name) < 1]
@@ -117,6 +120,7 @@ _ALLOWED: dict[str, str] = {
     "batch": "1 or more",
     "sparsity": "0 to 10",
     "decay": "0 to 100",
+    "warmup": "0 up to 1",
     "shift": "0 to 1000",
     "elastic": f"0 to {ELASTIC_LIMIT:g}",
 }
@@ -246,6 +250,8 @@ class Blocks:
             if prices is not None:
                 layer.price = prices.of_weights(rates[i])
             layer.remember(found.scores[i], n, options.memory, options.memory_square, self._threads)
+            if time < options.warmup:
+                continue
             share = options.fraction_readout if i == len(self._layers) - 1 else options.fraction
             layer.move(share * left, options.fraction_bias * left, rng, self._threads)
         return found

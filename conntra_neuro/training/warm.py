@@ -26,9 +26,11 @@ from conntra_neuro.training.result import Progress
 __all__ = ["fit_warm"]
 
 _POLISH = "polish_"  # prefix of the options that are the second stage's
-_SHARE = 0.4  # of the time limit, and of the sweeps, for the second stage
+_SHARE = 0.15  # of the time limit, and of the sweeps, for the second stage
 _SAMPLES = 10_000  # that say how to scale the logits
-_RECIPE = {"fraction": 2e-3, "fraction_readout": 2e-3, "fraction_bias": 0.01, "sigma": 0.19, "sigma_end": 0.19}
+_MOVES = 100  # weights of the largest layer that a step of the second stage moves, at most 0.2 % of it
+# A good start is lost to steps that are large, rest on a few mini-batches, or price weights: docs/training.md.
+_RECIPE = {"sigma": 0.19, "sigma_end": 0.19, "memory": 0.99, "memory_square": 0.995, "warmup": 0.25, "sparsity": 0.0}
 
 Folder = str | os.PathLike[str] | None
 
@@ -51,7 +53,7 @@ def fit_warm(
 
     Further options go to the first stage; penalties, and those that start with ``polish_``, e.g. ``polish_sweeps``,
     to the second.
-    Of a time limit the second stage gets four tenths, and what the first has left. Each stage has a checkpoint of
+    Of a time limit the second stage gets 0.15, and what the first has left. Each stage has a checkpoint of
     its own in the folder.
     """
     if initial is not None:
@@ -99,7 +101,9 @@ def _recipe(
     logits = network.forward(rows if steps == network.steps else rows.repeat(network.steps, axis=0))
     recipe: dict[str, Any] = {"scale": calibrated_scale(logits, np.asarray(y)[part])}
     if gear == "blocks":
-        recipe |= _RECIPE | {name: given[name] for name in ("shift", "elastic") if name in given}
+        fraction = min(2e-3, _MOVES / max(weight.size for weight in first.parameters.weights))
+        recipe |= _RECIPE | {"fraction": fraction, "fraction_readout": fraction, "fraction_bias": 5 * fraction}
+        recipe |= {name: given[name] for name in ("shift", "elastic") if name in given}
     if sweeps is not None:
         recipe["sweeps"] = max(1, round(sweeps * _SHARE / (1 - _SHARE)))
     return recipe

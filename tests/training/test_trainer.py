@@ -290,13 +290,13 @@ def test_killed_in_the_middle_of_a_sweep_and_resumed(tmp_path: Path, options: di
 def test_killed_in_either_stage_of_a_warm_start_and_resumed(tmp_path: Path) -> None:
     pytest.importorskip("jax")
     spikes, y = _samples()
-    options: dict[str, Any] = {"n_classes": 4, "layers": (12, 9), "sweeps": 6, "shift": 1}
+    options: dict[str, Any] = {"n_classes": 4, "layers": (12, 9), "sweeps": 6, "polish_sweeps": 4, "shift": 1}
     options["image"] = ImageShape(1, 5, 6)
     whole = fit_warm(spikes, y, **options)
-    for percent in (25, 75):
+    for percent in (25, 93):  # the second stage begins at 85
         folder = tmp_path / str(percent)
-        _killed(folder, percent, fit="fit_warm", sweeps=6, shift=1)
-        assert checkpoints.checkpoint_file(folder / "conntra").exists() == (percent == 75)
+        _killed(folder, percent, fit="fit_warm", sweeps=6, polish_sweeps=4, shift=1)
+        assert checkpoints.checkpoint_file(folder / "conntra").exists() == (percent == 93)
         resumed = fit_warm(spikes, y, resume=folder, **options)
         assert _same(whole, resumed)
         assert [r.objective for r in resumed.history] == [r.objective for r in whole.history]

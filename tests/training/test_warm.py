@@ -52,6 +52,17 @@ def test_a_second_stage_that_does_harm_is_thrown_away() -> None:
     assert _weights(warm) == _weights(alone)
 
 
+def test_a_warm_up_only_scores() -> None:
+    spikes, y = _data()
+    start = fit_spikes(spikes, y, gear="straight-through", **_OPTIONS).network()
+    given = {**_OPTIONS, "sweeps": 6, "initial": start, "fraction": 0.2, "scale": 0.1}
+    objectives = [record.objective for record in fit_spikes(spikes, y, warmup=0.5, **given).history]
+    assert len(set(objectives[:4])) == 1
+    assert objectives[4] != objectives[3]
+    with pytest.raises(InputError, match="warmup 1"):
+        fit_spikes(spikes, y, warmup=1, **given)
+
+
 def test_progress_runs_through_both_stages_and_stops() -> None:
     spikes, y = _data()
     seen: list[float] = []
