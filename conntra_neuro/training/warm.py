@@ -28,7 +28,7 @@ __all__ = ["fit_warm"]
 _POLISH = "polish_"  # prefix of the options that are the second stage's
 _SHARE = 0.15  # of the time limit, and of the sweeps, for the second stage
 _SAMPLES = 10_000  # that say how to scale the logits
-_MOVES = 100  # weights of the largest layer that a step of the second stage moves, at most 0.2 % of it
+_MOVES = 100  # synapses of the largest layer that change at the second stage's first step, at most 0.2 % of them
 # A good start is lost to steps that are large, rest on a few mini-batches, or price weights: docs/training.md.
 _RECIPE = {"sigma": 0.19, "sigma_end": 0.19, "memory": 0.99, "memory_square": 0.995, "warmup": 0.25, "sparsity": 0.0}
 
@@ -101,12 +101,21 @@ def _recipe(
     logits = network.forward(rows if steps == network.steps else rows.repeat(network.steps, axis=0))
     recipe: dict[str, Any] = {"scale": calibrated_scale(logits, np.asarray(y)[part])}
     if gear == "blocks":
-        fraction = min(2e-3, _MOVES / max(weight.size for weight in first.parameters.weights))
+        fraction = min(2e-3, _MOVES / _most_synapses(first))
         recipe |= _RECIPE | {"fraction": fraction, "fraction_readout": fraction, "fraction_bias": 5 * fraction}
         recipe |= {name: given[name] for name in ("shift", "elastic") if name in given}
     if sweeps is not None:
         recipe["sweeps"] = max(1, round(sweeps * _SHARE / (1 - _SHARE)))
     return recipe
+
+
+def _most_synapses(fit: Fit) -> int:
+    """Return the synapses of the largest layer: a kernel's weight is as many as it has places."""
+    if fit.layered is None:
+        return max(weight.size for weight in fit.parameters.weights)
+    nodes = [node for node in fit.layered.nodes if node.index >= 0]
+    places = [1 if node.geometry is None else node.geometry.positions for node in nodes]
+    return max(n * fit.parameters.weights[node.index].size for n, node in zip(places, nodes, strict=True))
 
 
 def _folders(checkpoint: Folder, resume: Folder, stage: str) -> dict[str, Folder]:
