@@ -40,10 +40,8 @@ def comparison_table(comparison: Comparison) -> RenderableType:
 
     ways = len({row.method for row in comparison.rows})
     title = f"{comparison.data}: trained in {ways} way{'s' if ways > 1 else ''}, {comparison.neuron} neurons"
-    caption = (
-        f"{comparison.protocol}; ± is the standard deviation over seeds; memory is less than float64's by that factor; "
-        "time is that of one training"
-    )
+    spread = "± is the standard deviation over seeds; " if len(comparison.rows[0].test_errors) > 1 else ""
+    caption = f"{comparison.protocol}; {spread}memory: less than float64's by that factor; time: of one training"
     groups = [
         [row for row in comparison.rows if row.layers == layers]
         for layers in dict.fromkeys(row.layers for row in comparison.rows)
