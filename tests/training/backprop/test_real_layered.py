@@ -4,11 +4,13 @@ import layered_twins as twins
 import numpy as np
 import pytest
 
+from conntra_hardware.convolution import Geometry
 from conntra_neuro.layers import Conv2d, Dense
 from conntra_neuro.training import fit_spikes
 
 pytest.importorskip("jax")
 
+from conntra_neuro.training.backprop.load import load_layered_steps, load_steps
 from conntra_neuro.training.backprop.real import fit_real
 from conntra_neuro.training.backprop.real_layered import RealLayeredNetwork, first_layered
 
@@ -32,6 +34,24 @@ def test_its_layers_are_those_of_the_discrete_network() -> None:
     windows = pool.potentials(hidden) / 4
     np.testing.assert_allclose(network.forward(x), windows @ last.weight.T + last.bias, rtol=1e-12)
     assert network.memory_bytes == 8 * found.network().n_parameters
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize(("stride", "padding"), [((1, 1), (0, 0)), ((2, 1), (1, 0)), ((2, 2), (1, 1))])
+def test_convolutions_in_float64_are_those_of_the_layer(
+    groups: int, stride: tuple[int, int], padding: tuple[int, int]
+) -> None:
+    rng = np.random.default_rng(groups)
+    geometry = Geometry((4, 7, 6), 8, (3, 2), stride, padding, groups)
+    kernel = rng.integers(-1, 2, geometry.kernel_shape)
+    layer = Conv2d(kernel, input_shape=(4, 7, 6), stride=stride, padding=padding, groups=groups)
+    x = rng.integers(0, 2, (5, 4 * 7 * 6))
+    weight = kernel.transpose(2, 3, 1, 0).reshape(-1, 8).astype(np.float64)  # as in ``Architecture.weight_shapes``
+    with load_steps().double_precision():
+        images = x.reshape(5, 4, 7, 6).transpose(0, 2, 3, 1).astype(np.float64)
+        found = np.asarray(load_layered_steps().linear(images, weight, geometry))
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found.transpose(0, 3, 1, 2).reshape(5, -1), layer.potentials(x))
 
 
 def test_it_learns() -> None:
