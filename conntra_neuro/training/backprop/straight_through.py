@@ -102,7 +102,7 @@ class StraightThrough:
         self._task, self._options = task, options
         self._augmentation = Augmentation.of(options.shift, options.elastic, task)
         self.sweeps, self._batch = options.with_defaults(len(task.y), bool(self._augmentation))
-        deep = len(task.sizes) > 3
+        deep = len(task.sizes) > 3 or task.layered is not None
         self._normalise = deep if options.normalise is None else bool(options.normalise)
         usual = 0.1 if self._normalise else 0.03
         self._rate_weight = usual if options.rate_weight is None else options.rate_weight
