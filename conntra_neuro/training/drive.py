@@ -26,7 +26,7 @@ def drive(
     resumed: TrainingState | None = None,
 ) -> tuple[Keeper, bool]:
     """Train, and return what was kept and whether Ctrl-C ended it."""
-    keeper = Keeper(task.held_out is not None, engine.decides_by_objective)
+    keeper = Keeper(task.held_out is not None, engine.decides_by_objective, started=task.start is not None)
     first = 0
     if resumed is not None:
         engine.restore(resumed.gear)

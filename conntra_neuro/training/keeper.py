@@ -14,10 +14,16 @@ __all__ = ["Keeper"]
 
 @dataclass
 class Keeper:
-    """The history, and the parameters with the lowest key: held-out (error, objective), or the objective."""
+    """The history, and the parameters with the lowest key: held-out (error, objective), or the objective.
+
+    ``started``: from a network that is given. On held-out samples it, and what has taken its place, gives way only
+    where neither error nor objective is higher: an error of some thousand samples is good to a few of them, and the
+    lowest of many such errors is luck.
+    """
 
     held_out: bool
     decides_by_objective: bool = False
+    started: bool = False
     history: list[Record] = field(default_factory=list)
     best: Parameters | None = None
     best_error: float | None = None
@@ -40,7 +46,8 @@ class Keeper:
         else:
             assert exact is not None
             key = (exact.objective, exact.error)
-        if key <= self.key:
+        careful = self.started and held_out is not None and exact is None
+        if key <= self.key and not (careful and key[1] > self.key[1]):
             self.best, self.key = gear.parameters(), key
             self.best_error = (held_out or exact or running).error
         shown = exact or running
