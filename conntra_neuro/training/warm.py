@@ -26,11 +26,18 @@ from conntra_neuro.training.result import Progress
 __all__ = ["fit_warm"]
 
 _POLISH = "polish_"  # prefix of the options that are the second stage's
-_SHARE = 0.15  # of the time limit, and of the sweeps, for the second stage
+_SHARE = 0.25  # of the time limit for the second stage, at least
 _SAMPLES = 10_000  # that say how to scale the logits
-_MOVES = 100  # synapses of the largest layer that change at the second stage's first step, at most 0.2 % of them
-# A good start is lost to steps that are large, rest on a few mini-batches, or price weights: docs/training.md.
-_RECIPE = {"sigma": 0.19, "sigma_end": 0.19, "memory": 0.99, "memory_square": 0.995, "warmup": 0.25, "sparsity": 0.0}
+_QUIET = {"sigma": 0.19, "sigma_end": 0.19}
+
+# A network that knows its samples by heart generalises better when it is shaken, and its weights are priced.
+_SHAKEN = _QUIET | {"fraction": 2e-3, "fraction_readout": 2e-3, "fraction_bias": 0.01}
+_SHAKEN_SWEEPS = 0.67  # of those of the first stage
+
+# Any other is lost to steps that are large, rest on a few mini-batches, or price weights: docs/training.md.
+_CAREFUL = _QUIET | {"memory": 0.99, "memory_square": 0.995, "warmup": 0.25, "sparsity": 0.0}
+_CAREFUL_SWEEPS = 0.18
+_MOVES = 100  # synapses of the largest layer that change at the first careful step, at most 0.2 % of them
 
 Folder = str | os.PathLike[str] | None
 
@@ -53,7 +60,7 @@ def fit_warm(
 
     Further options go to the first stage; penalties, and those that start with ``polish_``, e.g. ``polish_sweeps``,
     to the second.
-    Of a time limit the second stage gets 0.15, and what the first has left. Each stage has a checkpoint of
+    Of a time limit the second stage gets a quarter, and what the first has left. Each stage has a checkpoint of
     its own in the folder.
     """
     if initial is not None:
@@ -100,13 +107,29 @@ def _recipe(
     rows = inputs[part].reshape(len(inputs[part]) * steps, -1)  # the time steps of a sample, one after the other
     logits = network.forward(rows if steps == network.steps else rows.repeat(network.steps, axis=0))
     recipe: dict[str, Any] = {"scale": calibrated_scale(logits, np.asarray(y)[part])}
+    by_heart = _by_heart(first)
     if gear == "blocks":
-        fraction = min(2e-3, _MOVES / _most_synapses(first))
-        recipe |= _RECIPE | {"fraction": fraction, "fraction_readout": fraction, "fraction_bias": 5 * fraction}
+        recipe |= _SHAKEN if by_heart else _CAREFUL | _small_steps(first)
         recipe |= {name: given[name] for name in ("shift", "elastic") if name in given}
+    if sweeps is None and gear == "blocks" and not by_heart:
+        sweeps = first.history[-1].sweep
     if sweeps is not None:
-        recipe["sweeps"] = max(1, round(sweeps * _SHARE / (1 - _SHARE)))
+        recipe["sweeps"] = max(1, round(sweeps * (_SHAKEN_SWEEPS if by_heart else _CAREFUL_SWEEPS)))
     return recipe
+
+
+def _by_heart(first: Fit) -> bool:
+    """Say whether the first stage ended with far fewer errors on what it trained on than on what was held out.
+
+    Where nothing is held out the sets are small, and networks know them.
+    """
+    last = first.history[-1]
+    return last.validation_error is None or last.train_error < last.validation_error / 4
+
+
+def _small_steps(first: Fit) -> dict[str, float]:
+    fraction = min(2e-3, _MOVES / _most_synapses(first))
+    return {"fraction": fraction, "fraction_readout": fraction, "fraction_bias": 5 * fraction}
 
 
 def _most_synapses(fit: Fit) -> int:
