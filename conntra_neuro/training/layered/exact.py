@@ -110,10 +110,10 @@ class LayeredExact:
 
     def _together(self, moves: Moves) -> int:
         """Return how many of ``moves``, the best first, lower the objective most: all, half, ... or the best one."""
-        lowest, count, best = 1, len(moves), 1
+        lowest, count, best = 0, len(moves), 1
         while count:
             change = self.network.together(moves[:count])
-            if change < min(lowest, 0):
+            if change < lowest:
                 lowest, best = change, count
             count //= 2
         return best
