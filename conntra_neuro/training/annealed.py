@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.errors import InputError
+from conntra_neuro.training.network_gear import NetworkGear
 from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.start import start_of
 from conntra_neuro.training.task import Clock, Evaluation, Task, Tick, generator
@@ -57,7 +58,7 @@ class AnnealedOptions:
                 raise InputError(f"{name} {getattr(self, name)}: 0.001 to 1000 allowed")
 
 
-class Annealed:
+class Annealed(NetworkGear[UnitwiseNetwork]):
     """The annealed gear; see the module."""
 
     finished = False
@@ -104,16 +105,6 @@ class Annealed:
                 return change
             order = order[: len(order) // 2]
         return 0
-
-    def evaluate(self, held_out: bool) -> Evaluation:
-        """Return the exact evaluation on the held-out or the training samples."""
-        if held_out and self._task.held_out is not None:
-            return self.network.evaluate_on(*self._task.held_out)
-        return self.network.evaluate()
-
-    def parameters(self) -> Parameters:
-        """Return a copy of the weights and biases."""
-        return self.network.parameters()
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Weights and biases; batches and orders follow from the sweep's number."""

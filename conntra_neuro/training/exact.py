@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.errors import InputError
+from conntra_neuro.training.network_gear import NetworkGear
 from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.start import start_of
 from conntra_neuro.training.task import Clock, Evaluation, Task, Tick, generator
@@ -37,7 +38,7 @@ class ExactOptions:
             raise InputError(f"sweeps {self.sweeps}: 1 or more allowed")
 
 
-class Exact:
+class Exact(NetworkGear[UnitwiseNetwork]):
     """The exact gear; see the module."""
 
     decides_by_objective = True
@@ -78,16 +79,6 @@ class Exact:
         is_bias = at == len(steps) - 1
         chosen = np.array([] if is_bias else [at], dtype=np.int64)
         return self.network.move(layer, unit, Moves(chosen, steps[chosen], int(steps[at]) if is_bias else 0))
-
-    def evaluate(self, held_out: bool) -> Evaluation:
-        """Return the exact evaluation on the held-out or the training samples."""
-        if held_out and self._task.held_out is not None:
-            return self.network.evaluate_on(*self._task.held_out)
-        return self.network.evaluate()
-
-    def parameters(self) -> Parameters:
-        """Return a copy of the weights and biases."""
-        return self.network.parameters()
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Weights, biases, and whether the end is reached."""

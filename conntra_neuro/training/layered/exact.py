@@ -23,6 +23,7 @@ from conntra_hardware.errors import InputError
 from conntra_neuro.training.exact import ExactOptions
 from conntra_neuro.training.layered.screen import Screen
 from conntra_neuro.training.layered.state import LayeredNetwork, Moves
+from conntra_neuro.training.network_gear import NetworkGear
 from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.start import check_exponents, start_of
 from conntra_neuro.training.task import Clock, Evaluation, Task, Tick, generator
@@ -58,7 +59,7 @@ class LayeredExactOptions(ExactOptions):
             raise InputError(f"sigma {self.sigma}: 0.001 to 1000 allowed")
 
 
-class LayeredExact:
+class LayeredExact(NetworkGear[LayeredNetwork]):
     """The exact gear; see the module."""
 
     decides_by_objective = True
@@ -117,16 +118,6 @@ class LayeredExact:
                 lowest, best = change, count
             count //= 2
         return best
-
-    def evaluate(self, held_out: bool) -> Evaluation:
-        """Return the exact evaluation on the held-out or the training samples."""
-        if held_out and self._task.held_out is not None:
-            return self.network.evaluate_on(*self._task.held_out)
-        return self.network.evaluate()
-
-    def parameters(self) -> Parameters:
-        """Return a copy of the weights and biases."""
-        return self.network.parameters()
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Weights, biases, how many moves a visit verifies, and whether the end is reached."""
