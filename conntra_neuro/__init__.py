@@ -12,8 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from conntra_hardware.chip import Chip, chip_names, load_chip
-    from conntra_hardware.errors import (
+    from conntra_hardware.backends.host import Host
+    from conntra_hardware.base.errors import (
         BackendError,
         ConntraError,
         DoesNotFit,
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
         InputError,
         Violation,
     )
-    from conntra_hardware.host import Host
-    from conntra_hardware.measured import Measured
+    from conntra_hardware.chip import Chip, chip_names, load_chip
+    from conntra_hardware.cost.measured import Measured
     from conntra_hardware.program import Program
     from conntra_hardware.runtime import RunResult
     from conntra_neuro.compiler import check, compile
     from conntra_neuro.datasets import Dataset, fit_encoder, load_dataset
     from conntra_neuro.estimator import ConntraClassifier
     from conntra_neuro.exchange import export, import_network
-    from conntra_neuro.levels import BINARY, TERNARY, Levels, parse_levels
     from conntra_neuro.network import Dense, DiscreteNetwork
-    from conntra_neuro.storage import MemoryReport, load, memory_report, save
+    from conntra_neuro.network.levels import BINARY, TERNARY, Levels, parse_levels
+    from conntra_neuro.network.storage import MemoryReport, load, memory_report, save
     from conntra_neuro.training import TrainResult, train
 
 __all__ = [
@@ -75,18 +75,18 @@ __all__ = [
 _ERRORS = {"BackendError", "ConntraError", "DoesNotFit", "DoesNotVerify", "FileFormatError", "InputError", "Violation"}
 _HOMES = {
     "conntra_hardware.chip": {"Chip", "chip_names", "load_chip"},
-    "conntra_hardware.errors": _ERRORS,
-    "conntra_hardware.host": {"Host"},
-    "conntra_hardware.measured": {"Measured"},
+    "conntra_hardware.base.errors": _ERRORS,
+    "conntra_hardware.backends.host": {"Host"},
+    "conntra_hardware.cost.measured": {"Measured"},
     "conntra_hardware.program": {"Program"},
     "conntra_hardware.runtime": {"RunResult"},
     "conntra_neuro.compiler": {"check", "compile"},
     "conntra_neuro.datasets": {"Dataset", "fit_encoder", "load_dataset"},
     "conntra_neuro.estimator": {"ConntraClassifier"},
     "conntra_neuro.exchange": {"export", "import_network"},
-    "conntra_neuro.levels": {"BINARY", "TERNARY", "Levels", "parse_levels"},
+    "conntra_neuro.network.levels": {"BINARY", "TERNARY", "Levels", "parse_levels"},
     "conntra_neuro.network": {"Dense", "DiscreteNetwork"},
-    "conntra_neuro.storage": {"MemoryReport", "load", "memory_report", "save"},
+    "conntra_neuro.network.storage": {"MemoryReport", "load", "memory_report", "save"},
     "conntra_neuro.training": {"TrainResult", "train"},
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

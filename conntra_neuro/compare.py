@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.datasets import Dataset, fit_encoder
-from conntra_neuro.levels import Levels, parse_levels
-from conntra_neuro.storage import memory_report
+from conntra_neuro.network.levels import Levels, parse_levels
+from conntra_neuro.network.storage import memory_report
 from conntra_neuro.training import Progress, TrainResult, train
 from conntra_neuro.training.specs import as_specs, names_of, parse_neurons
 

@@ -12,11 +12,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from conntra_hardware.arrays import IntArray
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.arrays import IntArray
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.datasets import Dataset, fit_encoder
-from conntra_neuro.levels import Levels
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.levels import Levels
 from conntra_neuro.training import Record, train
 from conntra_neuro.training.calibrate import calibrated_scale
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import conntra_neuro as cn
-from conntra_hardware.energy import estimate
+from conntra_hardware.cost.energy import estimate
 
 STEPS = (1, 2, 4, 8, 16)
 

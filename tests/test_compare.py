@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_neuro import compare as module
 from conntra_neuro.compare import METHODS, Comparison, Row, compare
 from conntra_neuro.datasets import Dataset, load_dataset

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.estimator import ConntraClassifier
 
 

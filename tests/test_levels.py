@@ -2,8 +2,8 @@
 
 import pytest
 
-from conntra_hardware.errors import InputError
-from conntra_neuro.levels import parse_levels
+from conntra_hardware.base.errors import InputError
+from conntra_neuro.network.levels import parse_levels
 
 
 @pytest.mark.parametrize(

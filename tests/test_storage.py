@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conntra_hardware import files
+from conntra_hardware.base import files
+from conntra_hardware.base.errors import FileFormatError, InputError
 from conntra_hardware.chip import load_chip
-from conntra_hardware.encoding import ThermometerEncoder, ThresholdEncoder
-from conntra_hardware.errors import FileFormatError, InputError
 from conntra_hardware.neurons import Readout, Threshold
 from conntra_hardware.program import INPUT, CoreSlice, Population, Program, Projection
-from conntra_hardware.program_file import load_program, program_sha256, save_program
-from conntra_neuro.levels import BINARY, TERNARY, Levels
+from conntra_hardware.program.input_encoding import ThermometerEncoder, ThresholdEncoder
+from conntra_hardware.program.program_file import load_program, program_sha256, save_program
 from conntra_neuro.network import Dense, DiscreteNetwork
-from conntra_neuro.storage import load, load_info, load_network, memory_report, save
+from conntra_neuro.network.levels import BINARY, TERNARY, Levels
+from conntra_neuro.network.storage import load, load_info, load_network, memory_report, save
 
 LEVEL_SETS = (
     BINARY,

@@ -9,8 +9,8 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from conntra_hardware.errors import ConntraError
-from conntra_neuro.cli.outcome import DONE, INTERRUPTED, WRONG, Outcome, to_json
+from conntra_hardware.base.errors import ConntraError
+from conntra_neuro.cli.verb_result import DONE, INTERRUPTED, WRONG, Outcome, to_json
 
 __all__ = ["main"]
 

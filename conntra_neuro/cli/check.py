@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from conntra_hardware.errors import DoesNotFit
+from conntra_hardware.base.errors import DoesNotFit
 from conntra_neuro.cli.options import ChipOption, Debug, Json, ModelArgument, Quiet, Seed, example
-from conntra_neuro.cli.outcome import NO, Outcome
 from conntra_neuro.cli.progress import step
+from conntra_neuro.cli.verb_result import NO, Outcome
 
 __all__ = ["check", "refusal"]
 
@@ -22,7 +22,7 @@ def check(
 ) -> Outcome:
     """Say whether a model fits a chip: every violation, and what would help; exit status 1 where it does not."""
     from conntra_neuro.compiler import check as check_network
-    from conntra_neuro.storage import load_network
+    from conntra_neuro.network.storage import load_network
 
     network = load_network(model)
     with step(f"checking {model} against {chip}", quiet):

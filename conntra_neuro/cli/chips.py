@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from conntra_neuro.cli.options import Debug, Json, Quiet, Seed, example
-from conntra_neuro.cli.outcome import Outcome
+from conntra_neuro.cli.verb_result import Outcome
 
 __all__ = ["chips"]
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from conntra_neuro.cli.options import DataArgument, Debug, Json, Quiet, Seed, example, hidden_layers
-from conntra_neuro.cli.outcome import Outcome
 from conntra_neuro.cli.progress import say
+from conntra_neuro.cli.verb_result import Outcome
 
 if TYPE_CHECKING:
     from conntra_neuro.training import Progress
@@ -61,7 +61,7 @@ def compare(
 
     The ways: backpropagation in float64 (rectified linear units), straight-through, CoNNTrA, CoNNTrA from a warm start.
     """
-    from conntra_hardware.files import check_writable
+    from conntra_hardware.base.files import check_writable
     from conntra_neuro.compare import compare as compare_methods
     from conntra_neuro.datasets import load_dataset
     from conntra_neuro.report.comparison import check_plot, comparison_document, comparison_plot, comparison_table

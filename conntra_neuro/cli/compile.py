@@ -9,8 +9,8 @@ import typer
 
 from conntra_neuro.cli.check import refusal
 from conntra_neuro.cli.options import ChipOption, Debug, Json, ModelArgument, Quiet, Seed, example
-from conntra_neuro.cli.outcome import Outcome
 from conntra_neuro.cli.progress import step
+from conntra_neuro.cli.verb_result import Outcome
 
 __all__ = ["compile_"]
 
@@ -31,13 +31,13 @@ def compile_(
     debug: Debug = False,
 ) -> Outcome:
     """Compile a model for a chip and write a program file; exit status 1 where it does not fit."""
-    from conntra_hardware.errors import DoesNotFit
-    from conntra_hardware.files import check_writable
-    from conntra_hardware.resources import core_usage
+    from conntra_hardware.base.errors import DoesNotFit
+    from conntra_hardware.base.files import check_writable
+    from conntra_hardware.fit.resources import core_usage
     from conntra_neuro.compiler import compile
+    from conntra_neuro.network.storage import load_info, load_network, save
     from conntra_neuro.report.documents import compile_document
     from conntra_neuro.report.tables import cores_table
-    from conntra_neuro.storage import load_info, load_network, save
 
     if out is not None:
         check_writable(out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from conntra_neuro.cli.options import Debug, Json, Quiet, Seed, example
-from conntra_neuro.cli.outcome import Outcome
+from conntra_neuro.cli.verb_result import Outcome
 
 __all__ = ["datasets"]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from conntra_neuro.cli.options import Debug, Json, Quiet, Seed, TimeLimit, example, select
-from conntra_neuro.cli.outcome import DONE, NO, Outcome, to_json
 from conntra_neuro.cli.progress import say, step, training_bar
+from conntra_neuro.cli.verb_result import DONE, NO, Outcome, to_json
 
 if TYPE_CHECKING:
     from conntra_hardware.program import Program
@@ -39,7 +39,7 @@ def demo(
 
     Takes about half a minute and writes no files, unless told where to.
     """
-    from conntra_hardware.files import check_writable
+    from conntra_hardware.base.files import check_writable
     from conntra_neuro.compiler import compile
     from conntra_neuro.datasets import load_dataset
     from conntra_neuro.report.demo import demo_document, demo_view
@@ -110,9 +110,9 @@ def _verify(program: Program, x: Any, backends: Sequence[str], time_limit: float
 
 
 def _keep(folder: Path, trained: TrainResult, program: Program, certificate: dict[str, Any] | None) -> None:
-    from conntra_hardware.files import write_atomically
+    from conntra_hardware.base.files import write_atomically
+    from conntra_neuro.network.storage import save
     from conntra_neuro.report.documents import provenance
-    from conntra_neuro.storage import save
 
     info = provenance(trained, _DATA)
     save(trained.network, folder / f"{_DATA}.conntra", info=info)

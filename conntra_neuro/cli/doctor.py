@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from conntra_neuro.cli.options import Debug, Json, Quiet, Seed, example
-from conntra_neuro.cli.outcome import Outcome
+from conntra_neuro.cli.verb_result import Outcome
 
 __all__ = ["doctor", "examine"]
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from conntra_neuro.cli.options import Debug, Json, Quiet, Seed, example
-from conntra_neuro.cli.outcome import Outcome
 from conntra_neuro.cli.progress import step
+from conntra_neuro.cli.verb_result import Outcome
 
 __all__ = ["export", "import_"]
 
@@ -44,10 +44,10 @@ def export(
     debug: Debug = False,
 ) -> Outcome:
     """Write a network in a format of others; what the format cannot say is refused by name."""
-    from conntra_hardware.files import check_writable
+    from conntra_hardware.base.files import check_writable
     from conntra_neuro.exchange import export as write
+    from conntra_neuro.network.storage import load
     from conntra_neuro.report.exchange import export_table
-    from conntra_neuro.storage import load
 
     check_writable(out)
     network = load(file)
@@ -95,10 +95,10 @@ def import_(
     debug: Debug = False,
 ) -> Outcome:
     """Read a network of another tool and write a model file: exactly the same one, or one line that says why not."""
-    from conntra_hardware.files import check_writable
+    from conntra_hardware.base.files import check_writable
     from conntra_neuro.exchange import import_network
+    from conntra_neuro.network.storage import save
     from conntra_neuro.report.exchange import import_table
-    from conntra_neuro.storage import save
 
     path = out or file.with_suffix(".conntra")
     check_writable(path)

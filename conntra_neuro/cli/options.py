@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from conntra_neuro.cli.options import Debug, Json, Quiet, Seed, example
-from conntra_neuro.cli.outcome import Outcome
 from conntra_neuro.cli.progress import step
+from conntra_neuro.cli.verb_result import Outcome
 
 __all__ = ["report"]
 
@@ -29,7 +29,7 @@ def report(
     debug: Debug = False,
 ) -> Outcome:
     """Write one self-contained HTML file: accuracy, events, energy with its sources, latency, versions, pictures."""
-    from conntra_hardware.files import check_writable, write_atomically
+    from conntra_hardware.base.files import check_writable, write_atomically
     from conntra_neuro.report.html import report_html
     from conntra_neuro.report.result_file import kind_of, read_result
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.cli.chip_options import Board, BoardChips, Generation, HostOption, Measure, Partition, Probe
 from conntra_neuro.cli.options import (
     DataOption,
@@ -23,8 +23,8 @@ from conntra_neuro.cli.options import (
     example,
     select,
 )
-from conntra_neuro.cli.outcome import Outcome, to_json
 from conntra_neuro.cli.progress import say, step
+from conntra_neuro.cli.verb_result import Outcome, to_json
 
 __all__ = ["run"]
 
@@ -55,15 +55,15 @@ def run(
     debug: Debug = False,
 ) -> Outcome:
     """Run a program on a simulator or a chip: accuracy, events, and the energy and latency modelled from them."""
-    from conntra_hardware.energy import estimate_all
-    from conntra_hardware.files import check_writable, write_atomically
-    from conntra_hardware.host import host_from
-    from conntra_hardware.program_file import load_program
+    from conntra_hardware.backends.host import host_from
+    from conntra_hardware.base.files import check_writable, write_atomically
+    from conntra_hardware.cost.energy import estimate_all
+    from conntra_hardware.program.program_file import load_program
+    from conntra_neuro.network.storage import load_info
     from conntra_neuro.report.documents import run_document
     from conntra_neuro.report.energy import energy_views
     from conntra_neuro.report.measured import measured_views
     from conntra_neuro.report.tables import run_table
-    from conntra_neuro.storage import load_info
 
     if out is not None:
         check_writable(out)

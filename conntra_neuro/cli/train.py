@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from conntra_neuro.cli.beginning import beginning
 from conntra_neuro.cli.options import DataArgument, Debug, Json, Quiet, Seed, example, hidden_layers, numbers
-from conntra_neuro.cli.outcome import Outcome
 from conntra_neuro.cli.progress import say, training_bar
+from conntra_neuro.cli.start_from import beginning
+from conntra_neuro.cli.verb_result import Outcome
 
 if TYPE_CHECKING:
-    from conntra_neuro.cli.beginning import Beginning
+    from conntra_neuro.cli.start_from import Beginning
     from conntra_neuro.datasets import Dataset
 
 __all__ = ["default_name", "train"]
@@ -98,11 +98,11 @@ def train(
     debug: Debug = False,
 ) -> Outcome:
     """Train a network on DATA and write it to a model file. Ctrl-C keeps the best network so far."""
-    from conntra_hardware.files import check_writable
+    from conntra_hardware.base.files import check_writable
     from conntra_neuro.datasets import load_dataset
+    from conntra_neuro.network.storage import save
     from conntra_neuro.report.documents import provenance, train_document
     from conntra_neuro.report.tables import training_table
-    from conntra_neuro.storage import save
     from conntra_neuro.training import train as train_network
     from conntra_neuro.training.penalty import parse_penalty
 

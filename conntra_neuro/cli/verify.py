@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.cli.options import (
     DataOption,
     Debug,
@@ -21,9 +21,9 @@ from conntra_neuro.cli.options import (
     example,
     select,
 )
-from conntra_neuro.cli.outcome import DONE, NO, Outcome, to_json
 from conntra_neuro.cli.progress import step
-from conntra_neuro.cli.proof import check_again, fuzz_backends
+from conntra_neuro.cli.verb_result import DONE, NO, Outcome, to_json
+from conntra_neuro.cli.verify_again import check_again, fuzz_backends
 
 __all__ = ["verify"]
 
@@ -61,7 +61,7 @@ def verify(
 
     Exit status 1 where they differ, with the first divergence and its cause, or where a certificate does not hold.
     """
-    from conntra_hardware.files import check_writable
+    from conntra_hardware.base.files import check_writable
 
     if out is not None:
         check_writable(out)
@@ -87,10 +87,10 @@ def _compare(
     out: Path | None,
     quiet: bool,
 ) -> Outcome:
-    from conntra_hardware.files import write_atomically
-    from conntra_hardware.program_file import load_program
+    from conntra_hardware.base.files import write_atomically
+    from conntra_hardware.program.program_file import load_program
+    from conntra_neuro.network.storage import load_info
     from conntra_neuro.report.certificate import certificate_view
-    from conntra_neuro.storage import load_info
 
     data, split, samples, seed = asked
     loaded, info = load_program(program), load_info(program)

@@ -8,11 +8,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from conntra_hardware.base.errors import Violation
 from conntra_hardware.chip import Chip
-from conntra_hardware.encodings import encode, weight_format
-from conntra_hardware.errors import Violation
+from conntra_hardware.fit.overflow import Bounds, largest_spikes, register_bounds, register_limit, synaptic_bounds
+from conntra_hardware.fit.synapse_memory import encode, weight_format
 from conntra_hardware.neurons import GradedRelu, Threshold, common_steps
-from conntra_hardware.overflow import Bounds, largest_spikes, register_bounds, register_limit, synaptic_bounds
 from conntra_hardware.program import AnyProjection, Population
 from conntra_neuro.compiler.cut import fan_in
 from conntra_neuro.compiler.lower import Lowered

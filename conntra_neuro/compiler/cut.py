@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.chip import Chip
-from conntra_hardware.encodings import encode
+from conntra_hardware.fit.resources import memory_bits
+from conntra_hardware.fit.synapse_memory import encode
 from conntra_hardware.neurons import Neuron
 from conntra_hardware.program import AnyProjection, ConvProjection, CoreSlice, Population, Projection
-from conntra_hardware.projection import Index
-from conntra_hardware.resources import memory_bits
+from conntra_hardware.program.projection import Index
 
 __all__ = ["Counts", "Demand", "Part", "Sizing", "blocks", "cut_evenly", "fan_in", "image_of"]
 

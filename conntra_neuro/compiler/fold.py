@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from conntra_hardware.arrays import IntArray
-from conntra_hardware.convolution import Geometry
+from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.program import AnyProjection, ConvProjection, Projection, SparseProjection
+from conntra_hardware.program.convolution import Geometry
 
 __all__ = ["add_up", "compose"]
 

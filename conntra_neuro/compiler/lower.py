@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from conntra_hardware.encoding import Encoder
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import GradedRelu, Neuron, Threshold
 from conntra_hardware.program import INPUT, AnyProjection, ConvProjection, Population, Projection
-from conntra_hardware.projection import one_to_one
+from conntra_hardware.program.input_encoding import Encoder
+from conntra_hardware.program.projection import one_to_one
 from conntra_neuro.compiler.fold import add_up, compose
-from conntra_neuro.layers import INPUT_LAYER, Conv2d, Flatten, MaxPool, Residual, SumPool
 from conntra_neuro.network import Dense, DiscreteNetwork
+from conntra_neuro.network.layers import INPUT_LAYER, Conv2d, Flatten, MaxPool, Residual, SumPool
 
 __all__ = ["Lowered", "lower", "projection_of"]
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.chip import Chip
-from conntra_hardware.events import INPUT_CORE
+from conntra_hardware.cost.events import INPUT_CORE
 from conntra_hardware.program import INPUT, CoreSlice
 from conntra_neuro.compiler.cut import Part
 from conntra_neuro.compiler.lower import Lowered

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from conntra_hardware.base.errors import DoesNotFit, InputError
 from conntra_hardware.chip import Chip, chip_names, load_chip
-from conntra_hardware.errors import DoesNotFit, InputError
 from conntra_hardware.program import Program
 from conntra_neuro.compiler.check import CheckResult, find_violations
 from conntra_neuro.compiler.lower import Lowered, lower

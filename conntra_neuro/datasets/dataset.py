@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import ArrayLike
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.arrays import ArrayLike
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.datasets.mapped import is_mapped
 
 __all__ = ["Dataset", "index_classes"]

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import ArrayLike
-from conntra_hardware.encoding import (
+from conntra_hardware.base.arrays import ArrayLike
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.program.input_encoding import (
     Encoder,
     LatencyEncoder,
     RateEncoder,
@@ -16,7 +17,6 @@ from conntra_hardware.encoding import (
     ThresholdEncoder,
     as_features,
 )
-from conntra_hardware.errors import InputError
 from conntra_neuro.datasets.mapped import is_mapped
 
 __all__ = ["fit_encoder", "is_image"]

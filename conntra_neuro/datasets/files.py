@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.errors import FileFormatError, InputError
+from conntra_hardware.base.errors import FileFormatError, InputError
 from conntra_neuro.datasets.mapped import map_member
 
 __all__ = ["existing", "find_idx", "read_idx", "read_npz"]

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.errors import FileFormatError, InputError
+from conntra_hardware.base.errors import FileFormatError, InputError
 from conntra_neuro.datasets.files import existing
 
 __all__ = ["ImageFolder", "parse_spec", "read_images"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.datasets.dataset import Dataset, index_classes
 from conntra_neuro.datasets.mapped import is_mapped
 from conntra_neuro.datasets.split import stratified_split

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.errors import ConntraError, FileFormatError, InputError
-from conntra_hardware.files import write_atomically
+from conntra_hardware.base.errors import ConntraError, FileFormatError, InputError
+from conntra_hardware.base.files import write_atomically
 from conntra_neuro.datasets.files import existing, find_idx, read_idx, read_npz
 
 __all__ = ["cache_folder", "mnist_cached", "mnist_from"]

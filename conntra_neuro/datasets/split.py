@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 
 __all__ = ["stratified_split"]
 

@@ -8,10 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from conntra_hardware.errors import InputError
-from conntra_hardware.files import check_writable, write_atomically
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.files import check_writable, write_atomically
 from conntra_hardware.program import Program
-from conntra_neuro.exchange.lift import network_of_program
+from conntra_neuro.exchange.from_program import network_of_program
 from conntra_neuro.network import DiscreteNetwork
 
 __all__ = ["FORMATS", "READERS", "Exported", "export", "import_network"]
@@ -84,7 +84,7 @@ def _needs(extra: str, *packages: str) -> None:
 def _write_nir(network: DiscreteNetwork, about: Options, options: Options) -> Written:
     _no_options(options, (), "nir")
     _needs("nir", "nir", "h5py")
-    from conntra_neuro.exchange.nir_writer import nir_bytes
+    from conntra_neuro.exchange.nir.writer import nir_bytes
 
     return nir_bytes(network, about), {}
 
@@ -99,8 +99,8 @@ def _write_netx(network: DiscreteNetwork, about: Options, options: Options) -> W
 
 def _write_c(network: DiscreteNetwork, about: Options, options: Options) -> Written:
     _no_options(options, ("name", "packing", "features", "compiler"), "c")
-    from conntra_neuro.exchange.c_measure import measure
-    from conntra_neuro.exchange.c_writer import c_header, details
+    from conntra_neuro.exchange.c.measure import measure
+    from conntra_neuro.exchange.c.writer import c_header, details
 
     chosen = {key: value for key, value in options.items() if value is not None and key != "compiler"}
     header = c_header(network, **chosen)
@@ -113,7 +113,7 @@ def _write_c(network: DiscreteNetwork, about: Options, options: Options) -> Writ
 def _read_nir(path: str | Path, options: Options) -> DiscreteNetwork:
     _no_options(options, ("steps",), "nir")
     _needs("nir", "nir", "h5py")
-    from conntra_neuro.exchange.nir_reader import read_nir
+    from conntra_neuro.exchange.nir.reader import read_nir
 
     return read_nir(path, options.get("steps"))
 
@@ -121,7 +121,7 @@ def _read_nir(path: str | Path, options: Options) -> DiscreteNetwork:
 def _read_onnx(path: str | Path, options: Options) -> DiscreteNetwork:
     _no_options(options, ("inputs",), "onnx")
     _needs("onnx", "onnx")
-    from conntra_neuro.exchange.onnx_reader import read_onnx
+    from conntra_neuro.exchange.onnx.reader import read_onnx
 
     return read_onnx(path, options.get("inputs") or "binary")
 

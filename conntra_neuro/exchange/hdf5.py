@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conntra_hardware.errors import FileFormatError
+from conntra_hardware.base.errors import FileFormatError
 
 if TYPE_CHECKING:
     import h5py

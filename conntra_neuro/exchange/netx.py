@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import IntegrateAndFire, Neuron, Readout, Threshold
 from conntra_hardware.program import AnyProjection, ConvProjection, Population
 from conntra_neuro.compiler.lower import Lowered, lower
-from conntra_neuro.exchange.notes import KEY, network_note
+from conntra_neuro.exchange.metadata import KEY, network_note
 from conntra_neuro.network import DiscreteNetwork
 
 if TYPE_CHECKING:

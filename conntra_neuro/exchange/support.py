@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from conntra_hardware.encoding import ThermometerEncoder
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Neuron
+from conntra_hardware.program.input_encoding import ThermometerEncoder
 from conntra_neuro.exchange.files import FORMATS, export, import_network
-from conntra_neuro.layers import Conv2d, Dense, Flatten, Layer, MaxPool, Residual, SumPool
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.layers import Conv2d, Dense, Flatten, Layer, MaxPool, Residual, SumPool
 
 __all__ = ["FROM_ONNX", "KINDS", "LIMITS", "support", "support_table"]
 

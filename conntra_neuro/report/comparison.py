@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conntra_hardware.errors import InputError
-from conntra_hardware.files import write_atomically
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.files import write_atomically
 from conntra_neuro.report.tables import grid
 from conntra_neuro.report.units import bytes_, percent, seconds, times
 

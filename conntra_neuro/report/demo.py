@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 
-from conntra_hardware.energy import estimate_all
+from conntra_hardware.cost.energy import estimate_all
 from conntra_neuro.report.documents import compile_document, memory_document, provenance, run_document
 from conntra_neuro.report.energy import energy_table
 from conntra_neuro.report.tables import facts, grid, shape

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from conntra_neuro.storage import memory_report
+from conntra_neuro.network.storage import memory_report
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from conntra_hardware.arrays import ArrayLike
-    from conntra_hardware.energy import EnergyEstimate
+    from conntra_hardware.base.arrays import ArrayLike
+    from conntra_hardware.cost.energy import EnergyEstimate
     from conntra_hardware.program import Program
     from conntra_hardware.runtime import RunResult
     from conntra_neuro.network import DiscreteNetwork
@@ -64,8 +64,8 @@ def memory_document(network: DiscreteNetwork) -> dict[str, Any]:
 
 def compile_document(program: Program, path: str) -> dict[str, Any]:
     """Return the document of ``conntra compile``; ``path`` is the path written."""
-    from conntra_hardware.program_file import program_sha256
-    from conntra_hardware.resources import core_usage
+    from conntra_hardware.fit.resources import core_usage
+    from conntra_hardware.program.program_file import program_sha256
 
     cores = [usage.to_dict() for usage in core_usage(program)]
     return {
@@ -94,10 +94,10 @@ def run_document(
     "throughput_hz" are modelled; what a board measured is under "measured", and nowhere else.
     """
     from conntra_hardware.backends import load_backend
-    from conntra_hardware.energy import estimate_all
-    from conntra_hardware.fingerprint import program_sha256
-    from conntra_hardware.measured import hardware_counts
-    from conntra_hardware.versions import versions_of
+    from conntra_hardware.backends.versions import versions_of
+    from conntra_hardware.cost.energy import estimate_all
+    from conntra_hardware.cost.measured import hardware_counts
+    from conntra_hardware.program.fingerprint import program_sha256
     from conntra_neuro.report.energy import baselines_document, coefficients_document, spread_document
     from conntra_neuro.report.recorded import confusion_document, mesh_document, recorded_document
 

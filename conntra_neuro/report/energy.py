@@ -12,7 +12,7 @@ from conntra_neuro.report.tables import grid
 from conntra_neuro.report.units import count, si
 
 if TYPE_CHECKING:
-    from conntra_hardware.energy import EnergyEstimate
+    from conntra_hardware.cost.energy import EnergyEstimate
     from conntra_hardware.program import Program
 
 __all__ = [
@@ -80,7 +80,7 @@ def baseline_tables(program: Program) -> tuple[RenderableType, ...]:
 
 def baselines_document(program: Program) -> dict[str, list[dict[str, Any]]]:
     """Return both tables of baselines as JSON values: "arithmetic", and "with_memory"."""
-    from conntra_hardware.baselines import baselines
+    from conntra_hardware.cost.baselines import baselines
 
     tables = {"arithmetic": False, "with_memory": True}
     return {name: [row.to_dict() for row in baselines(program, with_memory=each)] for name, each in tables.items()}
@@ -97,7 +97,7 @@ def spread_document(estimates: Sequence[EnergyEstimate]) -> dict[str, Any] | Non
 
 def coefficients_document(estimates: Sequence[EnergyEstimate]) -> dict[str, Any]:
     """Return every entry of the sets used, with unit, source, node and scope."""
-    from conntra_hardware.coefficients import load_coefficients
+    from conntra_hardware.cost.coefficients import load_coefficients
 
     sets = [load_coefficients(estimate.coefficients) for estimate in estimates]
     return {

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conntra_hardware.measured import hardware_counts
+from conntra_hardware.cost.measured import hardware_counts
 from conntra_neuro.report.tables import facts, grid
 from conntra_neuro.report.units import count, si
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from conntra_hardware.measured import Measured
+    from conntra_hardware.cost.measured import Measured
     from conntra_hardware.runtime import RunResult
 
 __all__ = ["measured_views"]

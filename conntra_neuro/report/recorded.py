@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.errors import FileFormatError
+from conntra_hardware.base.errors import FileFormatError
 from conntra_hardware.program import INPUT
 
 if TYPE_CHECKING:
-    from conntra_hardware.arrays import ArrayLike
+    from conntra_hardware.base.arrays import ArrayLike
     from conntra_hardware.program import Program
     from conntra_hardware.runtime import RunResult
 

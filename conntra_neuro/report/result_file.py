@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from conntra_hardware.errors import FileFormatError
+from conntra_hardware.base.errors import FileFormatError
 
 __all__ = ["kind_of", "read_result"]
 

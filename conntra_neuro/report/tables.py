@@ -14,10 +14,10 @@ from rich.text import Text
 from conntra_neuro.report.units import bytes_, count, percent, seconds, si, times
 
 if TYPE_CHECKING:
+    from conntra_hardware.base.errors import DoesNotFit
     from conntra_hardware.chip import Chip
-    from conntra_hardware.errors import DoesNotFit
+    from conntra_hardware.fit.resources import CoreUsage
     from conntra_hardware.program import Program
-    from conntra_hardware.resources import CoreUsage
     from conntra_hardware.runtime import RunResult
     from conntra_neuro.datasets import Dataset, DatasetSpec
     from conntra_neuro.training import TrainResult

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.training.network_gear import NetworkGear
 from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.start import start_of

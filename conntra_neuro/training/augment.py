@@ -13,8 +13,8 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import IntArray
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.arrays import IntArray
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.training.task import Task
 
 __all__ = ["ELASTIC_LIMIT", "Augmentation", "bend_dense", "bend_sparse", "control_table"]

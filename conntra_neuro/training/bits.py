@@ -10,9 +10,9 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import ArrayLike, IntArray, SpikeArray, as_spikes
-from conntra_hardware.encoding import Encoder
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.arrays import ArrayLike, IntArray, SpikeArray, as_spikes
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.program.input_encoding import Encoder
 
 __all__ = ["BitSpikes", "Spikes", "chunks", "rates_of", "spikes_of", "stored", "taken"]
 

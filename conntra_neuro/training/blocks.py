@@ -22,8 +22,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import IntArray
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.arrays import IntArray
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.training.augment import ELASTIC_LIMIT, Augmentation
 from conntra_neuro.training.inputs import Floats, inputs_of
 from conntra_neuro.training.layered.scorer import LayeredPlan, layered_samples

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import IntArray
+from conntra_hardware.base.arrays import IntArray
 
 __all__ = ["calibrated_scale"]
 

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.errors import FileFormatError, InputError
-from conntra_hardware.files import read_container, write_container
+from conntra_hardware.base.errors import FileFormatError, InputError
+from conntra_hardware.base.files import read_container, write_container
 from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.result import Record
 from conntra_neuro.training.task import Task

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conntra_hardware.arrays import ArrayLike
-from conntra_hardware.encoding import Encoder
-from conntra_hardware.errors import InputError
-from conntra_neuro.levels import Levels, parse_levels
+from conntra_hardware.base.arrays import ArrayLike
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.program.input_encoding import Encoder
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.levels import Levels, parse_levels
 from conntra_neuro.training.bits import BitSpikes
 from conntra_neuro.training.checkpoint import Checkpoints, load_checkpoint, settings_of
 from conntra_neuro.training.drive import drive

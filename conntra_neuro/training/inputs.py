@@ -14,8 +14,8 @@ from typing import Any, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import IntArray, SpikeArray
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.arrays import IntArray, SpikeArray
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.training import augment, kernels
 from conntra_neuro.training.bits import BitSpikes, Spikes, rates_of
 from conntra_neuro.training.task import ImageShape

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import IntArray
-from conntra_neuro.levels import Levels
+from conntra_hardware.base.arrays import IntArray
+from conntra_neuro.network.levels import Levels
 from conntra_neuro.training import kernels
 from conntra_neuro.training.inputs import Floats
 from conntra_neuro.training.parameters import BIAS_LIMIT

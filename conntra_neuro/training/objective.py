@@ -14,8 +14,8 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import IntArray
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.arrays import IntArray
+from conntra_hardware.base.errors import InputError
 
 __all__ = ["QUANTA", "SMALLEST_SCALE", "Objective", "sample_loss"]
 

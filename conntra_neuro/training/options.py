@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 
 __all__ = ["parse_options"]
 

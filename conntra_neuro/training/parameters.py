@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import IntArray
-from conntra_hardware.encoding import Encoder
-from conntra_hardware.errors import InputError
-from conntra_neuro.levels import Levels
+from conntra_hardware.base.arrays import IntArray
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.program.input_encoding import Encoder
 from conntra_neuro.network import Dense, DiscreteNetwork
+from conntra_neuro.network.levels import Levels
 from conntra_neuro.training.bits import chunks
 
 __all__ = ["BIAS_LIMIT", "Parameters", "network_of", "parameters_of", "random_parameters", "start_shares"]

@@ -10,7 +10,7 @@ The penalised objective is the mean cross-entropy in nats plus, by a weight each
 Counts are exact. A nonzero weight costs its input's spike rate times a synop; a spike costs itself, a packet to every
 core of the next layer, and the synops that it sets off. Neuron updates and packets that enter the chip are left out:
 no single move changes them. So are hops, a fortieth of a packet. The report's figure, which has them all, comes from
-``conntra_hardware.energy`` and the compiled program.
+``conntra_hardware.cost.energy`` and the compiled program.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 
 __all__ = ["PENALTIES", "Prices", "parse_penalty", "prices_of"]
 
@@ -86,7 +86,7 @@ def _with_energy(
     nats_a_joule: float, synop: float, spikes: list[float], sizes: Sequence[int]
 ) -> tuple[float, list[float]]:
     from conntra_hardware.chip import load_chip
-    from conntra_hardware.coefficients import load_coefficients
+    from conntra_hardware.cost.coefficients import load_coefficients
 
     cost, chip = load_coefficients(_COEFFICIENTS).energy_j, load_chip(_CHIP)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from conntra_neuro.levels import Levels
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.levels import Levels
 
 __all__ = ["Progress", "Record", "TrainResult"]
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import ArrayLike
-from conntra_hardware.errors import InputError
-from conntra_neuro.levels import Levels
+from conntra_hardware.base.arrays import ArrayLike
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.levels import Levels
 from conntra_neuro.training.bits import BitSpikes, spikes_of, taken
 from conntra_neuro.training.parameters import parameters_of
 from conntra_neuro.training.specs import LayerSpec, Neurons, as_specs, parse_neurons

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import IntArray
+from conntra_hardware.base.arrays import IntArray
 from conntra_neuro.training import kernels
 from conntra_neuro.training.inputs import Batch, Floats, Inputs, StreamedInputs
 from conntra_neuro.training.objective import QUANTA, Objective

@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import IntegrateAndFire
 
 __all__ = ["Conv", "LayerSpec", "Neurons", "Pool", "as_specs", "names_of", "parse_layers", "parse_neurons"]

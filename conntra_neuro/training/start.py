@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from conntra_hardware.errors import InputError
-from conntra_neuro.levels import Levels
+from conntra_hardware.base.errors import InputError
+from conntra_neuro.network.levels import Levels
 from conntra_neuro.training.objective import SMALLEST_SCALE, Objective
 from conntra_neuro.training.parameters import Parameters, random_parameters
 from conntra_neuro.training.task import Task, generator

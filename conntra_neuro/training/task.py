@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from conntra_neuro.levels import Levels
+from conntra_neuro.network.levels import Levels
 from conntra_neuro.training.bits import Spikes
 from conntra_neuro.training.parameters import Parameters
 

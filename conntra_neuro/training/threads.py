@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 
 __all__ = ["Threads"]
 

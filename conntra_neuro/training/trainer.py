@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import ArrayLike, SpikeArray, as_spikes
-from conntra_hardware.encoding import Encoder
-from conntra_hardware.errors import InputError
-from conntra_neuro.levels import Levels
+from conntra_hardware.base.arrays import ArrayLike, SpikeArray, as_spikes
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.program.input_encoding import Encoder
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.levels import Levels
 from conntra_neuro.training.bits import Spikes, chunks, stored
 from conntra_neuro.training.fit import fit_spikes
 from conntra_neuro.training.result import Progress, TrainResult

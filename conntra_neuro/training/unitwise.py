@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import IntArray, SpikeArray
-from conntra_hardware.errors import InputError
-from conntra_neuro.levels import Levels
+from conntra_hardware.base.arrays import IntArray, SpikeArray
+from conntra_hardware.base.errors import InputError
+from conntra_neuro.network.levels import Levels
 from conntra_neuro.training import flips
 from conntra_neuro.training.bits import Spikes
 from conntra_neuro.training.objective import Objective

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from conntra_hardware.arrays import ArrayLike
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.arrays import ArrayLike
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.training.bits import BitSpikes
 from conntra_neuro.training.calibrate import calibrated_scale
 from conntra_neuro.training.checkpoint import checkpoint_file

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
-from conntra_hardware.arrays import IntArray
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.arrays import IntArray
+from conntra_hardware.base.errors import InputError
 
 __all__ = [
     "GRADED_MAX",

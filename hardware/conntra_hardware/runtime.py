@@ -5,78 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import ArrayLike, IntArray, SpikeArray, as_array
-from conntra_hardware.errors import InputError
-from conntra_hardware.events import EventCounts, count_events
-from conntra_hardware.host import Host
-from conntra_hardware.measured import Measured
+from conntra_hardware.backends import load_backend
+from conntra_hardware.backends.host import Host
+from conntra_hardware.backends.protocol import Recording, RunOptions
+from conntra_hardware.base.arrays import ArrayLike, IntArray, as_array
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.cost.events import EventCounts, count_events
+from conntra_hardware.cost.measured import Measured
 from conntra_hardware.program import Program
 
-__all__ = ["Availability", "Backend", "Recording", "RunOptions", "RunResult", "run"]
-
-
-@dataclass(frozen=True)
-class Availability:
-    """Whether a backend can run here; where not, why and the remedy. ``versions`` names what it runs on."""
-
-    ok: bool
-    reason: str = ""
-    remedy: str = ""
-    versions: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """``time_limit_s`` bounds backends that run in a child process; ``batch_size`` None lets the backend choose.
-
-    For a chip: ``host`` is where it is (None: as the environment says), ``measure`` reads its profilers, ``probe``
-    False takes the readout's potentials from it and no spikes, which is what a measured run should do.
-    """
-
-    time_limit_s: float = 600.0
-    batch_size: int | None = None
-    host: Host | None = None
-    measure: bool = False
-    probe: bool = True
-
-
-@dataclass(frozen=True, eq=False)
-class Recording:
-    """What a backend saw.
-
-    ``spikes[population]`` (rows, size) for every spiking population, 0/1 uint8, graded ones int32; a sample of several
-    time steps has as many rows, one after the other. ``logits`` (n, classes) int64.
-
-    A chip that was not probed records no spikes at all.
-
-    ``run_seconds`` is the simulation, ``start_seconds`` starting and stopping the simulator. ``measured`` is what a
-    board measured; of a simulation it is empty.
-    """
-
-    spikes: Mapping[str, IntArray]
-    logits: IntArray
-    run_seconds: float
-    start_seconds: float = 0.0
-    measured: Measured = field(default_factory=Measured)
-
-
-class Backend(Protocol):
-    """A simulator or a chip that runs programs exactly."""
-
-    name: str
-
-    def availability(self) -> Availability:
-        """Say whether it can run here, without importing anything heavy."""
-        ...
-
-    def execute(self, program: Program, inputs: SpikeArray, options: RunOptions) -> Recording:
-        """Run input spikes (rows, n_inputs), one row a time step; raise BackendError where that fails."""
-        ...
+__all__ = ["RunResult", "run"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,8 +70,6 @@ def run(
     are for the backend "loihi"; see ``RunOptions``.
     Raises InputError for samples that do not match, BackendError where the backend cannot run or fails.
     """
-    from conntra_hardware.backends import load_backend
-
     inputs = program.encode(x)
     if len(inputs) == 0:
         raise InputError("samples: none given; at least 1 expected")

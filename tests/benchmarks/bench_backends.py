@@ -16,10 +16,10 @@ from itertools import pairwise
 import numpy as np
 
 from conntra_hardware.backends import load_backend
+from conntra_hardware.backends.protocol import Recording, RunOptions
 from conntra_hardware.chip import load_chip
 from conntra_hardware.neurons import Readout, Threshold
 from conntra_hardware.program import INPUT, CoreSlice, Population, Program, Projection
-from conntra_hardware.runtime import Recording, RunOptions
 
 SMALL, LARGE = (784, 512, 10), (784, 1024, 1024, 10)
 DENSITY = 0.15

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from conntra_hardware.chip import Chip, load_chip
-from conntra_hardware.events import INPUT_CORE, count_events
+from conntra_hardware.cost.events import INPUT_CORE, count_events
 from conntra_hardware.runtime import run
 from conntra_neuro.compiler import compile
 from conntra_neuro.compiler.lower import lower

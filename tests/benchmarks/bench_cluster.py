@@ -17,7 +17,7 @@ import numpy as np
 from distributed import protocol
 from distributed.utils import nbytes
 
-from conntra_neuro.levels import parse_levels
+from conntra_neuro.network.levels import parse_levels
 from conntra_neuro.training import fit_spikes
 from conntra_neuro.training.blocks import Blocks, BlocksOptions
 from conntra_neuro.training.cluster.samples import PartedSamples

@@ -15,14 +15,14 @@ import time
 import numpy as np
 
 import conntra_neuro as cn
-from conntra_hardware.arrays import SpikeArray
 from conntra_hardware.backends import load_backend
-from conntra_hardware.energy import estimate
-from conntra_hardware.events import count_events
+from conntra_hardware.backends.protocol import Recording, RunOptions
+from conntra_hardware.base.arrays import SpikeArray
+from conntra_hardware.cost.energy import estimate
+from conntra_hardware.cost.events import count_events
 from conntra_hardware.program import Program
-from conntra_hardware.runtime import Recording, RunOptions
-from conntra_neuro.layers import Conv2d, Dense, Flatten, SumPool
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.layers import Conv2d, Dense, Flatten, SumPool
 
 IMAGES, STOCK_IMAGES = 10_000, 100
 _DENSITY = 0.13  # of MNIST's pixels that are above 127

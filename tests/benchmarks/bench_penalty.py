@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import conntra_neuro as cn
-from conntra_hardware.energy import estimate
+from conntra_hardware.cost.energy import estimate
 from conntra_neuro.cli.options import hidden_layers
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_neuro.datasets import load_dataset
-from conntra_neuro.levels import parse_levels
+from conntra_neuro.network.levels import parse_levels
 from conntra_neuro.training.exact import Exact, ExactOptions
 from conntra_neuro.training.objective import Objective
 from conntra_neuro.training.parameters import Parameters

@@ -19,7 +19,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import conntra_neuro as cn
-from conntra_neuro.levels import parse_levels
+from conntra_neuro.network.levels import parse_levels
 from conntra_neuro.training import fit_spikes
 from conntra_neuro.training.layered.state import LayeredNetwork
 from conntra_neuro.training.objective import Objective

@@ -1,9 +1,9 @@
 import pytest
 
-import conntra_hardware.verify  # noqa: F401  before its names are replaced here
+import conntra_hardware.proof.verify  # noqa: F401  before its names are replaced here
 import conntra_neuro as cn
+from conntra_hardware.backends.protocol import Availability
 from conntra_hardware.backends.reference import ReferenceBackend
-from conntra_hardware.runtime import Availability
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def quick(monkeypatch):
         name = "brian2"
 
     backends = {"reference": ReferenceBackend, "brian2": Other, "lava": Absent}
-    for place in ("conntra_hardware.backends.load_backend", "conntra_hardware.verify.load_backend"):
+    for place in ("conntra_hardware.backends.load_backend", "conntra_hardware.proof.verify.load_backend"):
         monkeypatch.setattr(place, lambda name: backends[name]())
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import conntra_neuro as cn
-from conntra_hardware.backends.brian2 import Brian2Backend
+from conntra_hardware.backends.brian2.backend import Brian2Backend
 
 
 @pytest.fixture

@@ -91,14 +91,14 @@ def test_fuzzing_reports_saves_and_is_checked_again(conntra, monkeypatch):
     change(conntra.folder / "f.json", digest="0")
     assert conntra("verify", "--certificate", "f.json").status == 1
 
-    monkeypatch.setattr("conntra_hardware.fuzz.load_backend", lambda name: Loose())
+    monkeypatch.setattr("conntra_hardware.proof.fuzz.load_backend", lambda name: Loose())
     wrong = conntra("verify", "--fuzz", "2", "--seed", "2", "--backends", "lava", "--out", "f.json")
     assert wrong.status == 1
     assert "the threshold is not strict" in wrong.out
     (folder, *_) = (conntra.folder / "f.failures").iterdir()
     assert {path.name for path in folder.iterdir()} == {"program.conntra", "inputs.npy", "certificate.json"}
     monkeypatch.setattr(
-        "conntra_hardware.verify.load_backend", lambda name: Loose() if name == "lava" else LoopBackend()
+        "conntra_hardware.proof.verify.load_backend", lambda name: Loose() if name == "lava" else LoopBackend()
     )
     shown = conntra("verify", folder / "program.conntra", "--certificate", folder / "certificate.json", "--json")
     assert (shown.status, shown.document["confirmed"], shown.document["equal"]) == (1, True, False)

@@ -118,7 +118,7 @@ class OffByOne(ReferenceBackend):
 
 def test_simulators_that_differ_are_a_no(conntra, program, monkeypatch):
     backends = {"reference": ReferenceBackend, "brian2": OffByOne}
-    monkeypatch.setattr("conntra_hardware.verify.load_backend", lambda name: backends[name]())
+    monkeypatch.setattr("conntra_hardware.proof.verify.load_backend", lambda name: backends[name]())
     ran = conntra("verify", program, "--backends", "reference,brian2", "--json", "--out", "certificate.json")
     assert ran.status == 1
     assert ran.document["equal"] is False

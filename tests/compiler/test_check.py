@@ -3,12 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from conntra_hardware.base.errors import DoesNotFit
 from conntra_hardware.chip import load_chip
-from conntra_hardware.errors import DoesNotFit
 from conntra_neuro.compiler import check, compile
 from conntra_neuro.compiler.check import bias_exponents
-from conntra_neuro.levels import Levels
 from conntra_neuro.network import Dense, DiscreteNetwork
+from conntra_neuro.network.levels import Levels
 
 LOIHI = load_chip("loihi1")
 

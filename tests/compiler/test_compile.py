@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conntra_hardware.base.errors import DoesNotFit, InputError
 from conntra_hardware.chip import load_chip
-from conntra_hardware.errors import DoesNotFit, InputError
 from conntra_hardware.program import INPUT
 from conntra_hardware.runtime import run
 from conntra_neuro.compiler import check, compile
@@ -48,7 +48,7 @@ def test_populations_have_the_promised_names():
 
 
 def test_encoder_and_labels_go_along():
-    from conntra_hardware.encoding import ThresholdEncoder
+    from conntra_hardware.program.input_encoding import ThresholdEncoder
 
     layers = network([4, 3]).layers
     encoder = ThresholdEncoder(np.zeros(4))
@@ -142,7 +142,7 @@ def test_auto_takes_the_smallest_that_fits(monkeypatch):
 
 
 def test_more_cores_make_shorter_steps():
-    from conntra_hardware.energy import estimate
+    from conntra_hardware.cost.energy import estimate
 
     net = network([40, 300, 200, 10])
     few, many = compile(net), compile(net, cores=40)

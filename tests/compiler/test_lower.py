@@ -10,15 +10,15 @@ from network_programs import assert_equal_to_network, spread_program
 from network_strategies import inputs, networks
 
 from conntra_hardware.backends import load_backend
-from conntra_hardware.errors import DoesNotFit
-from conntra_hardware.events import count_events
+from conntra_hardware.backends.protocol import RunOptions
+from conntra_hardware.base.errors import DoesNotFit
+from conntra_hardware.cost.events import count_events
 from conntra_hardware.neurons import GradedRelu, IntegrateAndFire
 from conntra_hardware.program import ConvProjection, Projection, SparseProjection
-from conntra_hardware.runtime import RunOptions
 from conntra_neuro.compiler import check, compile
 from conntra_neuro.compiler.lower import lower
-from conntra_neuro.layers import INPUT_LAYER, Conv2d, Dense, Flatten, MaxPool, Residual, SumPool
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.layers import INPUT_LAYER, Conv2d, Dense, Flatten, MaxPool, Residual, SumPool
 
 RNG = np.random.default_rng(0)
 

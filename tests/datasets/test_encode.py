@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conntra_hardware.encoding import ThermometerEncoder, ThresholdEncoder
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.program.input_encoding import ThermometerEncoder, ThresholdEncoder
 from conntra_neuro.datasets import fit_encoder, load_dataset
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conntra_hardware.errors import ConntraError, FileFormatError, InputError
+from conntra_hardware.base.errors import ConntraError, FileFormatError, InputError
 from conntra_neuro.datasets import images, load_dataset
 from conntra_neuro.datasets.mapped import is_mapped
 from conntra_neuro.training import train

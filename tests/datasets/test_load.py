@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from conntra_hardware.errors import ConntraError, FileFormatError, InputError
+from conntra_hardware.base.errors import ConntraError, FileFormatError, InputError
 from conntra_neuro.datasets import Dataset, load_dataset
 from conntra_neuro.datasets import mnist as mnist_module
 

@@ -5,11 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conntra_hardware.encoding import LatencyEncoder, RateEncoder
-from conntra_hardware.errors import InputError
-from conntra_neuro import storage
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.program.input_encoding import LatencyEncoder, RateEncoder
 from conntra_neuro.datasets import Dataset, fit_encoder
-from conntra_neuro.network import Dense, DiscreteNetwork
+from conntra_neuro.network import Dense, DiscreteNetwork, storage
 from conntra_neuro.training import train
 
 

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conntra_hardware.encoding import ThermometerEncoder, ThresholdEncoder
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import GradedRelu
-from conntra_neuro.exchange.c_measure import measure
-from conntra_neuro.exchange.c_writer import FEATURES, c_header
+from conntra_hardware.program.input_encoding import ThermometerEncoder, ThresholdEncoder
+from conntra_neuro.exchange.c.measure import measure
+from conntra_neuro.exchange.c.writer import FEATURES, c_header
 from conntra_neuro.exchange.files import export
-from conntra_neuro.layers import Dense, Residual
-from conntra_neuro.levels import Levels
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.layers import Dense, Residual
+from conntra_neuro.network.levels import Levels
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler here")
 

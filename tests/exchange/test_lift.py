@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conntra_neuro.compiler import compile
-from conntra_neuro.exchange.lift import network_of_program
-from conntra_neuro.layers import Dense, Residual
+from conntra_neuro.exchange.from_program import network_of_program
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.layers import Dense, Residual
 
 
 @settings(max_examples=60, deadline=None)

@@ -11,11 +11,11 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 import conntra_neuro as cn
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import GradedRelu, IntegrateAndFire
 from conntra_neuro.exchange.files import export
-from conntra_neuro.layers import Conv2d, Dense, Flatten, MaxPool, Residual, SumPool
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.layers import Conv2d, Dense, Flatten, MaxPool, Residual, SumPool
 
 pytest.importorskip("h5py")
 

@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import conntra_neuro as cn
-from conntra_hardware.encoding import ThermometerEncoder, ThresholdEncoder
-from conntra_hardware.errors import FileFormatError, InputError
+from conntra_hardware.base.errors import FileFormatError, InputError
 from conntra_hardware.neurons import GradedRelu, IntegrateAndFire
+from conntra_hardware.program.input_encoding import ThermometerEncoder, ThresholdEncoder
 from conntra_neuro.exchange.files import export, import_network
-from conntra_neuro.exchange.nir_writer import nir_graph
-from conntra_neuro.layers import Conv2d, Dense, MaxPool, SumPool
-from conntra_neuro.levels import Levels
+from conntra_neuro.exchange.nir.writer import nir_graph
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.layers import Conv2d, Dense, MaxPool, SumPool
+from conntra_neuro.network.levels import Levels
 
 pytest.importorskip("nir")
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conntra_hardware.encoding import ThresholdEncoder
-from conntra_hardware.errors import FileFormatError, InputError
+from conntra_hardware.base.errors import FileFormatError, InputError
+from conntra_hardware.program.input_encoding import ThresholdEncoder
 from conntra_neuro.exchange.files import import_network
-from conntra_neuro.layers import Conv2d, Dense, MaxPool, SumPool
-from conntra_neuro.levels import BINARY, TERNARY
+from conntra_neuro.network.layers import Conv2d, Dense, MaxPool, SumPool
+from conntra_neuro.network.levels import BINARY, TERNARY
 
 pytest.importorskip("onnx")
 

@@ -8,7 +8,7 @@ import pytest
 
 from conntra_neuro.exchange.files import FORMATS, READERS
 from conntra_neuro.exchange.support import FROM_ONNX, KINDS, LIMITS, support, support_table
-from conntra_neuro.layers import Conv2d, Dense, MaxPool, SumPool
+from conntra_neuro.network.layers import Conv2d, Dense, MaxPool, SumPool
 
 for package in ("h5py", "nir"):
     pytest.importorskip(package)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from program_strategies import random_case
 
-from conntra_hardware.arrays import as_spikes
-from conntra_hardware.encoding import as_features
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.arrays import as_spikes
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.program.input_encoding import as_features
 from conntra_hardware.runtime import run
 
 

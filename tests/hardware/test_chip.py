@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
+from conntra_hardware.base.errors import ConntraError, FileFormatError, InputError
 from conntra_hardware.chip import chip_names, load_chip
-from conntra_hardware.coefficients import load_coefficients
-from conntra_hardware.errors import ConntraError, FileFormatError, InputError
+from conntra_hardware.cost.coefficients import load_coefficients
 
-CHIPS = Path(__file__).resolve().parents[2] / "hardware" / "conntra_hardware" / "chips"
+CHIPS = Path(__file__).resolve().parents[2] / "hardware" / "conntra_hardware" / "chip" / "limits"
 LISTED = ("cores", "neurons_per_core", "synapse_memory_bits", "weight_bits", "bias_mantissa_bits", "potential_bits")
 
 

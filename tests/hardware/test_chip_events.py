@@ -4,12 +4,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conntra_hardware.backends.protocol import RunOptions
 from conntra_hardware.backends.reference import ReferenceBackend
 from conntra_hardware.chip import load_chip
-from conntra_hardware.events import EventCounts, count_events
+from conntra_hardware.cost.events import EventCounts, count_events
 from conntra_hardware.neurons import Readout, Threshold
 from conntra_hardware.program import INPUT, CoreSlice, Population, Program, Projection
-from conntra_hardware.runtime import RunOptions
 
 PER_SLICE = ("synops", "neuron_updates", "active_updates", "spikes", "packets_out", "packets_in")
 PER_SLICE += ("hops_ew", "hops_ns", "crossings")

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conntra_hardware.chip import load_chip
+from conntra_hardware.fit.overflow import prove_no_overflow, register_limit, synaptic_bounds
 from conntra_hardware.neurons import Readout
-from conntra_hardware.overflow import prove_no_overflow, register_limit, synaptic_bounds
 from conntra_hardware.program import INPUT, CoreSlice, Population, Program, Projection
 
 LOIHI = load_chip("loihi1")

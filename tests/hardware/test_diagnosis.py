@@ -18,11 +18,11 @@ from wrong_backends import (
     off_by_one,
 )
 
-from conntra_hardware.diagnosis import Finding
-from conntra_hardware.errors import DoesNotVerify
+from conntra_hardware.backends.protocol import Backend
+from conntra_hardware.base.errors import DoesNotVerify
 from conntra_hardware.neurons import IntegrateAndFire, Readout
-from conntra_hardware.runtime import Backend
-from conntra_hardware.verify import verify
+from conntra_hardware.proof.diagnosis import Finding
+from conntra_hardware.proof.verify import verify
 
 SIZES = (60, 40, 30, 8)
 LAYERS = ("h1", "h2", "out")
@@ -256,9 +256,9 @@ def test_integrate_and_fire_that_is_not_cleared_between_samples() -> None:
     """The layer alone: what it is given and what it sends."""
     from dataclasses import replace
 
-    from conntra_hardware.diagnosis.diagnose import _finding
-    from conntra_hardware.diagnosis.layer import Layer
     from conntra_hardware.program import Population
+    from conntra_hardware.proof.diagnosis.diagnose import _finding
+    from conntra_hardware.proof.diagnosis.layer import Layer
 
     rng = np.random.default_rng(0)
     neuron = IntegrateAndFire(threshold=9, steps=4)

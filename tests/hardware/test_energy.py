@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conntra_hardware.baselines import baselines
+from conntra_hardware.base.errors import InputError
 from conntra_hardware.chip import load_chip
-from conntra_hardware.coefficients import load_coefficients
-from conntra_hardware.energy import estimate, estimate_all, step_times
-from conntra_hardware.errors import InputError
-from conntra_hardware.events import EventCounts
+from conntra_hardware.cost.baselines import baselines
+from conntra_hardware.cost.coefficients import load_coefficients
+from conntra_hardware.cost.energy import estimate, estimate_all, step_times
+from conntra_hardware.cost.events import EventCounts
 from conntra_hardware.neurons import Readout, Threshold
 from conntra_hardware.program import INPUT, CoreSlice, Population, Program, Projection
 from conntra_hardware.runtime import run

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from conntra_hardware.coefficients import coefficient_names, load_coefficients
-from conntra_hardware.errors import ConntraError, InputError
+from conntra_hardware.base.errors import ConntraError, InputError
+from conntra_hardware.cost.coefficients import coefficient_names, load_coefficients
 
-FOLDER = Path(__file__).resolve().parents[2] / "hardware" / "conntra_hardware" / "coefficients"
+FOLDER = Path(__file__).resolve().parents[2] / "hardware" / "conntra_hardware" / "cost" / "coefficients"
 
 
 def edited(tmp_path, old, new):

@@ -11,11 +11,11 @@ import pytest
 from program_strategies import build_case
 
 from conntra_hardware.chip import load_chip
-from conntra_hardware.encoding import ThresholdEncoder
-from conntra_hardware.fingerprint import program_sha256, recording_sha256
 from conntra_hardware.neurons import GradedRelu
 from conntra_hardware.program import Program, Projection
-from conntra_hardware.program_file import load_program, save_program
+from conntra_hardware.program.fingerprint import program_sha256, recording_sha256
+from conntra_hardware.program.input_encoding import ThresholdEncoder
+from conntra_hardware.program.program_file import load_program, save_program
 
 
 @pytest.fixture

@@ -12,18 +12,18 @@ from wrong_backends import WrongBackend, changed_weights
 
 import conntra_neuro as cn
 from conntra_hardware.backends import load_backend
+from conntra_hardware.backends.protocol import RunOptions
 from conntra_hardware.backends.refuse import refuse_other_than_dense_chains
-from conntra_hardware.errors import BackendError, InputError
-from conntra_hardware.fuzz import fuzz
-from conntra_hardware.fuzz_case import dense_case, random_case
+from conntra_hardware.base.errors import BackendError, InputError
+from conntra_hardware.fit.overflow import prove_no_overflow
+from conntra_hardware.fit.resources import core_usage
 from conntra_hardware.neurons import IntegrateAndFire
-from conntra_hardware.overflow import prove_no_overflow
 from conntra_hardware.program import INPUT, ConvProjection, Program, Projection, SparseProjection
-from conntra_hardware.program_file import load_program
-from conntra_hardware.recheck import read_certificate, recheck, recheck_fuzz
-from conntra_hardware.resources import core_usage
-from conntra_hardware.runtime import RunOptions
-from conntra_hardware.shrink import restrict
+from conntra_hardware.program.program_file import load_program
+from conntra_hardware.proof.fuzz import fuzz
+from conntra_hardware.proof.fuzz_case import dense_case, random_case
+from conntra_hardware.proof.recheck import read_certificate, recheck, recheck_fuzz
+from conntra_hardware.proof.shrink import restrict
 
 
 @pytest.mark.parametrize("seed", [0, 1])

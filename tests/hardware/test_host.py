@@ -2,8 +2,8 @@
 
 import pytest
 
-from conntra_hardware.errors import InputError
-from conntra_hardware.host import Host, host_from
+from conntra_hardware.backends.host import Host, host_from
+from conntra_hardware.base.errors import InputError
 
 NAMED = [
     ({}, {}, Host()),

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from conntra_hardware.chip import load_chip
-from conntra_hardware.coefficients import load_coefficients
-from conntra_hardware.convolution import Geometry
-from conntra_hardware.encodings import encode
-from conntra_hardware.energy import estimate
-from conntra_hardware.events import count_events
+from conntra_hardware.cost.coefficients import load_coefficients
+from conntra_hardware.cost.energy import estimate
+from conntra_hardware.cost.events import count_events
+from conntra_hardware.fit.synapse_memory import encode
 from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Neuron, Readout, Threshold
 from conntra_hardware.program import INPUT, ConvProjection, CoreSlice, Population, Program, Projection
-from conntra_hardware.projection import one_to_one
+from conntra_hardware.program.convolution import Geometry
+from conntra_hardware.program.projection import one_to_one
 from conntra_hardware.runtime import run
 
 ROW = Geometry((1, 1, 4), 1, (1, 3), padding=(0, 1))

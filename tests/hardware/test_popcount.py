@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from program_strategies import build_case
 
-from conntra_hardware import popcount
+from conntra_hardware.backends.protocol import RunOptions
 from conntra_hardware.backends.reference import ReferenceBackend
-from conntra_hardware.bits import words
-from conntra_hardware.popcount import TernaryProduct
-from conntra_hardware.runtime import RunOptions
+from conntra_hardware.base import bit_product as popcount
+from conntra_hardware.base.bit_product import TernaryProduct
+from conntra_hardware.base.bit_words import words
 
 
 @settings(max_examples=60, deadline=None)

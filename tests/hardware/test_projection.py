@@ -10,10 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conntra_hardware.base.errors import InputError
 from conntra_hardware.chip import load_chip
-from conntra_hardware.convolution import Geometry
-from conntra_hardware.errors import InputError
-from conntra_hardware.fingerprint import program_sha256
 from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Readout
 from conntra_hardware.program import (
     INPUT,
@@ -24,8 +22,10 @@ from conntra_hardware.program import (
     Projection,
     SparseProjection,
 )
-from conntra_hardware.program_file import load_program, save_program
-from conntra_hardware.projection import one_to_one
+from conntra_hardware.program.convolution import Geometry
+from conntra_hardware.program.fingerprint import program_sha256
+from conntra_hardware.program.program_file import load_program, save_program
+from conntra_hardware.program.projection import one_to_one
 
 GEOMETRY = Geometry((2, 5, 4), 4, (3, 2), (2, 1), (1, 0), 2)
 

@@ -13,10 +13,10 @@ import pytest
 from program_strategies import Case, build_case
 from wrong_backends import WrongBackend, changed_weights, off_by_one
 
-from conntra_hardware.errors import FileFormatError
+from conntra_hardware.base.errors import FileFormatError
 from conntra_hardware.program import Program
-from conntra_hardware.recheck import read_certificate, recheck
-from conntra_hardware.verify import Certificate, verify
+from conntra_hardware.proof.recheck import read_certificate, recheck
+from conntra_hardware.proof.verify import Certificate, verify
 
 SAME = ["reference", WrongBackend("same")]
 

@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conntra_hardware.chip import load_chip
-from conntra_hardware.encodings import encode, list_bits, weight_format
+from conntra_hardware.fit.resources import core_usage
+from conntra_hardware.fit.synapse_memory import encode, list_bits, weight_format
 from conntra_hardware.neurons import Readout, Threshold
 from conntra_hardware.program import INPUT, CoreSlice, Population, Program, Projection
-from conntra_hardware.resources import core_usage
 
 LOIHI = load_chip("loihi1")
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from program_strategies import Case, build_program, cases, random_case
 from wrong_backends import WrongBackend, changed_weight, delayed, off_by_one, saturated
 
+from conntra_hardware.backends.protocol import Availability, Backend, Recording, RunOptions
 from conntra_hardware.backends.reference import ReferenceBackend
-from conntra_hardware.encoding import ThresholdEncoder
-from conntra_hardware.errors import BackendError, DoesNotVerify, FileFormatError, InputError
+from conntra_hardware.base.errors import BackendError, DoesNotVerify, FileFormatError, InputError
 from conntra_hardware.program import Program
-from conntra_hardware.runtime import Availability, Backend, Recording, RunOptions
-from conntra_hardware.verify import inputs_sha256, verify
+from conntra_hardware.program.input_encoding import ThresholdEncoder
+from conntra_hardware.proof.verify import inputs_sha256, verify
 
 
 @pytest.fixture

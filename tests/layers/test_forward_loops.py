@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from network_strategies import inputs, networks
 
-from conntra_hardware.convolution import Geometry
+from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.network import DiscreteNetwork
 
 

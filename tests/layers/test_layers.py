@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import GRADED_MAX, GradedRelu, IntegrateAndFire
-from conntra_neuro.layers import INPUT_LAYER, Conv2d, Dense, Flatten, MaxPool, Residual, SumPool
-from conntra_neuro.levels import TERNARY
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.layers import INPUT_LAYER, Conv2d, Dense, Flatten, MaxPool, Residual, SumPool
+from conntra_neuro.network.levels import TERNARY
 from conntra_neuro.training.backprop.fold import Normalisation
 from conntra_neuro.training.backprop.fold_kernel import fold_kernel
 

@@ -8,8 +8,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from conntra_hardware.errors import FileFormatError
-from conntra_neuro.cli.outcome import to_json
+from conntra_hardware.base.errors import FileFormatError
+from conntra_neuro.cli.verb_result import to_json
 from conntra_neuro.report.html import report_html
 from conntra_neuro.report.result_file import kind_of, read_result
 

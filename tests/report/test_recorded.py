@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from conntra_hardware.errors import FileFormatError
+from conntra_hardware.base.errors import FileFormatError
 from conntra_neuro.report.documents import run_document
 from conntra_neuro.report.recorded import _pack, unpack
 

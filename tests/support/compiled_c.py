@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from conntra_neuro.exchange.c_measure import FLAGS
-from conntra_neuro.exchange.c_writer import c_header
+from conntra_neuro.exchange.c.measure import FLAGS
+from conntra_neuro.exchange.c.writer import c_header
 from conntra_neuro.network import DiscreteNetwork
 
 _MAIN = """

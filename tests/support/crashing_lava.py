@@ -2,8 +2,8 @@
 
 from lava.proc.lif.models import PyLifResetModelBitAcc
 
+from conntra_hardware.backends.child.serve import serve
 from conntra_hardware.backends.lava.simulation import simulate
-from conntra_hardware.backends.serve import serve
 
 _run_spk = PyLifResetModelBitAcc.run_spk
 

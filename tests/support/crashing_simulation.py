@@ -4,8 +4,8 @@ import os
 import signal
 import sys
 
-from conntra_hardware.backends.job import Job
-from conntra_hardware.backends.serve import serve
+from conntra_hardware.backends.child.job import Job
+from conntra_hardware.backends.child.serve import serve
 
 
 def simulate(job: Job) -> float:

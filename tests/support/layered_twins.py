@@ -9,8 +9,8 @@ import numpy.typing as npt
 import training_twins as twins
 from hypothesis import strategies as st
 
-from conntra_neuro.levels import parse_levels
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.levels import parse_levels
 from conntra_neuro.training.samples import make_task
 from conntra_neuro.training.task import ImageShape, Task
 

@@ -6,8 +6,8 @@ from itertools import product
 from typing import Any
 
 from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Neuron, Threshold
-from conntra_neuro.layers import Conv2d, Dense, Flatten, MaxPool, Residual, SumPool
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.layers import Conv2d, Dense, Flatten, MaxPool, Residual, SumPool
 
 
 def forward(network: DiscreteNetwork, sample: list[list[int]]) -> tuple[list[list[list[int]]], list[int]]:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from wrong_backends import Delaying, SlowMutant, WrongBackend, changed_bias, changed_weight, changed_weights, off_by_one
 
-from conntra_hardware.fuzz_case import _inputs, dense_case
+from conntra_hardware.backends.protocol import Backend, RunOptions
 from conntra_hardware.program import Program
-from conntra_hardware.runtime import Backend, RunOptions
-from conntra_hardware.verify import verify
+from conntra_hardware.proof.fuzz_case import _inputs, dense_case
+from conntra_hardware.proof.verify import verify
 
 PROGRAMS = 30
 SAMPLES = 300

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from conntra_hardware.backends.protocol import Recording
 from conntra_hardware.chip import Chip, load_chip
 from conntra_hardware.program import Program
-from conntra_hardware.runtime import Recording
 from conntra_neuro.compiler import compile
 from conntra_neuro.network import DiscreteNetwork
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from conntra_hardware.convolution import Geometry
 from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Neuron, Threshold
-from conntra_neuro.layers import INPUT_LAYER, Conv2d, Dense, Flatten, Layer, MaxPool, Residual, SumPool
+from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.layers import INPUT_LAYER, Conv2d, Dense, Flatten, Layer, MaxPool, Residual, SumPool
 
 __all__ = ["KINDS", "image_layers", "inputs", "networks", "residuals"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_neuro.levels import Levels, parse_levels
+from conntra_neuro.network.levels import Levels, parse_levels
 from conntra_neuro.training.objective import Objective
 from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.task import Task

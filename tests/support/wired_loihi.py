@@ -5,8 +5,8 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent / "loihi_extension"))
 
+from conntra_hardware.backends.child.serve import serve
 from conntra_hardware.backends.loihi.deployment import deploy
-from conntra_hardware.backends.serve import serve
 
 if __name__ == "__main__":
     serve(lambda job: deploy(job, refuse_cpu=False))

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from conntra_hardware.backends.protocol import Availability, Recording, RunOptions
 from conntra_hardware.backends.reference import ReferenceBackend
 from conntra_hardware.program import Program, Projection
-from conntra_hardware.runtime import Availability, Recording, RunOptions
 
 
 class WrongBackend:

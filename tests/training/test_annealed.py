@@ -6,7 +6,7 @@ import training_twins as twins
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.training import fit_spikes
 from conntra_neuro.training.annealed import Annealed, AnnealedOptions, _noisy_step
 from conntra_neuro.training.threads import Threads

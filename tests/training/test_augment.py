@@ -8,7 +8,7 @@ import training_twins as twins
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.training import fit_spikes
 from conntra_neuro.training.augment import Augmentation
 from conntra_neuro.training.inputs import Inputs, inputs_of

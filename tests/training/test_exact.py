@@ -8,8 +8,8 @@ import training_twins as twins
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conntra_hardware.errors import InputError
-from conntra_neuro.levels import Levels
+from conntra_hardware.base.errors import InputError
+from conntra_neuro.network.levels import Levels
 from conntra_neuro.training.exact import Exact, ExactOptions
 from conntra_neuro.training.objective import QUANTA, Objective
 from conntra_neuro.training.start import start_of

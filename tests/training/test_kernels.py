@@ -8,7 +8,7 @@ import training_twins as twins
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conntra_neuro.levels import parse_levels
+from conntra_neuro.network.levels import parse_levels
 from conntra_neuro.training import kernels
 from conntra_neuro.training.inputs import DenseBatch, Inputs, SparseBatch, inputs_of
 from conntra_neuro.training.moves import LayerMoves, select_largest

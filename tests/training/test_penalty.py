@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conntra_hardware.coefficients import load_coefficients
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.cost.coefficients import load_coefficients
 from conntra_neuro.compiler import compile
 from conntra_neuro.datasets import fit_encoder, load_dataset
-from conntra_neuro.levels import parse_levels
+from conntra_neuro.network.levels import parse_levels
 from conntra_neuro.training import fit_spikes, kernels, train
 from conntra_neuro.training.blocks import Blocks, BlocksOptions
 from conntra_neuro.training.moves import LayerMoves

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.training.specs import Conv, LayerSpec, Pool, as_specs, parse_layers, parse_neurons
 
 _numbers = st.integers(1, 30)

@@ -16,12 +16,12 @@ import training_twins as twins
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conntra_hardware.encoding import ThermometerEncoder, ThresholdEncoder
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.program.input_encoding import ThermometerEncoder, ThresholdEncoder
 from conntra_neuro.datasets import Dataset, fit_encoder, load_dataset
 from conntra_neuro.datasets import files as dataset_files
 from conntra_neuro.datasets.mapped import is_mapped
-from conntra_neuro.levels import parse_levels
+from conntra_neuro.network.levels import parse_levels
 from conntra_neuro.training import TrainResult, bits, train
 from conntra_neuro.training.bits import BitSpikes, rates_of, stored
 from conntra_neuro.training.blocks import Blocks, BlocksOptions

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from conntra_hardware.encoding import ThresholdEncoder
-from conntra_hardware.errors import FileFormatError, InputError
+from conntra_hardware.base.errors import FileFormatError, InputError
+from conntra_hardware.program.input_encoding import ThresholdEncoder
 from conntra_neuro.datasets import Dataset, load_dataset
 from conntra_neuro.training import Fit, Progress, fit_spikes, train
 from conntra_neuro.training import checkpoint as checkpoints

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.training import Fit, Progress, fit_spikes
 from conntra_neuro.training.calibrate import calibrated_scale
 from conntra_neuro.training.warm import fit_warm

@@ -48,7 +48,7 @@ def figures(document: Mapping[str, Any]) -> dict[str, Figure]:
 
 def draw(document: Mapping[str, Any], folder: Path) -> list[Path]:
     """Write all pictures into ``folder`` as PNG files and return their paths."""
-    from conntra_hardware.files import write_atomically
+    from conntra_hardware.base.files import write_atomically
     from conntra_neuro.report.plots.style import png
 
     paths = []

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.errors import InputError
-from conntra_neuro.levels import Levels
+from conntra_hardware.base.errors import InputError
+from conntra_neuro.network.levels import Levels
 
 __all__ = ["Normalisation", "fold"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.errors import InputError
-from conntra_neuro.levels import Levels
+from conntra_hardware.base.errors import InputError
+from conntra_neuro.network.levels import Levels
 from conntra_neuro.training.backprop.fold import Ints, Normalisation, fold
 
 __all__ = ["fold_kernel"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.training.backprop.fold import Normalisation, fold
 from conntra_neuro.training.backprop.load import load_layered_steps
 from conntra_neuro.training.backprop.straight_through import Array, StraightThrough, StraightThroughOptions

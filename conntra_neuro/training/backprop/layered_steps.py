@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from conntra_hardware.convolution import Geometry
+from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.training.backprop.steps import (
     Tree,
     clipped_update,

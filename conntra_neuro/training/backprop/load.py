@@ -6,7 +6,7 @@ import logging
 import os
 from types import ModuleType
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 
 __all__ = ["load_integer_steps", "load_layered_steps", "load_steps"]
 

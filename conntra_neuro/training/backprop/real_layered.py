@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import SpikeArray
+from conntra_hardware.base.arrays import SpikeArray
 from conntra_neuro.training.backprop.load import load_layered_steps, load_steps
-from conntra_neuro.training.backprop.real import Floats, RealNetwork
+from conntra_neuro.training.backprop.real_network import Floats, RealNetwork
 from conntra_neuro.training.layered.architecture import Architecture
 from conntra_neuro.training.layered.forward import images_of
 from conntra_neuro.training.task import Task, generator

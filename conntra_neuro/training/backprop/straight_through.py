@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.training.augment import ELASTIC_LIMIT, Augmentation
 from conntra_neuro.training.backprop.fold import Normalisation, fold
 from conntra_neuro.training.backprop.load import load_steps

@@ -20,7 +20,7 @@ import dask.config
 import distributed
 from distributed.comm.core import connect
 
-from conntra_hardware.errors import BackendError, InputError
+from conntra_hardware.base.errors import BackendError, InputError
 from conntra_neuro.training.cluster.workers import DaskCrew
 
 __all__ = ["dask_crew"]

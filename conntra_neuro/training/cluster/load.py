@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 
 if TYPE_CHECKING:
     from conntra_neuro.training.cluster.workers import DaskCrew

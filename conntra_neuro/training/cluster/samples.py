@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import IntArray
+from conntra_hardware.base.arrays import IntArray
 from conntra_neuro.training.bits import rates_of
 from conntra_neuro.training.cluster.shards import Answer, Ask, Packed, Versions, merged
 from conntra_neuro.training.inputs import Floats

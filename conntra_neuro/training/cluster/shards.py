@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import IntArray
+from conntra_hardware.base.arrays import IntArray
 from conntra_neuro.training.bits import BitSpikes
 from conntra_neuro.training.inputs import Floats, inputs_of
 from conntra_neuro.training.objective import Objective

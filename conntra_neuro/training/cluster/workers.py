@@ -16,7 +16,7 @@ from typing import Any
 import distributed
 from distributed.scheduler import KilledWorker
 
-from conntra_hardware.errors import BackendError, ConntraError
+from conntra_hardware.base.errors import BackendError, ConntraError
 from conntra_neuro.training.cluster.samples import PartedSamples
 from conntra_neuro.training.cluster.shards import Answer, Ask, Packed, Shard, fingerprint, merged
 from conntra_neuro.training.inputs import Floats

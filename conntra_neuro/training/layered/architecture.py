@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.convolution import Geometry
-from conntra_hardware.encoding import Encoder
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Neuron, Readout, Threshold
-from conntra_neuro.layers import Conv2d, Dense, Layer, MaxPool, Residual, SumPool
-from conntra_neuro.levels import Levels
+from conntra_hardware.program.convolution import Geometry
+from conntra_hardware.program.input_encoding import Encoder
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.layers import Conv2d, Dense, Layer, MaxPool, Residual, SumPool
+from conntra_neuro.network.levels import Levels
 from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.specs import Conv, LayerSpec, Neurons, Pool, names_of
 from conntra_neuro.training.task import ImageShape

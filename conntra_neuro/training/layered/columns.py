@@ -12,7 +12,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.convolution import Geometry
+from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.training.threads import Threads
 
 __all__ = ["gather", "scatter"]

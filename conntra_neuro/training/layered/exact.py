@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.training.exact import ExactOptions
 from conntra_neuro.training.layered.screen import Screen
 from conntra_neuro.training.layered.state import LayeredNetwork, Moves

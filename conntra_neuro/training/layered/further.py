@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Neuron, Readout
-from conntra_neuro.layers import Conv2d, Dense, Flatten, Layer, MaxPool, Residual, SumPool
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.layers import Conv2d, Dense, Flatten, Layer, MaxPool, Residual, SumPool
 from conntra_neuro.training.layered.architecture import Architecture, Node
 from conntra_neuro.training.specs import Conv, LayerSpec, Neurons, Pool
 

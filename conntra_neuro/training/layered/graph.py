@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.convolution import Geometry
 from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Readout
+from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.training.layered.architecture import Architecture, Node
 from conntra_neuro.training.parameters import BIAS_LIMIT
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.convolution import Geometry
+from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.training.layered.columns import gather, scatter
 from conntra_neuro.training.threads import Threads
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import IntArray
+from conntra_hardware.base.arrays import IntArray
 from conntra_neuro.training import kernels
 from conntra_neuro.training.bits import BitSpikes, Spikes
 from conntra_neuro.training.inputs import DenseBatch, Floats, Inputs, StreamedInputs

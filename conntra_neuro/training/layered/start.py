@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Readout
-from conntra_neuro.levels import Levels
+from conntra_neuro.network.levels import Levels
 from conntra_neuro.training.layered.architecture import Architecture, Node
 from conntra_neuro.training.layered.forward import Activity, node_potentials, respond, rows_of
 from conntra_neuro.training.parameters import BIAS_LIMIT, Parameters, start_shares

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.training.bits import Spikes
 from conntra_neuro.training.flips import Loss
 from conntra_neuro.training.layered import deltas

@@ -1,9 +1,9 @@
-"""Simulators and chips behind one protocol, ``conntra_hardware.runtime.Backend``."""
+"""Simulators and chips behind one protocol, ``conntra_hardware.backends.protocol.Backend``."""
 
 from __future__ import annotations
 
-from conntra_hardware.errors import InputError
-from conntra_hardware.runtime import Backend
+from conntra_hardware.backends.protocol import Backend
+from conntra_hardware.base.errors import InputError
 
 __all__ = ["BACKENDS", "load_backend"]
 
@@ -29,7 +29,7 @@ def load_backend(name: str) -> Backend:
 
         return LavaBackend(stock=name == "lava-stock")
     if name == "brian2":
-        from conntra_hardware.backends.brian2 import Brian2Backend
+        from conntra_hardware.backends.brian2.backend import Brian2Backend
 
         return Brian2Backend()
     if name == "sanafe":

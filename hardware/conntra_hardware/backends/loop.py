@@ -11,11 +11,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from conntra_hardware.arrays import IntArray, SpikeArray
-from conntra_hardware.errors import BackendError
+from conntra_hardware.backends.protocol import Availability, Recording, RunOptions
+from conntra_hardware.base.arrays import IntArray, SpikeArray
+from conntra_hardware.base.errors import BackendError
 from conntra_hardware.neurons import GRADED_MAX, GradedRelu, IntegrateAndFire, Readout
 from conntra_hardware.program import INPUT, Population, Program
-from conntra_hardware.runtime import Availability, Recording, RunOptions
 
 __all__ = ["LoopBackend"]
 

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import SpikeArray
-from conntra_hardware.errors import BackendError, InputError
+from conntra_hardware.backends.protocol import Availability, Recording, RunOptions
+from conntra_hardware.base.arrays import SpikeArray
+from conntra_hardware.base.bit_product import TernaryProduct
+from conntra_hardware.base.errors import BackendError, InputError
 from conntra_hardware.neurons import Threshold
-from conntra_hardware.popcount import TernaryProduct
 from conntra_hardware.program import INPUT, AnyProjection, Population, Program, Projection
-from conntra_hardware.runtime import Availability, Recording, RunOptions
 
 __all__ = ["ReferenceBackend"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from conntra_hardware.errors import UnsupportedProgram
+from conntra_hardware.base.errors import UnsupportedProgram
 from conntra_hardware.program import Program, Projection
 
 __all__ = ["refuse_neurons", "refuse_other_than_dense_chains"]

@@ -16,12 +16,12 @@ import pytest
 from program_strategies import random_case
 
 from conntra_hardware.backends import load_backend
-from conntra_hardware.backends.brian2 import Brian2Backend
-from conntra_hardware.backends.child import supervise
+from conntra_hardware.backends.brian2.backend import Brian2Backend
+from conntra_hardware.backends.child.launch import supervise
 from conntra_hardware.backends.lava import backend as lava_backend
 from conntra_hardware.backends.lava.backend import LavaBackend
-from conntra_hardware.errors import BackendError
-from conntra_hardware.runtime import RunOptions
+from conntra_hardware.backends.protocol import RunOptions
+from conntra_hardware.base.errors import BackendError
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 SUPPORT = Path(__file__).parents[2] / "support"
@@ -58,7 +58,7 @@ def groups(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         started.append(child.pid)
         return child
 
-    monkeypatch.setattr("conntra_hardware.backends.child.subprocess.Popen", start)
+    monkeypatch.setattr("conntra_hardware.backends.child.launch.subprocess.Popen", start)
     return started
 
 
@@ -96,7 +96,7 @@ def test_when_the_parent_goes_the_child_goes(number: signal.Signals, tmp_path: P
     # Ctrl-C reaches the parent alone, as the child has a session of its own; SIGKILL leaves the parent no last word.
     code = (
         f"import sys, tempfile; sys.path.append({str(SUPPORT)!r}); tempfile.tempdir = {str(tmp_path)!r}\n"
-        "from conntra_hardware.backends.brian2 import Brian2Backend\n"
+        "from conntra_hardware.backends.brian2.backend import Brian2Backend\n"
         "from conntra_hardware.runtime import RunOptions\n"
         "from program_strategies import random_case\n"
         "backend, case = Brian2Backend(), random_case(1, samples=2)\n"

@@ -10,13 +10,13 @@ from network_programs import assert_equal_to_network, spread_program
 from network_strategies import KINDS, inputs, networks
 
 from conntra_hardware.backends import load_backend
-from conntra_hardware.errors import BackendError
+from conntra_hardware.backends.protocol import RunOptions
+from conntra_hardware.base.errors import BackendError
 from conntra_hardware.neurons import GradedRelu
 from conntra_hardware.program import Program
-from conntra_hardware.runtime import RunOptions
 from conntra_neuro.compiler import compile
-from conntra_neuro.layers import Conv2d, Dense
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.layers import Conv2d, Dense
 
 SIMULATORS = ("lava", "lava-stock", "brian2")
 

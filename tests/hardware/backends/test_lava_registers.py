@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from program_strategies import LEVEL_SETS, build_program
 
 from conntra_hardware.backends.lava.registers import bias_registers, check_program, weight_registers
-from conntra_hardware.errors import BackendError
+from conntra_hardware.base.errors import BackendError
 from conntra_hardware.neurons import Threshold
 from conntra_hardware.program import INPUT, Population, Projection
 

@@ -17,18 +17,19 @@ from network_programs import assert_equal_to_network, spread_program
 from network_strategies import inputs, networks
 from program_strategies import Case, build_program, random_case
 
+from conntra_hardware.backends.host import Host
 from conntra_hardware.backends.loihi import backend as loihi_backend
 from conntra_hardware.backends.loihi.backend import LoihiBackend
 from conntra_hardware.backends.loihi.registers import bias_weights, check_deployable, forgetful
+from conntra_hardware.backends.protocol import Recording, RunOptions
+from conntra_hardware.base.errors import BackendError, InputError
 from conntra_hardware.chip import load_chip
-from conntra_hardware.convolution import Geometry
-from conntra_hardware.errors import BackendError, InputError
-from conntra_hardware.host import Host
-from conntra_hardware.measured import Measured
+from conntra_hardware.cost.measured import Measured
 from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Readout, Threshold
 from conntra_hardware.program import INPUT, ConvProjection, CoreSlice, Population, Program, Projection
-from conntra_hardware.projection import one_to_one
-from conntra_hardware.runtime import Recording, RunOptions, run
+from conntra_hardware.program.convolution import Geometry
+from conntra_hardware.program.projection import one_to_one
+from conntra_hardware.runtime import run
 
 EXTENSION = Path(__file__).parents[2] / "support" / "loihi_extension"
 DRY = LoihiBackend(on_chip=False)

@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from program_strategies import Case, build_program, cases
 
+from conntra_hardware.backends.protocol import RunOptions
 from conntra_hardware.backends.reference import ReferenceBackend
 from conntra_hardware.program import Program
-from conntra_hardware.runtime import RunOptions
 from conntra_neuro.network import Dense, DiscreteNetwork
 
 

@@ -7,14 +7,15 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from conntra_hardware.backends.protocol import RunOptions
 from conntra_hardware.backends.sanafe.backend import SanafeBackend
+from conntra_hardware.base.errors import BackendError
 from conntra_hardware.chip import load_chip
-from conntra_hardware.coefficients import load_coefficients
-from conntra_hardware.energy import estimate, step_times
-from conntra_hardware.errors import BackendError
+from conntra_hardware.cost.coefficients import load_coefficients
+from conntra_hardware.cost.energy import estimate, step_times
 from conntra_hardware.neurons import Readout, Threshold
 from conntra_hardware.program import INPUT, CoreSlice, Population, Program, Projection
-from conntra_hardware.runtime import RunOptions, run
+from conntra_hardware.runtime import run
 
 needs_sanafe = pytest.mark.skipif(find_spec("sanafe") is None, reason="sanafe is not installed")
 

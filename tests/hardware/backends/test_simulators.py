@@ -7,8 +7,8 @@ import pytest
 from program_strategies import Case, build_case, build_program, random_case
 
 from conntra_hardware.backends import load_backend
-from conntra_hardware.errors import BackendError, InputError
-from conntra_hardware.runtime import RunOptions
+from conntra_hardware.backends.protocol import RunOptions
+from conntra_hardware.base.errors import BackendError, InputError
 
 SIMULATORS = ("lava", "lava-stock", "loihi-dry", "brian2")
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conntra_hardware.errors import InputError
-from conntra_neuro.levels import parse_levels
+from conntra_hardware.base.errors import InputError
+from conntra_neuro.network.levels import parse_levels
 from conntra_neuro.training.backprop.fold import Normalisation, fold
 
 

@@ -11,7 +11,7 @@ import training_twins
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import IntegrateAndFire
 from conntra_neuro.datasets import load_dataset
 from conntra_neuro.training import fit_spikes, train

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.training import fit_spikes
 from conntra_neuro.training.task import Clock, ImageShape
 from conntra_neuro.training.threads import Threads

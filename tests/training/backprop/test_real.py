@@ -3,12 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conntra_neuro.levels import TERNARY
+from conntra_neuro.network.levels import TERNARY
 from conntra_neuro.training.task import Task
 
 pytest.importorskip("jax")
 
-from conntra_neuro.training.backprop.real import RealNetwork, fit_real
+from conntra_neuro.training.backprop.real import fit_real
+from conntra_neuro.training.backprop.real_network import RealNetwork
 
 
 def _task(layers: tuple[int, ...]) -> Task:

@@ -4,8 +4,8 @@ import layered_twins as twins
 import numpy as np
 import pytest
 
-from conntra_hardware.convolution import Geometry
-from conntra_neuro.layers import Conv2d, Dense
+from conntra_hardware.program.convolution import Geometry
+from conntra_neuro.network.layers import Conv2d, Dense
 from conntra_neuro.training import fit_spikes
 
 pytest.importorskip("jax")

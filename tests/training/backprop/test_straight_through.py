@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.datasets import load_dataset
-from conntra_neuro.levels import parse_levels
+from conntra_neuro.network.levels import parse_levels
 from conntra_neuro.training import train
 from conntra_neuro.training.task import Clock, Task
 

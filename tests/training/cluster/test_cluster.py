@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import training_twins as twins
 
-from conntra_hardware.errors import BackendError, InputError
+from conntra_hardware.base.errors import BackendError, InputError
 from conntra_neuro.datasets import Dataset
 from conntra_neuro.training import Fit, Progress, fit_spikes, train
 from conntra_neuro.training.cluster.shards import Answer

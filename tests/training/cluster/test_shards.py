@@ -12,7 +12,7 @@ import training_twins as twins
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.training.blocks import Blocks, BlocksOptions
 from conntra_neuro.training.cluster.samples import PartedSamples
 from conntra_neuro.training.cluster.shards import Answer, Ask, Packed, Shard, Versions, fingerprint, merged

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import GradedRelu, IntegrateAndFire
-from conntra_neuro.layers import Conv2d, Dense, Flatten, Residual, SumPool
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.layers import Conv2d, Dense, Flatten, Residual, SumPool
 from conntra_neuro.training.bits import stored
 from conntra_neuro.training.fit import Fit, fit_spikes
 from conntra_neuro.training.layered.exact import LayeredExact, LayeredExactOptions

@@ -9,8 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from conntra_hardware.encoding import ThresholdEncoder
-from conntra_hardware.errors import InputError
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.program.input_encoding import ThresholdEncoder
 from conntra_neuro.datasets import Dataset
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.training import Fit, fit_spikes, train

@@ -6,13 +6,13 @@ import sys
 from dataclasses import replace
 from importlib import metadata
 
-from conntra_hardware.arrays import SpikeArray
-from conntra_hardware.backends.child import run_in_child
+from conntra_hardware.backends.child.launch import run_in_child
 from conntra_hardware.backends.lava.registers import check_program, refuse_what_stock_cannot
 from conntra_hardware.backends.lava.remainders import as_weights, cut_off
-from conntra_hardware.errors import BackendError, InputError
+from conntra_hardware.backends.protocol import Availability, Recording, RunOptions
+from conntra_hardware.base.arrays import SpikeArray
+from conntra_hardware.base.errors import BackendError, InputError
 from conntra_hardware.program import Program
-from conntra_hardware.runtime import Availability, Recording, RunOptions
 
 __all__ = ["LavaBackend"]
 

@@ -19,7 +19,7 @@ from lava.proc.sparse.process import Sparse
 from lava.utils.weightutils import SignMode
 from scipy.sparse import csr_matrix
 
-from conntra_hardware.backends.job import Job
+from conntra_hardware.backends.child.job import Job
 from conntra_hardware.backends.lava.processes.process import (
     BatchedSynapses,
     GradedNeurons,

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import IntArray, SpikeArray
+from conntra_hardware.backends.protocol import RunOptions
 from conntra_hardware.backends.reference import ReferenceBackend
-from conntra_hardware.errors import BackendError, UnsupportedProgram
+from conntra_hardware.base.arrays import IntArray, SpikeArray
+from conntra_hardware.base.errors import BackendError, UnsupportedProgram
+from conntra_hardware.fit.overflow import largest_spikes, register_bounds, synaptic_bounds
 from conntra_hardware.neurons import GRADED_MAX, GradedRelu, IntegrateAndFire, Readout, Threshold
-from conntra_hardware.overflow import largest_spikes, register_bounds, synaptic_bounds
 from conntra_hardware.program import INPUT, AnyProjection, Population, Program, Projection
-from conntra_hardware.runtime import RunOptions
 
 __all__ = [
     "MAX_SUM",

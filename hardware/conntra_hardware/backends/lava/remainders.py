@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from conntra_hardware.arrays import IntArray, SpikeArray
+from conntra_hardware.base.arrays import IntArray, SpikeArray
 from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Neuron, Readout
 from conntra_hardware.program import (
     INPUT,

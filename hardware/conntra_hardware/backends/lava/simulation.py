@@ -12,11 +12,11 @@ from typing import Any
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 
-from conntra_hardware.backends.job import Job
+from conntra_hardware.backends.child.job import Job
+from conntra_hardware.backends.child.serve import serve
 from conntra_hardware.backends.lava.graph import Batched, Stock
 from conntra_hardware.backends.lava.processes.process import PotentialRecorder, SpikeRecorder, SpikeSource
 from conntra_hardware.backends.lava.watch import watch
-from conntra_hardware.backends.serve import serve
 from conntra_hardware.program import INPUT, Population
 
 _CHANNEL_SIZE = 4

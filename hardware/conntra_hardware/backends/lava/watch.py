@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from conntra_hardware.backends.job import Job
-from conntra_hardware.backends.serve import fail
+from conntra_hardware.backends.child.job import Job
+from conntra_hardware.backends.child.serve import fail
 
 __all__ = ["watch"]
 

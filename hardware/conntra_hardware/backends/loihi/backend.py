@@ -7,14 +7,14 @@ import sys
 from dataclasses import asdict, replace
 from importlib import machinery, metadata
 
-from conntra_hardware.arrays import SpikeArray
-from conntra_hardware.backends.child import run_in_child
+from conntra_hardware.backends.child.launch import run_in_child
+from conntra_hardware.backends.host import Host, host_from
 from conntra_hardware.backends.lava.backend import LavaBackend
 from conntra_hardware.backends.loihi.registers import check_deployable, forgetful
-from conntra_hardware.errors import BackendError, InputError
-from conntra_hardware.host import Host, host_from
+from conntra_hardware.backends.protocol import Availability, Recording, RunOptions
+from conntra_hardware.base.arrays import SpikeArray
+from conntra_hardware.base.errors import BackendError, InputError
 from conntra_hardware.program import Program
-from conntra_hardware.runtime import Availability, Recording, RunOptions
 
 __all__ = ["LoihiBackend"]
 

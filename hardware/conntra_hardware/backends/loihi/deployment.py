@@ -20,7 +20,8 @@ import numpy as np
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2HwCfg, Loihi2SimCfg
 
-from conntra_hardware.backends.job import Job
+from conntra_hardware.backends.child.job import Job
+from conntra_hardware.backends.child.serve import serve
 from conntra_hardware.backends.lava.watch import watch
 from conntra_hardware.backends.loihi.parts import STOCK, Deployed, relay
 from conntra_hardware.backends.loihi.processes.models import (
@@ -30,7 +31,6 @@ from conntra_hardware.backends.loihi.processes.models import (
     PyOutputAdapter,
 )
 from conntra_hardware.backends.loihi.processes.process import HostRecorder, HostSource, InputAdapter, OutputAdapter
-from conntra_hardware.backends.serve import serve
 from conntra_hardware.program import INPUT
 
 MAX_LATENCY = 16

@@ -16,7 +16,7 @@ from lava.utils.loihi2_profiler import (  # type: ignore[import-not-found]
     Loihi2Power,
 )
 
-from conntra_hardware.measured import ACTIVITY
+from conntra_hardware.cost.measured import ACTIVITY
 
 __all__ = ["make_profilers", "read_profilers"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from conntra_hardware.arrays import SpikeArray
 from conntra_hardware.backends.lava.registers import (
     WeightRegisters,
     check_program,
@@ -12,8 +11,9 @@ from conntra_hardware.backends.lava.registers import (
     weight_registers,
 )
 from conntra_hardware.backends.refuse import refuse_neurons
-from conntra_hardware.errors import BackendError
-from conntra_hardware.overflow import largest_spikes, synaptic_bounds
+from conntra_hardware.base.arrays import SpikeArray
+from conntra_hardware.base.errors import BackendError
+from conntra_hardware.fit.overflow import largest_spikes, synaptic_bounds
 from conntra_hardware.program import Population, Program, Projection
 
 __all__ = ["bias_weights", "check_deployable", "forgetful"]

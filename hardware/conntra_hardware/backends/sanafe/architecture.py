@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from conntra_hardware.coefficients import Coefficients
-from conntra_hardware.events import INPUT_CORE
+from conntra_hardware.cost.coefficients import Coefficients
+from conntra_hardware.cost.events import INPUT_CORE
 from conntra_hardware.program import Program
 
 __all__ = ["architecture", "core_places"]

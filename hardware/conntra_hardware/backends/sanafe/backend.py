@@ -16,15 +16,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.arrays import SpikeArray
-from conntra_hardware.backends.child import child_command, supervise
-from conntra_hardware.backends.job import read_recordings, read_result, write_job
+from conntra_hardware.backends.child.job import read_recordings, read_result, write_job
+from conntra_hardware.backends.child.launch import child_command, supervise
+from conntra_hardware.backends.protocol import Availability, Recording, RunOptions
 from conntra_hardware.backends.refuse import refuse_neurons, refuse_other_than_dense_chains
 from conntra_hardware.backends.sanafe.architecture import architecture, core_places
-from conntra_hardware.coefficients import Coefficients, load_coefficients
-from conntra_hardware.errors import BackendError
+from conntra_hardware.base.arrays import SpikeArray
+from conntra_hardware.base.errors import BackendError
+from conntra_hardware.cost.coefficients import Coefficients, load_coefficients
 from conntra_hardware.program import Program
-from conntra_hardware.runtime import Availability, Recording, RunOptions
 
 __all__ = ["Performance", "SanafeBackend"]
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from conntra_hardware.backends.job import Job
+from conntra_hardware.backends.child.job import Job
+from conntra_hardware.backends.child.serve import serve
 from conntra_hardware.backends.sanafe.architecture import DENDRITE, INPUT_UNIT, SOMA
-from conntra_hardware.backends.serve import serve
 from conntra_hardware.program import INPUT
 
 # Its names come from an extension module without types.

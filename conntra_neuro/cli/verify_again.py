@@ -1,0 +1,108 @@
+"""What ``conntra verify`` does besides comparing: checking a certificate again, and fuzzing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from conntra_hardware.base.errors import FileFormatError, InputError
+from conntra_neuro.cli.options import data_of_program, select
+from conntra_neuro.cli.progress import step
+from conntra_neuro.cli.verb_result import DONE, NO, Outcome, to_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from conntra_hardware.program import Program
+
+__all__ = ["check_again", "fuzz_backends"]
+
+_ASKED_FOR = ("loop", "loihi", "loihi-dry")
+"""Backends that fuzz only by name: the reference's own oracle, a board that others wait for, and its dry run."""
+
+
+def check_again(
+    certificate: Path, program: Path | None, data: str | None, backends: list[str] | None, limit: float, quiet: bool
+) -> Outcome:
+    """Check ``certificate`` again; status 1 where it does not hold, or holds and says that backends differ."""
+    from conntra_hardware.program.program_file import load_program
+    from conntra_hardware.proof.recheck import read_certificate, recheck, recheck_fuzz
+    from conntra_neuro.network.storage import load_info
+    from conntra_neuro.report.certificate import certificate_view, fuzz_view, recheck_view
+
+    claimed = read_certificate(certificate)
+    if "fuzz" in claimed:
+        with step(f"fuzzing as {certificate} says", quiet):
+            found = recheck_fuzz(claimed)
+        view = fuzz_view
+    elif program is None:
+        raise InputError(f"verify: no PROGRAM; give the one that {certificate} is about")
+    else:
+        loaded = load_program(program)
+        x = _samples(claimed, certificate, loaded, load_info(program), data)
+        with step(f"checking {certificate} on {len(x):,} samples", quiet):
+            found = recheck(claimed, loaded, x, backends=backends, time_limit_s=limit)
+        view = certificate_view
+    fresh = None if found.fresh is None else found.fresh.to_dict()
+    document = {
+        "certificate": str(certificate),
+        "confirmed": found.mismatch is None,
+        "mismatch": found.mismatch,
+        "notes": list(found.notes),
+        "equal": None if fresh is None else fresh["equal"],
+        "fresh": fresh,
+    }
+    confirmed = document["confirmed"] and document["equal"]
+    return Outcome(
+        document, (recheck_view(document, None if fresh is None else view(fresh)),), DONE if confirmed else NO
+    )
+
+
+def _samples(
+    claimed: Mapping[str, Any], certificate: Path, program: Program, info: dict[str, Any], data: str | None
+) -> npt.NDArray[Any]:
+    """Return the samples that a certificate is about, chosen as it says; ``data`` is where they are here."""
+    chosen = claimed.get("chosen", {})
+    if "spikes" in chosen and data is None:
+        return _spikes(certificate.parent / chosen["spikes"])
+    split, seed = chosen.get("split", "test"), chosen.get("seed")
+    dataset = data_of_program(program, info, data or chosen.get("data"), seed)
+    x, _ = select(dataset, split, min(int(claimed["samples"]), _size(dataset, split)))
+    return x
+
+
+def _size(dataset: Any, split: str) -> int:
+    sizes = {"test": len(dataset.x_test), "train": len(dataset.x_train)}
+    return sizes.get(split, sum(sizes.values()))
+
+
+def _spikes(path: Path) -> npt.NDArray[np.uint8]:
+    import numpy as np
+
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FileFormatError(f"input spikes {path}: missing or damaged; keep them beside the certificate") from error
+
+
+def fuzz_backends(
+    programs: int, seed: int, backends: list[str] | None, budget: float, out: Path | None, quiet: bool
+) -> Outcome:
+    """Fuzz; ``backends`` None takes all that can run here. Failures are saved in a folder beside ``out``."""
+    from conntra_hardware.backends import BACKENDS, load_backend
+    from conntra_hardware.base.files import write_atomically
+    from conntra_hardware.proof.fuzz import fuzz
+    from conntra_neuro.report.certificate import fuzz_view
+
+    names = backends
+    if names is None:
+        names = [name for name in BACKENDS if name not in _ASKED_FOR and load_backend(name).availability().ok]
+    save_to = None if out is None else out.with_suffix(".failures")
+    with step(f"fuzzing {', '.join(names)}: {programs:,} programs", quiet):
+        report = fuzz(programs, seed=seed, backends=names, budget_s=budget, save_to=save_to)
+    document = report.to_dict()
+    if out is not None:
+        write_atomically(out, (to_json(document) + "\n").encode())
+    return Outcome(document, (fuzz_view(document),), DONE if report.equal else NO)

@@ -1,0 +1,248 @@
+"""The C statements of one layer: loops over its sums, and what its neurons make of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.base.arrays import IntArray
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.weight_packing import digits_per_byte, pack
+from conntra_hardware.neurons import GRADED_MAX, GradedRelu, IntegrateAndFire, Readout, Threshold
+from conntra_hardware.program.convolution import Geometry
+from conntra_neuro.exchange.c.plan import Buffer, words
+from conntra_neuro.network.layers import Conv2d, Dense, Layer, MaxPool, SumPool
+
+__all__ = ["PACKINGS", "Code", "table"]
+
+PACKINGS = ("bits", "digits")
+
+
+class Code:
+    """Tables, statements and functions as they are emitted, under the prefix ``name``."""
+
+    def __init__(self, name: str, packing: str) -> None:
+        self.name, self.packing = name, packing
+        self.tables: list[str] = []
+        self.lines: list[str] = []
+        self.used: set[str] = set()
+        self.patch_words = self.sums = self.weight_bytes = self.bias_bytes = 0
+        self.state: dict[int, int] = {}
+
+    def layer(self, index: int, layer: Layer, given: Buffer, pointer: str, out: Buffer, joined: Iterable[str]) -> None:
+        """Emit layer ``index``, whose input stands at ``pointer``.
+
+        ``joined`` are the statements of residual connections, which add to ``sums``.
+        """
+        joined = list(joined)
+        self.lines += [f"    {{ /* layer {index}: {layer!r} */", *self._output(layer, out)]
+        self.lines += _indented(["NAME_sum z;", "int i;"], 2, self.name)
+        sink = self._sink(index, layer, out)
+        if joined:
+            self.sums = max(self.sums, layer.n_out)
+            self.lines += self.term(f"{index}", layer, given, pointer, "NAME_sums[i] = z;")
+            self.lines += joined
+            loop = [f"for (i = 0; i < {layer.n_out}; i++) {{", f"    z = {self.name}_sums[i];"]
+            self.lines += [*_indented(loop, 2), *_indented(sink, 3, self.name), "        }"]
+        else:
+            self.lines += self.term(f"{index}", layer, given, pointer, *sink)
+        self.lines.append("    }")
+
+    def identity(self, source: Buffer, size: int, scale: int, pointer: str) -> list[str]:
+        """Return the statements that add ``scale`` times a source's outputs to ``sums``."""
+        value = f"{self._call('bit')}(x, i)" if source.binary else "x[i]"
+        body = [f"for (i = 0; i < {size}; i++)", f"    {self.name}_sums[i] += (NAME_sum)({scale}) * {value};"]
+        return _indented(["{", f"    {_pointer(source)} = {pointer};", *_indented(body, 1), "}"], 2, self.name)
+
+    def term(self, key: str, layer: Layer, given: Buffer, pointer: str, *sink: str) -> list[str]:
+        """Return the statements that compute each sum z of ``layer`` and do ``sink`` with its index i."""
+        if isinstance(layer, Dense):
+            body = self._dense(key, layer, given, sink)
+        elif isinstance(layer, Conv2d):
+            body = self._conv(key, layer, given, sink)
+        elif isinstance(layer, (SumPool, MaxPool)):
+            body = self._pool(layer.geometry, given, sink)
+        else:
+            raise InputError(f"export to C: layer {key}: a layer of type {type(layer).__name__} has no C code")
+        start = f"    {_pointer(given)} = {pointer};"
+        return _indented(["{", start, *_indented(body, 1), "}"], 2, self.name)
+
+    def _dense(self, key: str, layer: Dense, given: Buffer, sink: tuple[str, ...]) -> list[str]:
+        n = layer.n_in
+        expression, before = self._dot(key, layer.weight, layer.levels.values, given.binary, "x", n, "i")
+        bias = self._bias(key, layer.bias, "i")
+        return [
+            *before,
+            f"for (i = 0; i < {layer.n_out}; i++) {{",
+            f"    z = {expression}{bias};",
+            *_indented(sink, 1),
+            "}",
+        ]
+
+    def _conv(self, key: str, layer: Conv2d, given: Buffer, sink: tuple[str, ...]) -> list[str]:
+        g = layer.geometry
+        outer = g.out_channels // g.groups
+        inner, rows, columns = g.kernel_shape[1:]
+        n = inner * rows * columns
+        row = "o" if g.groups == 1 else f"g * {outer} + o"
+        expression, before = self._dot(key, layer.weight.reshape(len(layer.bias), n), layer.levels.values, given.binary,
+                                       "patch", n, f"({row})")  # fmt: skip
+        self.patch_words = max(self.patch_words, words(n) if given.binary else n)
+        kind = "uint32_t" if given.binary else "int32_t"
+        corner = f"p / {g.output_shape[2]} * {g.stride[0]} - {g.padding[0]}, "
+        corner += f"p % {g.output_shape[2]} * {g.stride[1]} - {g.padding[1]}"
+        gather = f"{inner}, {g.input_shape[1]}, {g.input_shape[2]}, {rows}, {columns}, {corner}, g * {inner}, patch"
+        call = self._call("patch_bits" if given.binary else "patch_values")
+        gather = f"{call}(x, {gather}" + (f", {words(n)});" if given.binary else ");")
+        body = [
+            f"for (o = 0; o < {outer}; o++) {{",
+            f"    i = ({row}) * {g.positions} + p;",
+            f"    z = {expression}{self._bias(key, layer.bias, row)};",
+            *_indented(sink, 1),
+            "}",
+        ]
+        return [
+            f"{kind} *patch = ({kind} *)NAME_patch;",
+            "int p, g, o;",
+            f"for (p = 0; p < {g.positions}; p++)",
+            f"    for (g = 0; g < {g.groups}; g++) {{",
+            *_indented([gather, *before, *body], 2),
+            "    }",
+        ]
+
+    def _pool(self, g: Geometry, given: Buffer, sink: tuple[str, ...]) -> list[str]:
+        _, height, width = g.input_shape
+        value = f"{self._call('bit')}(x, at)" if given.binary else "x[at]"
+        return [
+            "int p, c, a, b;",
+            f"for (c = 0; c < {g.out_channels}; c++)",
+            f"    for (p = 0; p < {g.positions}; p++) {{",
+            f"        const int top = p / {g.output_shape[2]} * {g.stride[0]} - {g.padding[0]};",
+            f"        const int left = p % {g.output_shape[2]} * {g.stride[1]} - {g.padding[1]};",
+            "        z = 0;",
+            f"        for (a = top; a < top + {g.kernel[0]}; a++)",
+            f"            for (b = left; b < left + {g.kernel[1]}; b++)",
+            f"                if (a >= 0 && a < {height} && b >= 0 && b < {width}) {{",
+            f"                    const int at = (c * {height} + a) * {width} + b;",
+            f"                    z += {value};",
+            "                }",
+            f"        i = c * {g.positions} + p;",
+            *_indented(sink, 2),
+            "    }",
+        ]
+
+    def _dot(
+        self, key: str, weight: IntArray, levels: tuple[int, ...], binary: bool, x: str, n: int, row: str
+    ) -> tuple[str, list[str]]:
+        """Return the expression of a row's sum, and the statements that have to come before the rows."""
+        if self.packing == "digits":
+            per_byte, base = digits_per_byte(len(levels)), max(len(levels), 2)
+            packed = np.stack([pack(one, levels) for one in weight])
+            self.weight_bytes += packed.nbytes + 4 * len(levels)
+            self.tables.append(table("uint8_t", f"{self.name}_w{key}", packed.ravel()))
+            self.tables.append(table("int32_t", f"{self.name}_l{key}", np.array(levels)))
+            call = self._call("dot_digits" if binary else "dot_digits_values")
+            at = f"NAME_w{key} + {row} * {packed.shape[1]}"
+            return f"{call}({at}, NAME_l{key}, {x}, {n}, {base}u, {per_byte})", []
+        low, step, planes = _coded(levels)
+        packed = _bit_planes((weight.astype(np.int64) - low) // step, planes)
+        self.weight_bytes += packed.nbytes
+        self.tables.append(table("uint32_t", f"{self.name}_w{key}", packed.ravel()))
+        call = self._call("dot_bits" if binary else "dot_bits_values")
+        at = f"NAME_w{key} + {row} * {packed.shape[1]}"
+        dot = f"{call}({at}, {x}, {words(n) if binary else n}, {planes})"
+        scaled = dot if step == 1 else f"{step} * {dot}"
+        if low == 0:
+            return scaled, []
+        counted = f"{self._call('ones')}({x}, {words(n)})" if binary else f"{self._call('total')}({x}, {n})"
+        return f"{scaled} + base", [f"const NAME_sum base = ({low}) * {counted};"]
+
+    def _bias(self, key: str, bias: IntArray, index: str) -> str:
+        if not bias.any():
+            return ""
+        kind = _smallest(bias)
+        self.bias_bytes += len(bias) * {"int8_t": 1, "int16_t": 2, "int32_t": 4}[kind]
+        self.tables.append(table(kind, f"{self.name}_b{key}", bias))
+        return f" + NAME_b{key}[{index}]"
+
+    def _output(self, layer: Layer, out: Buffer) -> list[str]:
+        if isinstance(layer.neuron, Readout):
+            return []
+        kind = "uint32_t" if out.binary else "int32_t"
+        lines = [f"        {kind} *y = ({kind} *)({self.name}_arena + {out.offset});"]
+        if out.binary:
+            lines.append(f"        {self._call('clear')}(y, {out.words});".replace("NAME", self.name))
+        return lines
+
+    def _sink(self, index: int, layer: Layer, out: Buffer) -> list[str]:
+        neuron = layer.neuron
+        if neuron is None:
+            return ["y[i] = (int32_t)z;"]
+        if isinstance(neuron, Readout):
+            return ["logits[i] += z;"]
+        if isinstance(neuron, Threshold):
+            return [f"{self._call('set')}(y, i, z > 0);"]
+        if isinstance(neuron, GradedRelu):
+            too_large = [f"if (z > {GRADED_MAX})", "    failed = -1;"]
+            return [f"z = z > 0 ? z >> {neuron.shift} : 0;", *too_large, "y[i] = (int32_t)z;"]
+        assert isinstance(neuron, IntegrateAndFire)
+        self.state[index] = layer.n_out
+        v = f"NAME_v{index}[i]"
+        after = "0" if neuron.reset == "hard" else f"{v} - {neuron.threshold}"
+        fired = [f"    {self._call('set')}(y, i, 1);", f"    {v} = {after};"]
+        return [f"{v} += z;", f"if ({v} >= {neuron.threshold}) {{", *fired, "}"]
+
+    def _call(self, function: str) -> str:
+        self.used.add(function)
+        return f"NAME_{function}"
+
+
+def table(kind: str, name: str, values: npt.NDArray[np.generic]) -> str:
+    """Return a C table."""
+    if kind == "uint32_t":
+        texts = [f"0x{int(v):08x}u" for v in values]
+    elif kind in ("double", "float"):
+        texts = [repr(float(v)) + ("f" if kind == "float" else "") for v in values]
+    else:
+        texts = [str(int(v)) for v in values]
+    lines: list[str] = []
+    for text in texts:
+        if lines and len(lines[-1]) + len(text) < 110:
+            lines[-1] += f" {text},"
+        else:
+            lines.append(f"    {text},")
+    return "\n".join([f"static const {kind} {name}[{len(texts)}] = {{", *lines, "};"])
+
+
+def _coded(levels: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return low, step and bits for which every level is low + step * (a number of so many bits)."""
+    low = levels[0]
+    step = int(np.gcd.reduce(np.array(levels) - low))
+    return low, step, int((levels[-1] - low) // step).bit_length()
+
+
+def _bit_planes(numbers: npt.NDArray[np.int64], planes: int) -> npt.NDArray[np.uint32]:
+    """Return rows (n_out, words * planes): for each 32 inputs, one word a bit of their numbers."""
+    rows, n = numbers.shape
+    padded = np.zeros((rows, words(n) * 32), np.int64)
+    padded[:, :n] = numbers
+    bits = (padded.reshape(rows, -1, 1, 32) >> np.arange(planes)[:, None]) & 1
+    return (bits << np.arange(32)).sum(axis=-1).astype(np.uint32).reshape(rows, -1)
+
+
+def _smallest(values: IntArray) -> str:
+    low, high = int(values.min()), int(values.max())
+    for bits in (8, 16):
+        if -(2 ** (bits - 1)) <= low and high < 2 ** (bits - 1):
+            return f"int{bits}_t"
+    return "int32_t"
+
+
+def _pointer(buffer: Buffer) -> str:
+    return "const uint32_t *x" if buffer.binary else "const int32_t *x"
+
+
+def _indented(lines: Iterable[str], depth: int, name: str | None = None) -> list[str]:
+    return ["    " * depth + (line if name is None else line.replace("NAME", name)) for line in lines]

@@ -1,0 +1,289 @@
+"""A network as one C99 header: packed weights and an integer forward pass, without any dependency.
+
+The header is of the kind that is included anywhere for its declarations, and once with PREFIX_IMPLEMENTATION defined.
+Spikes are bits, 32 to a word. Weights stand as bit planes ("bits": ternary 2 bits each, a sum is a few ANDs and
+population counts) or as digits, as in model files ("digits": ternary five to a byte, slower).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.program.input_encoding import Encoder
+from conntra_neuro.exchange.c.layers import PACKINGS, Code, table
+from conntra_neuro.exchange.c.plan import Buffer, Plan, plan_of, words
+from conntra_neuro.exchange.c.runtime import functions
+from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.layers import Flatten
+
+__all__ = ["FEATURES", "Header", "c_header", "details"]
+
+FEATURES = ("double", "float", "uint8", "int16", "int32")
+"""What a raw feature may be in C."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """The text, and the bytes it should take: tables in flash (``weights``, ``biases``, ``encoder``), and RAM."""
+
+    text: str
+    weights: int
+    biases: int
+    encoder: int
+    ram: int
+
+
+def c_header(network: DiscreteNetwork, name: str = "net", packing: str = "bits", features: str = "double") -> Header:
+    """Return ``network`` as a C99 header with the prefix ``name``.
+
+    packing   "bits" or "digits"
+    features  the type of raw features, where the network has an encoder: for whole numbers of that range (or floats)
+              the spikes are those of Python's doubles
+    """
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}", name):
+        raise InputError(f"export to C: name {name!r}; letters, digits and _ expected, no digit first")
+    for what, given, allowed in (("packing", packing, PACKINGS), ("features", features, FEATURES)):
+        if given not in allowed:
+            raise InputError(f"export to C: {what} {given!r}: unknown; allowed: {', '.join(allowed)}")
+    plan = plan_of(network)
+    code = Code(name, packing)
+    for index, layer in enumerate(network.layers):
+        if not isinstance(layer, Flatten):
+            _layer(code, network, plan, index)
+    encoder = network.encoder
+    tables, encoder_bytes = _thresholds(encoder, name, features)
+    declarations = _declarations(network, plan, name, features)
+    static, ram = _memory(network, plan, code)
+    body = [
+        f"#endif /* {name.upper()}_H */",
+        "",
+        f"#ifdef {name.upper()}_IMPLEMENTATION",
+        functions(code.used, name),
+        *code.tables,
+        *tables,
+        *static,
+        *_forward(network, code, name),
+        *([] if encoder is None else _encode(encoder, name, features)),
+        *_predict(network, name),
+        f"#endif /* {name.upper()}_IMPLEMENTATION */",
+        "",
+    ]
+    return Header("\n".join([*declarations, *body]), code.weight_bytes, code.bias_bytes, encoder_bytes, ram)
+
+
+def _layer(code: Code, network: DiscreteNetwork, plan: Plan, index: int) -> None:
+    layer = network.layers[index]
+    joined: list[str] = []
+    for number, residual in enumerate(network.residuals):
+        if residual.target == index:
+            source, at = plan.buffers[residual.source], _at(code, plan.buffers[residual.source])
+            if residual.connection is None:
+                joined += code.identity(source, layer.n_out, residual.scale, at)
+            else:
+                joined += code.term(f"r{number}", residual.connection, source, at, "NAME_sums[i] += z;")
+    given = plan.buffers[index - 1]
+    code.layer(index, layer, given, _at(code, given), plan.buffers[index], joined)
+
+
+def _at(code: Code, buffer: Buffer) -> str:
+    if buffer.offset is None:
+        return "spikes"
+    place = f"{code.name}_arena + {buffer.offset}"
+    return place if buffer.binary else f"(const int32_t *)({place})"
+
+
+def _declarations(network: DiscreteNetwork, plan: Plan, name: str, features: str) -> list[str]:
+    upper, encoder = name.upper(), network.encoder
+    sizes = {
+        "N_INPUTS": network.n_in,
+        "INPUT_WORDS": words(network.n_in),
+        "N_STEPS": network.steps,
+        "N_CLASSES": network.n_classes,
+    } | ({} if encoder is None else {"N_FEATURES": encoder.n_features})
+    lines = [
+        f"/* {name}: a network of conntra-neuro, {network.n_weights} weights, in C99 without dependencies.",
+        " *",
+        f" * Define {upper}_IMPLEMENTATION before including this in one source file; include it elsewhere as it is.",
+        " * Spikes are bits: input i is bit i % 32 of word i / 32. Functions share static memory: one thread only.",
+        " */",
+        f"#ifndef {upper}_H",
+        f"#define {upper}_H",
+        "#include <limits.h>",
+        "#include <stdint.h>",
+        "#if INT_MAX < 2147483647",
+        f'#error "{name}: int has fewer than 32 bits here"',
+        "#endif",
+        *(f"#define {upper}_{key} {value}" for key, value in sizes.items()),
+    ]
+    if network.labels is not None:
+        lines.append(f"/* classes in order: {_comment(', '.join(map(str, network.labels)))} */")
+    whole = f"{upper}_N_STEPS * {upper}_INPUT_WORDS" if network.steps > 1 else f"{upper}_INPUT_WORDS"
+    lines += [
+        f"typedef {'int64_t' if plan.wide else 'int32_t'} {name}_sum;",
+        f"/* Write the {network.n_classes} logits of {whole} words of spikes.",
+        " * Return 0, or -1 where a graded spike exceeds 24 bits. */",
+        f"int {name}_forward(const uint32_t *spikes, {name}_sum *logits);",
+    ]
+    if encoder is None:
+        lines += [
+            "/* The class of those spikes: the largest logit, the first where several are; -1 as above. */",
+            f"int {name}_predict(const uint32_t *spikes);",
+        ]
+    else:
+        lines += [
+            f"/* The input spikes of {encoder.n_features} raw features, one time step of them. */",
+            f"typedef {_c_type(features)} {name}_feature;",
+            f"void {name}_encode(const {name}_feature *x, uint32_t *spikes);",
+            "/* The class of raw features: the largest logit, the first where several are; -1 as above. */",
+            f"int {name}_predict(const {name}_feature *x);",
+        ]
+    return lines
+
+
+def _memory(network: DiscreteNetwork, plan: Plan, code: Code) -> tuple[list[str], int]:
+    """Return the static variables, and the bytes of RAM that they take."""
+    name, wide = code.name, 8 if plan.wide else 4
+    lines, ram = [], 0
+    for variable, count in (("arena", plan.arena), ("patch", code.patch_words)):
+        if count:
+            lines.append(f"static uint32_t {name}_{variable}[{count}];")
+            ram += 4 * count
+    sums = {"sums": code.sums} | {f"v{index}": size for index, size in code.state.items()}
+    for variable, count in sums.items():
+        if count:
+            lines.append(f"static {name}_sum {name}_{variable}[{count}];")
+            ram += wide * count
+    if network.encoder is not None:
+        lines.append(f"static uint32_t {name}_spikes[{words(network.n_in)}];")
+        ram += 4 * words(network.n_in)
+    return lines, ram
+
+
+def _forward(network: DiscreteNetwork, code: Code, name: str) -> list[str]:
+    loops = [f"        {name}_v{index}[i] = 0;" for index in code.state]
+    resets = [
+        line
+        for (index, size), loop in zip(code.state.items(), loops, strict=True)
+        for line in (f"    for (i = 0; i < {size}; i++)", loop)
+    ]
+    return [
+        f"static int {name}_step(const uint32_t *spikes, {name}_sum *logits)",
+        "{",
+        "    int failed = 0;",
+        *code.lines,
+        "    return failed;",
+        "}",
+        f"static int {name}_run(const uint32_t *spikes, int stride, {name}_sum *logits)",
+        "{",
+        "    int i, t, failed = 0;",
+        f"    for (i = 0; i < {network.n_classes}; i++)",
+        "        logits[i] = 0;",
+        *resets,
+        f"    for (t = 0; t < {network.steps}; t++)",
+        f"        if ({name}_step(spikes + t * stride, logits))",
+        "            failed = -1;",
+        "    return failed;",
+        "}",
+        f"int {name}_forward(const uint32_t *spikes, {name}_sum *logits)",
+        "{",
+        f"    return {name}_run(spikes, {words(network.n_in)}, logits);",
+        "}",
+    ]
+
+
+def _encode(encoder: Encoder, name: str, features: str) -> list[str]:
+    thresholds = np.atleast_2d(encoder.thresholds)
+    channels, n = thresholds.shape
+    index = "c" if _shared(encoder) else f"c * {n} + f"
+    return [
+        f"void {name}_encode(const {name}_feature *x, uint32_t *spikes)",
+        "{",
+        "    int c, f, i = 0;",
+        f"    for (i = 0; i < {words(encoder.n_out)}; i++)",
+        "        spikes[i] = 0;",
+        "    i = 0;",
+        f"    for (c = 0; c < {channels}; c++)",
+        f"        for (f = 0; f < {n}; f++, i++)",
+        f"            if (x[f] > {name}_thresholds[{index}])",
+        "                spikes[i >> 5] |= (uint32_t)1 << (i & 31);",
+        "}",
+    ]
+
+
+def _predict(network: DiscreteNetwork, name: str) -> list[str]:
+    if network.encoder is None:
+        parameter, run = "const uint32_t *spikes", f"{name}_run(spikes, {words(network.n_in)}, logits)"
+        encode = []
+    else:
+        # One time step of spikes, for every step.
+        parameter, run = f"const {name}_feature *x", f"{name}_run({name}_spikes, 0, logits)"
+        encode = [f"    {name}_encode(x, {name}_spikes);"]
+    return [
+        f"int {name}_predict({parameter})",
+        "{",
+        f"    {name}_sum logits[{network.n_classes}];",
+        "    int i, best = 0;",
+        *encode,
+        f"    if ({run})",
+        "        return -1;",
+        f"    for (i = 1; i < {network.n_classes}; i++)",
+        "        if (logits[i] > logits[best])",
+        "            best = i;",
+        "    return best;",
+        "}",
+    ]
+
+
+def _thresholds(encoder: Encoder | None, name: str, features: str) -> tuple[list[str], int]:
+    """Return the table of thresholds t for which ``x > t`` in C is ``x > threshold`` in Python, and its bytes."""
+    if encoder is None:
+        return [], 0
+    if encoder.steps != 1:
+        raise InputError(f"export to C: encoder {encoder.kind}: {encoder.steps} time steps; 1 can be exported")
+    values = np.atleast_2d(encoder.thresholds)
+    values = (values[:, :1] if _shared(encoder) else values).ravel()
+    if features == "double":
+        return [table("double", f"{name}_thresholds", values)], 8 * len(values)
+    if features == "float":
+        with np.errstate(over="ignore"):
+            near = values.astype(np.float32)
+        # The largest float that is no larger: between it and the threshold there is no float.
+        below = np.where(near > values, np.nextafter(near, np.float32(-np.inf)), near)
+        below = np.clip(below, np.finfo(np.float32).min, np.finfo(np.float32).max)
+        return [table("float", f"{name}_thresholds", below)], 4 * len(values)
+    info = np.iinfo(features)
+    whole = np.clip(np.floor(values), int(info.min) - 1, int(info.max))
+    kind = {"uint8": "int16_t", "int16": "int32_t", "int32": "int64_t"}[features]
+    return [table(kind, f"{name}_thresholds", whole.astype(np.int64))], int(kind[3:5]) // 8 * len(values)
+
+
+def _shared(encoder: Encoder) -> bool:
+    """Return whether all features have the same thresholds, as the pixels of an image."""
+    return bool((encoder.thresholds == encoder.thresholds[..., :1]).all())
+
+
+def _c_type(features: str) -> str:
+    return features if features in ("double", "float") else f"{features}_t"
+
+
+def _comment(text: str) -> str:
+    """Return text that cannot end a comment, nor hold what a C compiler warns of."""
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in "*/\\?" else "_" for c in text)
+    return plain[:1000]
+
+
+def details(header: Header) -> dict[str, Any]:
+    """Return what an export tells of the header: bytes by formula."""
+    tables = header.weights + header.biases + header.encoder
+    return {
+        "flash_tables_bytes": tables,
+        "weights_bytes": header.weights,
+        "biases_bytes": header.biases,
+        "encoder_bytes": header.encoder,
+        "ram_bytes": header.ram,
+    }

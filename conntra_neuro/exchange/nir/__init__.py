@@ -1,0 +1,1 @@
+"""Networks to and from NIR, the neuromorphic intermediate representation."""

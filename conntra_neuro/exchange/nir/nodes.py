@@ -1,0 +1,133 @@
+"""The weighted and the pooling nodes of NIR, checked and in integers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.base.arrays import IntArray
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.neurons import Neuron, Readout
+from conntra_neuro.exchange.exact_integers import finite, integers, threshold_bias
+from conntra_neuro.exchange.metadata import levels_of
+from conntra_neuro.network.layers import Conv2d, Dense
+from conntra_neuro.network.levels import Levels
+
+__all__ = ["Pool", "Weights", "fill", "pool_of", "weights_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Integer weights, biases that need not be, and the window of a convolution (None: dense)."""
+
+    name: str
+    weight: IntArray
+    bias: npt.NDArray[Any]
+    levels: Levels | None
+    window: dict[str, Any] | None
+
+    @property
+    def channels(self) -> int:
+        """Number of biases."""
+        return len(self.weight)
+
+    def layer(self, neuron: Neuron, threshold: npt.NDArray[Any]) -> Dense | Conv2d:
+        """Return the layer, its threshold (1,) or (channels,) taken up by the bias."""
+        if isinstance(neuron, Readout) or neuron.kind == "integrate_and_fire":
+            bias = integers(self.bias, f"node {self.name}: bias")
+        else:
+            bias = threshold_bias(self.bias, np.broadcast_to(threshold, self.bias.shape))
+        if self.window is None:
+            return Dense(self.weight, bias, neuron, self.levels)
+        return Conv2d(self.weight, bias, neuron, self.levels, **self.window)
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """The window of a pooling node, and its channels."""
+
+    window: dict[str, Any]
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return self.window["input_shape"][0]
+
+
+def weights_of(name: str, node: Any, note: Mapping[str, Any], shape: tuple[int, ...]) -> Weights:
+    """Return an Affine, Linear or Conv2d node over inputs of ``shape``."""
+    what = f"node {name}: weight"
+    weight = integers(node.weight, what)
+    bias = finite(getattr(node, "bias", None) if hasattr(node, "bias") else np.zeros(len(weight)), f"node {name}: bias")
+    levels = levels_of(note, f"node {name}")
+    if not hasattr(node, "stride"):
+        if weight.ndim != 2:
+            raise InputError(f"{what}: shape {weight.shape}; (outputs, inputs) expected")
+        return Weights(name, weight, _flat(bias, len(weight), name), levels, None)
+    if weight.ndim != 4:
+        raise InputError(f"{what}: shape {weight.shape}; (outputs, inputs, height, width) expected")
+    if set(_pair(node.dilation, "dilation", name)) != {1}:
+        raise InputError(f"node {name}: dilation {node.dilation}; 1 allowed: spread the kernel out with zeros")
+    kernel = (weight.shape[2], weight.shape[3])
+    stride = _pair(node.stride, "stride", name)
+    groups = int(integers(node.groups, f"node {name}: groups"))
+    given = shape if len(shape) == 3 else (weight.shape[1] * groups, *_pair(node.input_shape, "input shape", name))
+    window = {
+        "input_shape": given,
+        "stride": stride,
+        "padding": _padding(node.padding, kernel, stride, name),
+        "groups": groups,
+    }
+    return Weights(name, weight, _flat(bias, len(weight), name), levels, window)
+
+
+def pool_of(name: str, node: Any, shape: tuple[int, ...]) -> Pool:
+    """Return a SumPool2d node over images of ``shape``."""
+    if len(shape) != 3:
+        raise InputError(f"node {name}: pools inputs of shape {shape}; (channels, height, width) expected")
+    window = {
+        "input_shape": shape,
+        "size": _pair(node.kernel_size, "kernel size", name),
+        "stride": _pair(node.stride, "stride", name),
+        "padding": _pair(node.padding, "padding", name),
+    }
+    return Pool(window)
+
+
+def fill(values: npt.NDArray[Any], channels: int, what: str) -> npt.NDArray[Any]:
+    """Return one value for each channel of values that are one for all, one a channel, or one a neuron."""
+    if values.size and values.size % channels == 0:
+        rows = values.reshape(channels, -1)
+        if (rows == rows[:, :1]).all():
+            return rows[:, 0]
+    if values.size == 1:
+        return np.repeat(values.ravel(), channels)
+    raise InputError(f"{what}: {values.size} values that differ within a channel; one for each of {channels} expected")
+
+
+def _flat(bias: npt.NDArray[Any], channels: int, name: str) -> npt.NDArray[Any]:
+    if bias.size not in (1, channels):
+        raise InputError(f"node {name}: bias of shape {bias.shape}; ({channels},) expected")
+    return np.broadcast_to(bias.ravel(), (channels,))
+
+
+def _pair(value: Any, what: str, name: str) -> tuple[int, int]:
+    found = integers(value, f"node {name}: {what}").ravel().tolist()
+    if len(found) not in (1, 2):
+        raise InputError(f"node {name}: {what} {value!r}; one integer or two expected")
+    return found[0], found[-1]
+
+
+def _padding(value: Any, kernel: tuple[int, int], stride: tuple[int, int], name: str) -> tuple[int, int]:
+    text = value.decode() if isinstance(value, bytes) else value
+    if isinstance(text, str) and text == "valid":
+        return 0, 0
+    if isinstance(text, str) and text == "same":
+        if stride != (1, 1) or not all(size % 2 for size in kernel):
+            raise InputError(f"node {name}: padding 'same' with kernel {kernel}, stride {stride}; give it in numbers")
+        return kernel[0] // 2, kernel[1] // 2
+    return _pair(value, "padding", name)

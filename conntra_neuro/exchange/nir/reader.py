@@ -1,0 +1,249 @@
+"""A graph of NIR as a network: integers stay what they are, and what a network has no words for is named.
+
+The graph is walked in topological order. A weighted node waits until the neurons behind it are known; then it becomes a
+layer, or, where it skips layers, a residual connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from conntra_hardware.base.errors import ConntraError, FileFormatError, InputError
+from conntra_hardware.neurons import IntegrateAndFire, Neuron, Readout, Threshold
+from conntra_neuro.exchange.exact_integers import finite, integers, threshold_bias
+from conntra_neuro.exchange.hdf5 import check_hdf5
+from conntra_neuro.exchange.metadata import KEY, encoder_of, labels_of, read_note
+from conntra_neuro.exchange.nir.nodes import Pool, Weights, fill, pool_of, weights_of
+from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.layers import INPUT_LAYER, Conv2d, Flatten, Layer, MaxPool, Residual, SumPool
+
+if TYPE_CHECKING:
+    import nir
+
+__all__ = ["network_of_graph", "read_nir"]
+
+_LARGEST_STEPS = 4096
+
+
+def read_nir(path: str | Path, steps: int | None = None) -> DiscreteNetwork:
+    """Return the network of a NIR file. ``steps``: time steps of a sample, where the file does not say."""
+    import nir
+
+    check_hdf5(path, "NIR")
+    try:
+        graph = nir.read(path, type_check=False)
+    except Exception as error:  # nir meets a malformed file with whatever its lines happen to raise
+        raise FileFormatError(
+            f"{path}: not a sound NIR graph ({type(error).__name__}: {error}); export it again"
+        ) from None
+    if not isinstance(graph, nir.NIRGraph):
+        raise FileFormatError(f"{path}: a single {type(graph).__name__} node; a graph of nodes expected")
+    try:
+        return network_of_graph(graph, steps)
+    except (TypeError, ValueError, IndexError, AttributeError, OverflowError, ConntraError) as error:
+        raise FileFormatError(f"{path}: {error}") from None
+
+
+def network_of_graph(graph: nir.NIRGraph, steps: int | None = None) -> DiscreteNetwork:
+    """Return the network of a graph in memory; InputError names the node that stands in the way."""
+    note = read_note(graph.metadata.get(KEY), "the graph")
+    order = _in_order(graph)
+    walk = _Walk(graph, _steps(note, steps))
+    for name in order:
+        walk.visit(name)
+    return DiscreteNetwork(walk.layers, encoder_of(note, "the graph"), labels_of(note, "the graph"), walk.residuals)
+
+
+def _steps(note: Mapping[str, Any], steps: int | None) -> int | None:
+    found = note.get("steps") if steps is None else steps
+    if found is None:
+        return None
+    if isinstance(found, bool) or not isinstance(found, int) or not 1 <= found <= _LARGEST_STEPS:
+        raise InputError(f"steps {found!r}: an integer from 1 to {_LARGEST_STEPS} expected")
+    return found
+
+
+def _in_order(graph: nir.NIRGraph) -> list[str]:
+    """Return the names of the nodes, each after those it takes from; InputError where they run in a circle."""
+    import nir
+
+    for kind in (nir.Input, nir.Output):
+        count = sum(isinstance(node, kind) for node in graph.nodes.values())
+        if count != 1:
+            raise InputError(f"{count} {kind.__name__} nodes; a network has 1")
+    waiting = dict.fromkeys(graph.nodes, 0)
+    following: dict[str, list[str]] = {name: [] for name in graph.nodes}
+    for source, target in graph.edges:
+        if source not in waiting or target not in waiting:
+            raise InputError(f"edge {source} -> {target}: no such node")
+        waiting[target] += 1
+        following[source].append(target)
+    ready = [name for name, count in waiting.items() if count == 0]
+    strays = [name for name in ready if not isinstance(graph.nodes[name], nir.Input)]
+    if strays:
+        raise InputError(f"node {strays[0]}: nothing leads into it; connect it, or take it out")
+    order: list[str] = []
+    while ready:
+        name = ready.pop()
+        order.append(name)
+        for target in following[name]:
+            waiting[target] -= 1
+            if waiting[target] == 0:
+                ready.append(target)
+    if len(order) < len(waiting):
+        circle = next(name for name, count in waiting.items() if count)
+        raise InputError(f"node {circle}: part of a cycle, or behind one; only feed-forward networks are supported")
+    return order
+
+
+@dataclass(frozen=True)
+class _Output:
+    """What layer ``index`` puts out, ``scale`` times; -1 is the input."""
+
+    index: int
+    scale: int = 1
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """A node over what ``source`` puts out, whose neurons are not known yet."""
+
+    name: str
+    node: Weights | Pool
+    source: _Output
+
+
+class _Walk:
+    """The layers so far, and what each visited node stands for."""
+
+    def __init__(self, graph: nir.NIRGraph, steps: int | None) -> None:
+        self.graph, self.steps = graph, steps
+        self.layers: list[Layer] = []
+        self.residuals: list[Residual] = []
+        self.shape: tuple[int, ...] = ()
+        self.binary = True
+        self.values: dict[str, _Output | _Pending] = {}
+        self.sources: dict[str, list[str]] = {name: [] for name in graph.nodes}
+        for source, target in graph.edges:
+            self.sources[target].append(source)
+
+    def visit(self, name: str) -> None:
+        import nir
+
+        node = self.graph.nodes[name]
+        given = [self.values[source] for source in self.sources[name]]
+        if isinstance(node, nir.Input):
+            self.shape = tuple(integers(node.input_type["input"], f"node {name}: shape").tolist())
+            self.values[name] = _Output(INPUT_LAYER)
+        elif isinstance(node, (nir.Threshold, nir.IF, nir.Output)):
+            self.values[name] = self._neurons(name, node, given)
+        elif not isinstance(node, (nir.Flatten, nir.Scale, nir.Affine, nir.Linear, nir.Conv2d, nir.SumPool2d)):
+            raise InputError(
+                f"node {name}: {type(node).__name__} has no counterpart here; allowed: Affine, Linear, Conv2d, "
+                "SumPool2d, Flatten, Scale before an addition, Threshold, IF"
+            )
+        elif len(given) != 1:
+            raise InputError(f"node {name}: {len(given)} nodes lead into it; only Threshold, IF and Output add up here")
+        else:
+            self.values[name] = self._single(name, node, given[0])
+
+    def _single(self, name: str, node: Any, given: _Output | _Pending) -> _Output | _Pending:
+        import nir
+
+        source = self._settled(given, name)
+        note = read_note(node.metadata.get(KEY), f"node {name}")
+        if isinstance(node, nir.Flatten):
+            # Ours is a layer; those of others say what rows are here anyway: flat.
+            if note.get("kind") == "Flatten" and source == _Output(len(self.layers) - 1):
+                return self._append(Flatten(self._shape_of(source)))
+            return source
+        if isinstance(node, nir.Scale):
+            scale = fill(integers(node.scale, f"node {name}: scale"), 1, f"node {name}: scale")
+            return _Output(source.index, source.scale * int(scale[0]))
+        if source.scale != 1:
+            raise InputError(f"node {name}: behind a Scale; Scale may stand before an addition only")
+        if isinstance(node, (nir.Affine, nir.Linear, nir.Conv2d)):
+            return _Pending(name, weights_of(name, node, note, self._shape_of(source)), source)
+        return _Pending(name, pool_of(name, node, self._shape_of(source)), source)
+
+    def _shape_of(self, source: _Output) -> tuple[int, ...]:
+        return self.shape if source.index < 0 else self.layers[source.index].output_shape
+
+    def _settled(self, value: _Output | _Pending, name: str) -> _Output:
+        if isinstance(value, _Output):
+            return value
+        if isinstance(value.node, Weights):
+            raise InputError(f"node {name}: behind {value.name} without neurons between; put Threshold or IF there")
+        self._must_be_last(value)
+        self.binary = False
+        output = self._append(SumPool(**value.node.window))
+        self.values[value.name] = output  # for others that take from it
+        return output
+
+    def _must_be_last(self, value: _Pending) -> None:
+        if value.source.index != len(self.layers) - 1:
+            raise InputError(f"node {value.name}: a branch; networks are chains with additions that skip layers")
+
+    def _append(self, layer: Layer) -> _Output:
+        self.layers.append(layer)
+        return _Output(len(self.layers) - 1)
+
+    def _neurons(self, name: str, node: Any, given: list[_Output | _Pending]) -> _Output:
+        import nir
+
+        last = len(self.layers) - 1
+        main = [v for v in given if isinstance(v, _Pending) and v.source.index == last]
+        if len(main) != 1:
+            raise InputError(
+                f"node {name}: {len(main)} weighted nodes from the layer before lead into it; exactly 1 expected"
+            )
+        joined = [value for value in given if value is not main[0]]
+        neuron, threshold = (
+            (Readout(), np.zeros(1)) if isinstance(node, nir.Output) else self._kind(name, node, main[0].node)
+        )
+        output = self._append(self._layer(main[0], neuron, threshold, plain=not joined))
+        self.binary = True
+        for value in joined:
+            self.residuals.append(self._residual(name, value, output.index))
+        return output
+
+    def _kind(self, name: str, node: Any, weights: Weights | Pool) -> tuple[Neuron, np.ndarray]:
+        """Return the neuron, and its threshold by channel where it is the bias that takes it up."""
+        import nir
+
+        what = f"node {name}"
+        if isinstance(node, nir.Threshold):
+            return Threshold(), fill(finite(node.threshold, what), weights.channels, what)
+        ones, resets = finite(node.r, what) == 1, finite(node.v_reset, what) == 0
+        if not (ones.all() and resets.all()):
+            raise InputError(f"{what}: IF with r other than 1 or v_reset other than 0; scale weights and thresholds")
+        if self.steps is None:
+            raise InputError(f"{what}: IF, but the graph does not say how many time steps a sample takes; give --steps")
+        level = fill(finite(node.v_threshold, what), 1, what)
+        return IntegrateAndFire(int(np.floor(level[0])) + 1, self.steps, "hard"), np.zeros(weights.channels)
+
+    def _layer(self, pending: _Pending, neuron: Neuron, threshold: np.ndarray, plain: bool) -> Layer:
+        node = pending.node
+        if isinstance(node, Weights):
+            return node.layer(neuron, threshold)
+        zero = bool((np.floor(threshold) == 0).all())
+        if isinstance(neuron, Threshold) and zero and plain and self.binary:
+            return MaxPool(**node.window)
+        shape = node.window["input_shape"]
+        bias = threshold_bias(np.zeros(node.channels), threshold)
+        ones = np.ones((shape[0], 1, *node.window["size"]), int)
+        window = {key: node.window[key] for key in ("input_shape", "stride", "padding")}
+        return Conv2d(ones, bias, neuron, **window, groups=shape[0])
+
+    def _residual(self, name: str, value: _Output | _Pending, target: int) -> Residual:
+        if isinstance(value, _Output):
+            return Residual(value.index, target, scale=value.scale)
+        if not isinstance(value.node, Weights):
+            raise InputError(f"node {name}: {value.name} is pooling that skips layers; use a Conv2d with stride")
+        connection: Any = value.node.layer(Readout(), np.zeros(1))
+        return Residual(value.source.index, target, connection)

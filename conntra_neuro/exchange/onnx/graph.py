@@ -1,0 +1,173 @@
+"""An ONNX file as plain nodes and arrays: parsed, put in order, and checked before anything is computed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.base.errors import FileFormatError
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["Graph", "Node", "load_graph"]
+
+Array = npt.NDArray[Any]
+
+_LARGEST_FILE = 2**31
+_MOST_NODES = 20_000
+_MOST_ELEMENTS = 2**28
+_DOMAINS = ("", "ai.onnx", "qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas")
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """An operator: ``op`` as ONNX or QONNX calls it; an input that is left out is ""."""
+
+    op: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"node {self.name or self.outputs[0]} ({self.op})"
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Nodes, each after those it takes from; constants by name; one input, its shape without the batch; one output."""
+
+    nodes: tuple[Node, ...]
+    constants: Mapping[str, Array]
+    input: str
+    input_shape: tuple[int, ...]
+    output: str
+
+
+def load_graph(path: str | Path) -> Graph:
+    """Return the graph of an ONNX file; FileFormatError where it is damaged, or asks for more than a network needs."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    if not os.path.isfile(path):
+        raise FileFormatError(f"{path}: no such file; check the name")
+    size = os.path.getsize(path)
+    if size > _LARGEST_FILE:
+        raise FileFormatError(f"{path}: {size:,} bytes; ONNX files hold 2 GiB at most")
+    try:
+        # Data outside the file is never followed: a file that comes from elsewhere must not name what is read here.
+        model = onnx.load(os.fspath(path), load_external_data=False)
+    except (DecodeError, OSError, ValueError, TypeError) as error:
+        raise FileFormatError(f"{path}: not an ONNX file, or a damaged one ({error}); export it again") from None
+    try:
+        return _graph(model.graph, str(path))
+    except (ValueError, TypeError, KeyError, IndexError, MemoryError, UnicodeError) as error:
+        raise FileFormatError(f"{path}: not a sound ONNX graph ({error}); export it again") from None
+
+
+def _graph(graph: onnx.GraphProto, path: str) -> Graph:
+    if not graph.node:
+        raise FileFormatError(f"{path}: not an ONNX file, or one without a node")
+    if len(graph.node) > _MOST_NODES:
+        raise FileFormatError(f"{path}: {len(graph.node):,} nodes; {_MOST_NODES:,} allowed")
+    if graph.sparse_initializer:
+        raise FileFormatError(f"{path}: sparse initializers; write them in full")
+    budget = _Budget(path)
+    constants = {tensor.name: budget.array(tensor) for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in constants]
+    if len(inputs) != 1 or len(graph.output) != 1:
+        raise FileFormatError(f"{path}: {len(inputs)} inputs and {len(graph.output)} outputs; 1 of each expected")
+    nodes = _in_order([_node(proto, budget) for proto in graph.node], {*constants, inputs[0].name}, path)
+    return Graph(nodes, constants, inputs[0].name, _input_shape(inputs[0], path), graph.output[0].name)
+
+
+class _Budget:
+    """How many elements all the arrays of a file have so far."""
+
+    def __init__(self, path: str) -> None:
+        self.path, self.elements = path, 0
+
+    def array(self, tensor: onnx.TensorProto) -> Array:
+        import onnx
+        from onnx import numpy_helper
+
+        what = f"{self.path}: tensor {tensor.name!r}"
+        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+            raise FileFormatError(f"{what}: its data are in another file, which is not followed; save it in one file")
+        self.elements += int(np.prod([float(d) for d in tensor.dims]))
+        if self.elements > _MOST_ELEMENTS or any(d < 0 for d in tensor.dims):
+            raise FileFormatError(f"{what}: shape {tuple(tensor.dims)}; {_MOST_ELEMENTS:,} elements in all allowed")
+        array = numpy_helper.to_array(tensor)
+        if array.dtype.kind not in "iufb":
+            raise FileFormatError(f"{what}: type {array.dtype}; numbers expected")
+        if array.dtype.kind == "f" and not np.isfinite(array.astype(np.float64)).all():
+            raise FileFormatError(f"{what}: NaN or infinite; finite numbers expected: export it from a sound network")
+        return array
+
+
+def _node(proto: onnx.NodeProto, budget: _Budget) -> Node:
+    import onnx
+    from onnx import helper
+
+    if proto.domain not in _DOMAINS:
+        raise FileFormatError(
+            f"{budget.path}: node {proto.name or proto.op_type}: operator {proto.domain}.{proto.op_type}; "
+            "operators of ONNX and QONNX are allowed"
+        )
+    attributes: dict[str, Any] = {}
+    for attribute in proto.attribute:
+        if attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
+            raise FileFormatError(f"{budget.path}: node {proto.name or proto.op_type}: holds a graph; unroll it")
+        if attribute.type == onnx.AttributeProto.TENSOR:
+            attributes[attribute.name] = budget.array(attribute.t)
+        else:
+            attributes[attribute.name] = helper.get_attribute_value(attribute)
+    if not proto.output:
+        raise FileFormatError(f"{budget.path}: node {proto.name or proto.op_type}: no output")
+    return Node(proto.op_type, proto.name, tuple(proto.input), tuple(proto.output), attributes)
+
+
+def _in_order(nodes: list[Node], known: set[str], path: str) -> tuple[Node, ...]:
+    made: set[str] = set()
+    for node in nodes:
+        for output in filter(None, node.outputs):
+            if output in known or output in made:
+                raise FileFormatError(f"{path}: {node}: makes {output!r}, which is there already")
+            made.add(output)
+    for node in nodes:
+        missing = [name for name in node.inputs if name and name not in known and name not in made]
+        if missing:
+            raise FileFormatError(f"{path}: {node}: takes {missing[0]!r}, which nothing makes")
+    ordered: list[Node] = []
+    waiting = nodes
+    known = set(known)
+    while waiting:
+        later = []
+        for node in waiting:
+            if all(not name or name in known for name in node.inputs):
+                known.update(node.outputs)
+                ordered.append(node)
+            else:
+                later.append(node)
+        if len(later) == len(waiting):
+            raise FileFormatError(f"{path}: {later[0]}: part of a cycle, or behind one; ONNX graphs have none")
+        waiting = later
+    return tuple(ordered)
+
+
+def _input_shape(value: onnx.ValueInfoProto, path: str) -> tuple[int, ...]:
+    """Return the shape of the input, its first axis (the batch) left out."""
+    dims = [d.dim_value if d.HasField("dim_value") else 0 for d in value.type.tensor_type.shape.dim]
+    if len(dims) < 2 or min(dims[1:]) < 1 or np.prod([float(d) for d in dims[1:]]) > _MOST_ELEMENTS:
+        raise FileFormatError(
+            f"{path}: input {value.name!r} has shape {dims}; (batch, features) or (batch, channels, height, width) "
+            "expected, all but the batch known and not huge"
+        )
+    return tuple(dims[1:])

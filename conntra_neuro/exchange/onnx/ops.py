@@ -1,0 +1,164 @@
+"""What ONNX and QONNX operators compute, in NumPy and float64: elementwise ones, and those on constants alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.base.errors import InputError
+from conntra_neuro.exchange.onnx.graph import Node
+
+__all__ = ["ELEMENTWISE", "evaluate_constant", "evaluate_elementwise"]
+
+Array = npt.NDArray[Any]
+_MOST_ELEMENTS = 2**25
+
+
+def _quant(x: Array, scale: Array, zero: Array, bits: Array, *, attributes: Mapping[str, Any]) -> Array:
+    """QONNX's Quant: round x / scale + zero_point, clip to the integers of so many bits, and scale back."""
+    width = float(np.asarray(bits).ravel()[0])
+    signed, narrow = bool(attributes.get("signed", 1)), bool(attributes.get("narrow", 0))
+    if not 1 <= width <= 32:
+        raise InputError(f"Quant: {width:g} bits; 1 to 32 expected")
+    high = 2 ** (width - 1) - 1 if signed else 2**width - 1 - narrow
+    low = -(2 ** (width - 1)) + narrow if signed else 0
+    mode = attributes.get("rounding_mode", b"ROUND")
+    text = (mode.decode() if isinstance(mode, bytes) else str(mode)).upper()
+    rounding = {"ROUND": np.rint, "HALF_EVEN": np.rint, "FLOOR": np.floor, "CEIL": np.ceil, "ROUND_TO_ZERO": np.trunc}
+    if text not in rounding:
+        raise InputError(f"Quant: rounding mode {text}; allowed: {', '.join(rounding)}")
+    return (np.clip(rounding[text](x / scale + zero), low, high) - zero) * scale
+
+
+def _bipolar(x: Array, scale: Array) -> Array:
+    return np.where(x >= 0, 1.0, -1.0) * scale
+
+
+def _clip(x: Array, low: Array | None = None, high: Array | None = None, *, attributes: Mapping[str, Any]) -> Array:
+    least = np.asarray(attributes.get("min", -np.inf) if low is None else low)
+    return np.minimum(np.maximum(x, least), np.asarray(attributes.get("max", np.inf) if high is None else high))
+
+
+def _cast(x: Array, *, attributes: Mapping[str, Any]) -> Array:
+    if int(attributes["to"]) == 9:  # BOOL
+        return x != 0
+    whole = int(attributes["to"]) in (2, 3, 4, 5, 6, 7, 12, 13)
+    return np.trunc(x) if whole and x.dtype.kind == "f" else x.astype(np.float64)
+
+
+def _normalise(x: Array, scale: Array, bias: Array, mean: Array, var: Array, *, attributes: Mapping[str, Any]) -> Array:
+    return (x - mean) / np.sqrt(var + attributes.get("epsilon", np.float64(np.float32(1e-5)))) * scale + bias
+
+
+def _hard_sigmoid(x: Array, *, attributes: Mapping[str, Any]) -> Array:
+    return np.clip(attributes.get("alpha", np.float64(np.float32(0.2))) * x + attributes.get("beta", 0.5), 0, 1)
+
+
+def _without(function: Callable[..., Array]) -> Callable[..., Array]:
+    return lambda *arrays, attributes: function(*arrays)
+
+
+ELEMENTWISE: dict[str, Callable[..., Array]] = {
+    name: _without(function)
+    for name, function in {
+        "Abs": np.abs,
+        "Add": np.add,
+        "And": np.logical_and,
+        "BipolarQuant": _bipolar,
+        "Ceil": np.ceil,
+        "Div": np.divide,
+        "Equal": np.equal,
+        "Floor": np.floor,
+        "Greater": np.greater,
+        "GreaterOrEqual": np.greater_equal,
+        "Identity": lambda x: x,
+        "Less": np.less,
+        "LessOrEqual": np.less_equal,
+        "Max": lambda *xs: np.maximum.reduce(np.broadcast_arrays(*xs)),
+        "Min": lambda *xs: np.minimum.reduce(np.broadcast_arrays(*xs)),
+        "Mul": np.multiply,
+        "Neg": np.negative,
+        "Not": np.logical_not,
+        "Or": np.logical_or,
+        "Relu": lambda x: np.maximum(x, 0),
+        "Round": np.rint,
+        "Sign": np.sign,
+        "Sqrt": np.sqrt,
+        "Sub": np.subtract,
+        "Tanh": np.tanh,
+        "Where": np.where,
+    }.items()
+}
+ELEMENTWISE |= {
+    "BatchNormalization": _normalise,
+    "Cast": _cast,
+    "Clip": _clip,
+    "Dropout": lambda x, *_, attributes: x,
+    "HardSigmoid": _hard_sigmoid,
+    "Quant": _quant,
+}
+
+
+def evaluate_elementwise(node: Node, arrays: Sequence[Array | None]) -> Array:
+    """Return what an elementwise node makes of ``arrays``, None where an input is left out."""
+    _check_size(node, [a for a in arrays if a is not None])
+    with np.errstate(all="ignore"):
+        numbers = [a if a is None or a.dtype.kind == "b" else a.astype(np.float64) for a in arrays]
+        try:
+            found = np.asarray(ELEMENTWISE[node.op](*numbers, attributes=node.attributes))
+        except (TypeError, ValueError, KeyError) as error:
+            raise InputError(f"{node}: {error}") from None
+    if found.dtype.kind == "f" and np.isnan(found).any():
+        raise InputError(f"{node}: gives NaN; divides by zero, or takes the root of a negative number")
+    return found
+
+
+def _check_size(node: Node, arrays: Sequence[Array]) -> None:
+    """Raise InputError where arrays that are small each would make a huge one together, before it is made."""
+    try:
+        shape = np.broadcast_shapes(*(a.shape for a in arrays))
+    except ValueError:  # as of a batch normalisation, whose parameters are as many as channels
+        return
+    if np.prod([float(side) for side in shape]) > _MOST_ELEMENTS:
+        raise InputError(f"{node}: makes an array of shape {shape}; too large")
+
+
+def evaluate_constant(node: Node, arrays: Sequence[Array | None]) -> Array:
+    """Return what a node makes of constants alone; InputError where it is not known or makes too much of them."""
+    if node.op in ELEMENTWISE:
+        return evaluate_elementwise(node, arrays)
+    try:
+        found = _constant(node, arrays)
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        raise InputError(f"{node}: {error}") from None
+    if found.size > _MOST_ELEMENTS:
+        raise InputError(f"{node}: makes an array of shape {found.shape}; too large")
+    return found
+
+
+def _constant(node: Node, arrays: Sequence[Any]) -> Array:
+    attributes = node.attributes
+    if node.op == "Constant":
+        value = attributes.get("value")
+        for name in ("value_float", "value_int", "value_floats", "value_ints"):
+            value = attributes.get(name, value)
+        return np.asarray(value)
+    if node.op == "Transpose":
+        return np.transpose(arrays[0], attributes.get("perm"))
+    if node.op == "Reshape":
+        return arrays[0].reshape(tuple(int(v) for v in arrays[1]))
+    if node.op == "Concat":
+        return np.concatenate(arrays, axis=attributes["axis"])
+    if node.op == "Gather":
+        if np.size(arrays[1]) * np.size(arrays[0]) > _MOST_ELEMENTS:
+            raise InputError(f"{node}: gathers {np.size(arrays[1]):,} times; too large")
+        return np.take(arrays[0], arrays[1], axis=attributes.get("axis", 0))
+    if node.op in ("Unsqueeze", "Squeeze"):
+        axes = arrays[1] if len(arrays) > 1 and arrays[1] is not None else attributes.get("axes")
+        if node.op == "Squeeze":
+            return np.squeeze(arrays[0], None if axes is None else tuple(int(a) for a in axes))
+        return np.expand_dims(arrays[0], tuple(int(a) for a in np.asarray(axes).ravel()))
+    raise InputError(f"{node}: operator {node.op} on constants is not supported; fold constants before the export")

@@ -1,0 +1,314 @@
+"""Binary and ternary networks in ONNX and QONNX, as integer networks with the same predictions.
+
+Weighted nodes become layers; whatever elementwise operators stand behind one (batch normalisation, sign, step, 1-bit
+quantisation, in any notation) become its integer threshold, found by going through all sums there can be. Values -1
+and 1 of activations become spikes of 0 and 1, the difference going into the next bias.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.base.errors import ConntraError, FileFormatError, InputError
+from conntra_hardware.program.convolution import Geometry
+from conntra_hardware.program.input_encoding import Encoder
+from conntra_neuro.exchange.onnx.graph import Graph, Node, load_graph
+from conntra_neuro.exchange.onnx.input import INPUTS, spikes_of
+from conntra_neuro.exchange.onnx.ops import ELEMENTWISE, evaluate_constant
+from conntra_neuro.exchange.onnx.shapes import RESHAPING, constant_pad, convolution, reshaped, window
+from conntra_neuro.exchange.onnx.values import Pending, Raw, Settled, Tensor, apply, factored, line_of, rows_of, step_of
+from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.layers import Conv2d, Dense, Layer, MaxPool, SumPool
+
+__all__ = ["WEIGHTED", "network_of_onnx", "read_onnx"]
+
+WEIGHTED = ("Conv", "Gemm", "MatMul")
+_FINAL = ("ArgMax", "LogSoftmax", "Softmax")
+_PARTS = 10**9
+_POOLS = ("AveragePool", "GlobalAveragePool", "MaxPool")
+Array = npt.NDArray[Any]
+
+
+def read_onnx(path: str | Path, inputs: str = "binary") -> DiscreteNetwork:
+    """Return the network of an ONNX file. ``inputs``: "binary" or "bipolar" where the graph does not binarise them."""
+    if inputs not in INPUTS:
+        raise InputError(f"inputs {inputs!r}: unknown; allowed: {', '.join(INPUTS)}")
+    try:
+        return network_of_onnx(load_graph(path), inputs)
+    except FileFormatError:
+        raise
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError, ConntraError) as error:
+        raise FileFormatError(f"{path}: {error}") from None
+
+
+def network_of_onnx(graph: Graph, inputs: str = "binary") -> DiscreteNetwork:
+    """Return the network of a graph; InputError names the node that stands in the way."""
+    return _Reader(graph, inputs).network()
+
+
+class _Reader:
+    """The layers so far, and what each name of the graph stands for: a constant, the input, or a tensor."""
+
+    def __init__(self, graph: Graph, inputs: str) -> None:
+        self.graph, self.inputs = graph, inputs
+        self.layers: list[Layer] = []
+        self.encoder: Encoder | None = None
+        shape = graph.input_shape
+        self.size = int(np.prod(shape))
+        self.spikes: Tensor | None = None
+        self.values: dict[str, Any] = {graph.input: Raw(np.arange(self.size).reshape(shape))}
+        self.values |= dict(graph.constants)
+
+    def network(self) -> DiscreteNetwork:
+        for node in self.graph.nodes:
+            arguments = [self.values[name] if name else None for name in node.inputs]
+            self.values[node.outputs[0]] = self._visit(node, arguments)
+            for extra in filter(None, node.outputs[1:]):
+                self.values[extra] = None  # what training needs: masks, running means
+        found = self.values.get(self.graph.output)
+        if not isinstance(found, Tensor) or not isinstance(found.base, Pending):
+            raise InputError("output: not the potentials of a weighted layer; logits expected there, without a sign")
+        self._readout(found, found.base)
+        return DiscreteNetwork(self.layers, self.encoder)
+
+    def _visit(self, node: Node, arguments: list[Any]) -> Any:
+        tensors = [a for a in arguments if isinstance(a, (Tensor, Raw))]
+        if node.op == "Shape" and tensors:
+            return np.array([-1, *tensors[0].index.shape])  # -1 for the batch, as Reshape takes it
+        if not tensors:
+            return evaluate_constant(node, arguments)
+        main = arguments[0]
+        if node.op in _FINAL and isinstance(main, Tensor):
+            return Tensor(main.base, main.index, main.table, main.pad, final=True)
+        if isinstance(main, Tensor) and main.final:
+            if node.op in ("Identity", "Cast", "Squeeze"):
+                return main
+            raise InputError(f"{node}: behind a softmax; only the output may follow there")
+        if node.op in RESHAPING:
+            return reshaped(node, main, arguments[1:])
+        if node.op in WEIGHTED:
+            return self._weighted(node, arguments)
+        if node.op == "Pad":
+            return self._padded(node, main, arguments)
+        if node.op in _POOLS:
+            return self._pooled(node, main)
+        if node.op in ELEMENTWISE:
+            return apply(node, arguments)
+        raise InputError(
+            f"{node}: operator {node.op} has no counterpart here; allowed: {', '.join(WEIGHTED)}, {', '.join(_POOLS)}"
+            f", Pad, {', '.join(RESHAPING)}, elementwise ones behind a layer, a softmax at the end"
+        )
+
+    def _settled(self, value: Tensor | Raw, node: Node, zero: float | None = None) -> Tensor:
+        """Return ``value`` as spikes; ``zero`` is what an element without a spike should be."""
+        if isinstance(value, Raw):
+            if self.spikes is None or not np.array_equal(np.sort(value.index.ravel()), np.arange(self.size)):
+                self.spikes, self.encoder = spikes_of(value, self.size, self.inputs, reorder=value.index.ndim == 3)
+            return self.spikes
+        if isinstance(value.base, Settled):
+            return value
+        k, low, high = step_of(value, f"{value.base.node}")
+        pending = value.base
+        weight, bias = pending.weight, 1 - k  # a spike where u >= k
+        # Where the step goes down the weights change sign, so that a spike stands for the higher value; behind a
+        # maximum they must not, and the values change places. A padding of ones asks for the opposite.
+        flip = (low > high) if zero is None else (low != zero)
+        if not pending.pools:
+            signs = np.where(flip, -1, 1)
+            weight = weight * signs.reshape(-1, *[1] * (weight.ndim - 1))
+            bias = np.where(flip, k, bias)
+            low, high = np.where(flip, high, low), np.where(flip, low, high)
+        self._append(pending, weight, bias, "threshold")
+        for geometry in pending.pools:
+            g = geometry
+            self.layers.append(MaxPool(g.kernel, input_shape=g.input_shape, stride=g.stride, padding=g.padding))
+        base = Settled(len(self.layers) - 1, pending.size, pending.columns)
+        settled = Tensor(base, value.index, np.stack([low, high]), value.pad)
+        for name, other in self.values.items():  # others that take the same
+            if other is value:
+                self.values[name] = settled
+        return settled
+
+    def _append(self, pending: Pending, weight: Array, bias: Array, activation: str) -> None:
+        if pending.source.layer != len(self.layers) - 1:
+            raise InputError(f"{pending.node}: a branch; networks are chains of layers")
+        g = pending.geometry
+        if g is None:
+            self.layers.append(Dense(weight, bias, activation))
+            return
+        shapes = {"input_shape": g.input_shape, "stride": g.stride, "padding": g.padding, "groups": g.groups}
+        self.layers.append(Conv2d(weight, bias, activation, **shapes))
+
+    def _weighted(self, node: Node, arguments: list[Any]) -> Tensor:
+        weight, bias = arguments[1], arguments[2] if len(arguments) > 2 else None
+        if not isinstance(weight, np.ndarray) or isinstance(bias, (Tensor, Raw)):
+            raise InputError(f"{node}: its weights are no constants")
+        given = self._settled(arguments[0], node)
+        slope, offset = line_of(given, str(node))
+        if len(np.unique(np.abs(slope))) != 1 or slope[0] == 0:
+            raise InputError(f"{node}: takes activations of different scales; one scale for all channels expected")
+        if node.op == "Conv":
+            geometry, columns = convolution(node, weight, given)
+            sign = np.sign(slope)[columns].reshape(geometry.groups, -1)
+            per_input = (sign, offset[columns].reshape(geometry.groups, -1))
+        else:
+            geometry = None
+            weight, bias = _as_rows(node, weight, bias, given)
+            place = given.column.ravel()
+            if len(place) != given.base.size or len(np.unique(given.index)) != given.base.size:
+                raise InputError(f"{node}: takes part of a layer only")
+            per_input = (np.sign(slope)[place], offset[place])
+        whole, scale = factored(weight, str(node))
+        constant = _constant_part(weight, per_input[1], bias, geometry)
+        whole = _signed(whole, per_input[0], geometry)
+        if geometry is None:
+            ordered = np.zeros_like(whole)
+            ordered[:, given.index.ravel()] = whole
+            whole = ordered
+        return self._pending(node, given, whole, scale * abs(slope[0]), constant, geometry)
+
+    def _pending(
+        self, node: Node, given: Tensor, whole: Array, scale: Array, constant: Array, geometry: Geometry | None
+    ) -> Tensor:
+        assert isinstance(given.base, Settled)
+        flat = whole.reshape(len(whole), -1)
+        low = np.minimum(flat, 0).sum(axis=1) * given.base.high
+        high = np.maximum(flat, 0).sum(axis=1) * given.base.high
+        u = rows_of(low, high, node)
+        table = u[:, None] * scale + constant
+        size = len(whole) if geometry is None else geometry.n_out
+        shape = (size,) if geometry is None else geometry.output_shape
+        pending = Pending(node, given.base, whole, low, high, geometry, size)
+        return Tensor(pending, np.arange(size).reshape(shape), table)
+
+    def _padded(self, node: Node, value: Tensor | Raw, arguments: list[Any]) -> Tensor:
+        pads, constant = constant_pad(node, arguments, len(value.index.shape))
+        settled = self._settled(value, node, zero=constant)
+        if not (settled.table[0] == constant).all():
+            shown = ", ".join(f"{v:g}" for v in np.unique(settled.table)[:4])
+            raise InputError(f"{node}: pads by {constant:g} what is {shown}; pad by the value of one of the two")
+        total = tuple(a + b for a, b in zip(settled.pad, pads, strict=True))
+        return Tensor(settled.base, settled.index, settled.table, total)  # type: ignore[arg-type]
+
+    def _pooled(self, node: Node, value: Tensor | Raw) -> Tensor:
+        if (
+            node.op == "MaxPool"
+            and isinstance(value, Tensor)
+            and isinstance(value.base, Pending)
+            and not _is_step(value)
+        ):
+            return self._pool_of_sums(node, value, value.base)
+        settled = self._settled(value, node)
+        geometry = window(node, settled)
+        base = settled.base
+        assert isinstance(base, Settled)
+        if base.layer != len(self.layers) - 1:
+            raise InputError(f"{node}: a branch; networks are chains of layers")
+        shapes = {"input_shape": geometry.input_shape, "stride": geometry.stride, "padding": geometry.padding}
+        if node.op == "MaxPool":
+            if (settled.table[0] > settled.table[-1]).any() or base.high != 1:
+                raise InputError(f"{node}: a maximum of counts, or where a spike is the lower value")
+            self.layers.append(MaxPool(geometry.kernel, **shapes))
+            high, table = 1, settled.table
+        else:
+            slope, offset = line_of(settled, str(node))
+            if geometry.padding != (0, 0):
+                raise InputError(f"{node}: an average with padding; pad by a node of its own before it")
+            self.layers.append(SumPool(geometry.kernel, **shapes))
+            window_size = int(np.prod(geometry.kernel))
+            high = base.high * window_size
+            table = offset + slope * np.arange(high + 1)[:, None] / window_size
+        out = Settled(len(self.layers) - 1, geometry.n_out, base.columns, high)
+        return Tensor(out, np.arange(geometry.n_out).reshape(geometry.output_shape), table)
+
+    def _pool_of_sums(self, node: Node, value: Tensor, pending: Pending) -> Tensor:
+        """A maximum before the step: of the sums u, where the values rise with u, by turning those that fall."""
+        slope, _ = line_of(value, str(node))
+        falls = slope < 0
+        if falls.any() and pending.pools:
+            raise InputError(f"{node}: a maximum of what falls behind another maximum; put it behind the activation")
+        geometry = window(node, value)
+        table, low, high = value.table, pending.low, pending.high
+        weight = pending.weight
+        if falls.any():
+            low, high = np.where(falls, -pending.high, pending.low), np.where(falls, -pending.low, pending.high)
+            weight = weight * np.where(falls, -1, 1).reshape(-1, *[1] * (weight.ndim - 1))
+            u = rows_of(low, high, node)
+            slope, zero = line_of(value, str(node))
+            table = u[:, None] * np.abs(slope) + zero
+        pools = [*pending.pools, geometry]
+        pooled = Pending(pending.node, pending.source, weight, low, high, pending.geometry, geometry.n_out, pools)
+        return Tensor(pooled, np.arange(geometry.n_out).reshape(geometry.output_shape), table)
+
+    def _readout(self, value: Tensor, pending: Pending) -> None:
+        """Close with a readout whose largest logit is the graph's, ties included.
+
+        Offsets r of the logits need not be whole: ``u + r`` is compared by its whole part, then by the rank of the
+        rest, so that weights are multiplied by a power of two of room for the ranks.
+        """
+        what = f"output ({pending.node})"
+        slope, zero = line_of(value, what)
+        if pending.pools or not np.allclose(slope, slope[0], rtol=1e-9) or slope[0] == 0:
+            raise InputError(
+                f"{what}: logits of different scales, such as by a batch normalisation with several scales; use one "
+                "scale for all classes there, or none"
+            )
+        weight = pending.weight if slope[0] > 0 else -pending.weight
+        # To a billionth of a weight: float32, in which such a graph is run, tells no more apart.
+        offsets = np.rint((zero - zero[0]) / abs(slope[0]) * _PARTS).tolist()
+        parts = [divmod(int(r), _PARTS) for r in offsets]
+        ranks = {rest: rank for rank, rest in enumerate(sorted({rest for _, rest in parts}))}
+        room = 1 << (len(ranks) - 1).bit_length()
+        bias = np.array([room * whole + ranks[rest] for whole, rest in parts])
+        columns = value.column.ravel()
+        if pending.geometry is None and not np.array_equal(columns, np.arange(len(columns))):
+            raise InputError(f"{what}: classes in another order than those of its layer")
+        self._append(pending, weight * room, bias, "readout")
+
+
+def _is_step(value: Tensor) -> bool:
+    try:
+        step_of(value, "")
+    except InputError:
+        return False
+    return True
+
+
+def _as_rows(node: Node, weight: Array, bias: Any, given: Tensor) -> tuple[Array, Any]:
+    """Return the weight of a Gemm or MatMul as (outputs, inputs), and its bias."""
+    if weight.ndim != 2 or len(given.shape) != 1:
+        raise InputError(f"{node}: weight {weight.shape} over elements {given.shape}; one axis of features expected")
+    attributes = node.attributes
+    if node.op == "MatMul":
+        rows = weight.T
+    else:
+        if attributes.get("transA", 0):
+            raise InputError(f"{node}: transA; samples are rows here")
+        rows = (weight if attributes.get("transB", 0) else weight.T) * np.float64(attributes.get("alpha", 1.0))
+        bias = None if bias is None else bias * np.float64(attributes.get("beta", 1.0))
+    if rows.shape[1] != given.shape[0]:
+        raise InputError(f"{node}: {rows.shape[1]} inputs; {given.shape[0]} are there")
+    return rows, bias
+
+
+def _constant_part(weight: Array, offset: Array, bias: Any, geometry: Geometry | None) -> Array:
+    """Return what each row adds whatever the spikes: its bias, and its weights times the values without a spike."""
+    constant = np.zeros(len(weight)) if bias is None else np.broadcast_to(bias.astype(np.float64).ravel(), len(weight))
+    weight = weight.astype(np.float64)
+    if geometry is None:
+        return constant + weight @ offset
+    sums = weight.sum(axis=(2, 3)).reshape(geometry.groups, -1, weight.shape[1])
+    return constant + np.einsum("goi,gi->go", sums, offset).ravel()
+
+
+def _signed(whole: Array, sign: Array, geometry: Geometry | None) -> Array:
+    """Return integer weights, those of inputs whose spike is the lower value with their sign changed."""
+    sign = sign.astype(np.int64)
+    if geometry is None:
+        return whole * sign
+    grouped = whole.reshape(geometry.groups, -1, *whole.shape[1:]) * sign[:, None, :, None, None]
+    return grouped.reshape(whole.shape)

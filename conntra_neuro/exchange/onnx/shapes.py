@@ -1,0 +1,147 @@
+"""Shapes in ONNX graphs: reshaping nodes, padding, and the windows of convolutions and pooling."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.base.arrays import IntArray
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.program.convolution import Geometry
+from conntra_neuro.exchange.onnx.graph import Node
+from conntra_neuro.exchange.onnx.values import Raw, Tensor
+
+__all__ = ["RESHAPING", "constant_pad", "convolution", "reshaped", "window"]
+
+RESHAPING = ("Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+Array = npt.NDArray[Any]
+
+
+def reshaped(node: Node, value: Tensor | Raw, arguments: list[Any]) -> Tensor | Raw:
+    """Return ``value`` with its elements laid out as a reshaping node does; the batch stays the first axis."""
+    if isinstance(value, Tensor) and any(value.pad):
+        raise InputError(f"{node}: behind a Pad; a convolution or a pool expected there")
+    batched = value.index[None]
+    attributes = node.attributes
+    given = arguments[0] if arguments and isinstance(arguments[0], np.ndarray) else None
+    if node.op == "Flatten":
+        axis = int(attributes.get("axis", 1))
+        found = batched.reshape(1, -1) if axis in (1, 1 - batched.ndim) else None
+    elif node.op == "Transpose":
+        perm = attributes.get("perm", list(range(batched.ndim))[::-1])
+        found = batched.transpose(perm) if perm[0] == 0 else None
+    elif node.op == "Reshape":
+        found = _reshape(batched, [int(v) for v in (attributes.get("shape", []) if given is None else given)])
+    else:
+        axes = attributes.get("axes") if given is None else given.tolist()
+        if node.op == "Squeeze":
+            found = np.squeeze(batched, tuple(int(a) for a in axes)) if axes is not None else None
+        else:
+            found = np.expand_dims(batched, tuple(int(a) for a in np.asarray(axes).ravel()))
+    if found is None or found.ndim < 2 or found.shape[0] != 1:
+        raise InputError(f"{node}: moves the batch, or its shape is not known; the batch stays the first axis")
+    return replace(value, index=found[0])
+
+
+def _reshape(batched: IntArray, shape: list[int]) -> IntArray | None:
+    if not shape:
+        return None
+    shape = [batched.shape[axis] if size == 0 else size for axis, size in enumerate(shape)]
+    if shape[0] == -1:  # the batch
+        shape[0] = 1
+    return batched.reshape(shape) if shape[0] == 1 else None
+
+
+def constant_pad(node: Node, arguments: list[Any], axes: int) -> tuple[tuple[int, int, int, int], float]:
+    """Return what a Pad node adds at top, left, bottom and right, and the value it adds."""
+    attributes = node.attributes
+    pads = attributes.get("pads") if len(arguments) < 2 or arguments[1] is None else arguments[1]
+    value = attributes.get("value", 0.0) if len(arguments) < 3 or arguments[2] is None else arguments[2]
+    listed = [int(p) for p in np.asarray(pads).ravel()] if pads is not None else []
+    if attributes.get("mode", b"constant") not in (b"constant", "constant") or axes != 3 or len(listed) != 8:
+        raise InputError(f"{node}: constant padding of images (batch, channels, height, width) expected")
+    if any(listed[i] for i in (0, 1, 4, 5)) or min(listed) < 0:
+        raise InputError(f"{node}: pads {listed}; of height and width only, none negative")
+    return (listed[2], listed[3], listed[6], listed[7]), float(np.asarray(value).ravel()[0])
+
+
+def convolution(node: Node, weight: Array, given: Tensor) -> tuple[Geometry, IntArray]:
+    """Return the geometry of a Conv node, and for each input channel its column of the table."""
+    if weight.ndim != 4:
+        raise InputError(f"{node}: weight {weight.shape}; (outputs, inputs, height, width) expected")
+    shape = _image(node, given)
+    kernel = (weight.shape[2], weight.shape[3])
+    geometry = _geometry(node, given, shape, weight.shape[0], kernel, int(node.attributes.get("group", 1)))
+    if geometry.kernel_shape != weight.shape:
+        raise InputError(f"{node}: weight {weight.shape}; {geometry.kernel_shape} expected for input {shape}")
+    if (any(node.attributes.get("pads", ())) or _same(node)) and (given.table[0] != 0).any():
+        raise InputError(
+            f"{node}: pads activations of {given.table[0].min():g} and {given.table[-1].max():g} by zeros, which they "
+            "never are; pad by one of the two values in a node of its own, or not at all"
+        )
+    columns = given.column.reshape(shape[0], -1)
+    if (columns != columns[:, :1]).any() and len(np.unique(given.table, axis=1).T) > 1:
+        raise InputError(f"{node}: takes activations whose values differ within a channel")
+    return geometry, columns[:, 0]
+
+
+def window(node: Node, given: Tensor) -> Geometry:
+    """Return the windows of a pooling node, channel by channel."""
+    shape = _image(node, given)
+    if node.op == "GlobalAveragePool":
+        return Geometry(shape, shape[0], shape[1:], (1, 1), (0, 0), shape[0])
+    kernel = tuple(int(k) for k in node.attributes["kernel_shape"])
+    if len(kernel) != 2:
+        raise InputError(f"{node}: kernel {kernel}; (height, width) expected")
+    if node.attributes.get("ceil_mode", 0):
+        raise InputError(f"{node}: ceil_mode; windows have to lie inside")
+    if any(given.pad) and given.table[0].min() != given.table.min():
+        raise InputError(f"{node}: padded by the higher value; pad by the lower one")
+    return _geometry(node, given, shape, shape[0], (kernel[0], kernel[1]), shape[0])
+
+
+def _image(node: Node, given: Tensor) -> tuple[int, int, int]:
+    if len(given.shape) != 3:
+        raise InputError(f"{node}: takes elements of shape {given.shape}; (channels, height, width) expected")
+    if not np.array_equal(given.index.ravel(), np.arange(given.base.size)):
+        raise InputError(f"{node}: takes a layer with its elements in another order than (channels, height, width)")
+    return given.shape[0], given.shape[1], given.shape[2]
+
+
+def _geometry(
+    node: Node, given: Tensor, shape: tuple[int, int, int], channels: int, kernel: tuple[int, int], groups: int
+) -> Geometry:
+    attributes = node.attributes
+    if any(d != 1 for d in attributes.get("dilations", ())):
+        raise InputError(f"{node}: dilations {attributes['dilations']}; 1 allowed")
+    strides = [int(s) for s in attributes.get("strides", (1, 1))]
+    pads = [int(p) for p in attributes.get("pads", (0, 0, 0, 0))]
+    if len(strides) != 2 or len(pads) != 4:
+        raise InputError(f"{node}: strides {strides} and pads {pads}; two and four integers expected")
+    if _same(node):
+        pads = _same_pads(node, shape, kernel, strides)
+    top, left, bottom, right = (a + b for a, b in zip(pads, given.pad, strict=True))
+    if (top, left) != (bottom, right):
+        raise InputError(f"{node}: pads {[top, left, bottom, right]}; the same on opposite sides expected")
+    return Geometry(shape, channels, kernel, (strides[0], strides[1]), (top, left), groups)
+
+
+def _same(node: Node) -> bool:
+    auto = node.attributes.get("auto_pad", b"NOTSET")
+    text = auto.decode() if isinstance(auto, bytes) else str(auto)
+    if text not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"):
+        raise InputError(f"{node}: auto_pad {text} is not known")
+    return text.startswith("SAME")
+
+
+def _same_pads(node: Node, shape: tuple[int, int, int], kernel: tuple[int, int], strides: list[int]) -> list[int]:
+    totals = [
+        max((-(-side // step) - 1) * step + size - side, 0)
+        for side, size, step in zip(shape[1:], kernel, strides, strict=True)
+    ]
+    halves = [total // 2 for total in totals]
+    rest = [total - half for total, half in zip(totals, halves, strict=True)]
+    return [*halves, *rest]

@@ -1,0 +1,234 @@
+"""Tensors of an ONNX graph as what they are in a network of integers.
+
+A tensor behind a weighted layer depends, element by element, on one integer: the sum ``u`` that the layer computes, or
+the spike (or count of spikes) that it became. So a tensor is that layer, the place of each element in it, and a table
+with the element's value for every ``u`` there can be. An elementwise operator acts on the table, whatever it is; what
+the table is in the end says whether it was a step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.base.arrays import IntArray
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.program.convolution import Geometry
+from conntra_neuro.exchange.onnx.graph import Node
+from conntra_neuro.exchange.onnx.ops import evaluate_elementwise
+
+__all__ = ["Pending", "Raw", "Settled", "Tensor", "apply", "factored", "line_of", "rows_of", "step_of"]
+
+Array = npt.NDArray[Any]
+_MOST_ENTRIES = 2**26
+_SELF = "the tensor itself"
+
+
+@dataclass(eq=False)
+class Settled:
+    """Output of a layer that stands: ``size`` integers from 0 to ``high``, in ``columns`` of one kind each."""
+
+    layer: int
+    size: int
+    columns: int
+    high: int = 1
+
+
+@dataclass(eq=False)
+class Pending:
+    """A weighted layer whose neurons are not known yet: sums ``u`` of integer weights with what ``source`` puts out.
+
+    ``low`` and ``high`` bound u, by row; ``pools`` are the maxima taken of u afterwards.
+    """
+
+    node: Node
+    source: Settled
+    weight: IntArray
+    low: IntArray
+    high: IntArray
+    geometry: Geometry | None
+    size: int
+    pools: list[Geometry] = field(default_factory=list)
+
+    @property
+    def columns(self) -> int:
+        """Number of rows of the weight: units, or channels."""
+        return len(self.weight)
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """Elements of shape ``index.shape`` (no batch): ``index`` is the place in ``base``, ``table`` (values, columns).
+
+    Row r of the table is the value for ``u = base.low.min() + r``, or for the integer r behind a settled layer. ``pad``
+    is what a Pad node adds on each side, top, left, bottom, right; ``final``: behind a softmax, only to be compared.
+    """
+
+    base: Settled | Pending
+    index: IntArray
+    table: Array
+    pad: tuple[int, int, int, int] = (0, 0, 0, 0)
+    final: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape without the batch."""
+        return self.index.shape
+
+    @property
+    def column(self) -> IntArray:
+        """The column of the table that each element has, of the tensor's shape."""
+        return self.index // (self.base.size // self.base.columns)
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """The graph's input, before it is made spikes: ``steps`` are elementwise nodes with their constants, in order."""
+
+    index: IntArray
+    steps: tuple[tuple[Node, tuple[Any, ...]], ...] = ()
+
+    def evaluate(self, x: Array) -> Array:
+        """Return the elements, of the shape of ``index``, for one sample ``x``, flat in the input's order."""
+        found = x[self.index][None]
+        for node, arguments in self.steps:
+            found = evaluate_elementwise(node, [found if a is _SELF else a for a in arguments])
+        if found.shape != (1, *self.index.shape):
+            raise InputError(f"input: made {found.shape[1:]} of {self.index.shape} by its first operators")
+        return found[0]
+
+
+def apply(node: Node, arguments: list[Any]) -> Tensor | Raw:
+    """Return the tensor that an elementwise node makes of tensors and constants (arrays, or None)."""
+    tensors = [a for a in arguments if isinstance(a, (Tensor, Raw))]
+    first = tensors[0]
+    if any(t.index.shape != first.index.shape or not np.array_equal(t.index, first.index) for t in tensors[1:]):
+        raise InputError(f"{node}: joins tensors of different layers or layouts; residual additions are not imported")
+    if isinstance(first, Raw):
+        if len(tensors) > 1:
+            raise InputError(f"{node}: joins the input with itself; binarise it by one chain of operators")
+        if node.op == "BatchNormalization":
+            axes = [1] * (len(first.index.shape) - 1)
+            arguments = [a if a is first else a.reshape(-1, *axes) for a in arguments]
+        return replace(first, steps=(*first.steps, (node, tuple(_SELF if a is first else a for a in arguments))))
+    if any(not isinstance(t, Tensor) or t.base is not first.base or t.final for t in tensors) or any(first.pad):
+        raise InputError(f"{node}: joins tensors of different layers; residual additions are not imported")
+    values = [a.table if isinstance(a, Tensor) else _by_column(node, first, a, i) for i, a in enumerate(arguments)]
+    table = evaluate_elementwise(node, values)
+    if table.shape != first.table.shape:
+        raise InputError(f"{node}: makes {table.shape} of {first.table.shape}; an elementwise operator expected")
+    return replace(first, table=table)
+
+
+def _by_column(node: Node, tensor: Tensor, constant: Array | None, place: int) -> Array | None:
+    """Return a constant by column of the table; it has to be the same at all places of a column."""
+    if constant is None or constant.size == 1:
+        return constant if constant is None else constant.reshape(())
+    if node.op == "BatchNormalization":
+        constant = constant.reshape(-1, *[1] * (len(tensor.shape) - 1))
+    elif constant.ndim > len(tensor.shape):
+        constant = constant.reshape(constant.shape[constant.ndim - len(tensor.shape) :])
+    try:
+        full = np.broadcast_to(constant, tensor.shape).ravel()
+    except ValueError:
+        raise InputError(
+            f"{node}: its input {place} has shape {constant.shape}, the tensor {tensor.shape}; they do not go together"
+        ) from None
+    column = tensor.column.ravel()
+    found = np.zeros(tensor.base.columns)
+    found[column] = full
+    if not np.array_equal(found[column], full):
+        raise InputError(f"{node}: its input {place} differs within a channel; one value for each channel expected")
+    return found
+
+
+def rows_of(low: IntArray, high: IntArray, node: Node) -> IntArray:
+    """Return all u that a table has rows for; InputError where it would be too large."""
+    rows = int(high.max()) - int(low.min()) + 1
+    if rows * len(low) > _MOST_ENTRIES:
+        raise InputError(f"{node}: sums of {rows:,} values in {len(low):,} units; quantise its weights to fewer levels")
+    return np.arange(int(low.min()), int(high.max()) + 1)
+
+
+def step_of(tensor: Tensor, what: str) -> tuple[IntArray, Array, Array]:
+    """Return k, low value and high value by column: the first where u < k, the second from there on.
+
+    InputError where a column takes another form than one step. A column that is constant is one that never steps, or
+    always has, so that its two values are those of the others.
+    """
+    base, table = tensor.base, tensor.table.astype(np.float64)
+    assert isinstance(base, Pending)
+    start = int(base.low.min())
+    u = start + np.arange(len(table))[:, None]
+    real = (u >= base.low) & (u <= base.high)
+    columns = np.arange(table.shape[1])
+    first, last = table[base.low - start, columns], table[base.high - start, columns]
+    same = (table == first) | ~real
+    leading = np.where(same.all(axis=0), len(table), np.argmin(same, axis=0))
+    if not ((table == last) | ~real | (u - start < leading)).all():
+        values = np.unique(table[real])
+        shown = ", ".join(f"{v:g}" for v in values[:4]) + (" ..." if len(values) > 4 else "")
+        raise InputError(
+            f"{what}: its activation takes {len(values)} values ({shown}) and is no step between two; sign, step or "
+            "1-bit quantisation expected"
+        )
+    k = np.where(first == last, base.high + 1, start + leading)
+    return _constants(k, first, last, base)
+
+
+def _constants(k: IntArray, first: Array, last: Array, base: Pending) -> tuple[IntArray, Array, Array]:
+    moving = first != last
+    low, high = first.copy(), last.copy()
+    if moving.any():
+        values = sorted({*first[moving].tolist(), *last[moving].tolist()})
+        bottom, top = values[0], values[-1]
+    else:
+        bottom, top = float(first.min()), float(first.max())
+        top = bottom + 1 if top == bottom else top
+    for column in np.flatnonzero(~moving):
+        low[column], high[column] = bottom, top
+        if first[column] == top:
+            k[column] = base.low[column]
+        elif first[column] != bottom:
+            low[column], high[column] = first[column], first[column] + (top - bottom)
+    return k, low, high
+
+
+def line_of(tensor: Tensor, what: str) -> tuple[Array, Array]:
+    """Return slope and value at 0 by column, where the table is a straight line in the integer; else InputError."""
+    table = tensor.table.astype(np.float64)
+    start = int(tensor.base.low.min()) if isinstance(tensor.base, Pending) else 0
+    slope = (table[-1] - table[0]) / max(len(table) - 1, 1)
+    line = table[0] + slope * np.arange(len(table))[:, None]
+    if not np.allclose(line, table, rtol=1e-9, atol=1e-9 * max(float(np.abs(table).max()), 1e-30)):
+        raise InputError(f"{what}: is no straight line of its sums; only scales, shifts and a softmax may follow there")
+    return slope, table[0] - slope * start
+
+
+def factored(weight: Array, what: str) -> tuple[IntArray, Array]:
+    """Return integers and a scale by row (axis 0) whose products are the weights, exactly in float32.
+
+    Binary and ternary rows are +-scale and 0; whole numbers are taken as they are.
+    """
+    if not np.isfinite(weight.astype(np.float64)).all():
+        raise InputError(f"{what}: NaN or infinite weights; export it from a sound network")
+    flat = weight.reshape(len(weight), -1).astype(np.float64)
+    if (flat == np.rint(flat)).all() and np.abs(flat).max(initial=0) < 2**15:
+        magnitudes = np.abs(flat).max(axis=1, initial=0)
+        one = np.where(flat == 0, magnitudes[:, None], np.abs(flat)) == magnitudes[:, None]
+        scale = np.where(one.all(axis=1) & (magnitudes > 0), magnitudes, 1.0)
+        return (flat / scale[:, None]).astype(np.int64).reshape(weight.shape), scale
+    least = np.where(flat == 0, np.inf, np.abs(flat)).min(axis=1)
+    scale = np.where(np.isfinite(least), least, 1.0)
+    whole = np.rint(flat / scale[:, None])
+    back = (whole * scale[:, None]).astype(np.float32)
+    if (back != flat.astype(np.float32)).any() or np.abs(whole).max(initial=0) > 2**15 or len(np.unique(whole)) > 256:
+        row = int(np.flatnonzero((back != flat.astype(np.float32)).any(axis=1) | (np.abs(whole).max(axis=1) > 256))[0])
+        raise InputError(
+            f"{what}: row {row} has weights that are no small multiples of one number, such as {flat[row][0]:.6g}; "
+            "binary or ternary weights expected: export the quantised network, not its latent weights"
+        )
+    return whole.astype(np.int64).reshape(weight.shape), scale

@@ -1,0 +1,87 @@
+"""Layers as the entries of a model file: JSON, and arrays by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.base.errors import FileFormatError, InputError
+from conntra_hardware.neurons import Neuron, Readout, Threshold, neuron_from_dict, neuron_to_dict
+from conntra_hardware.program.program_file import Tensors, weights_from_file, weights_to_file
+from conntra_neuro.network.layers import Conv2d, Dense, Flatten, Layer, MaxPool, Residual, SumPool
+from conntra_neuro.network.levels import Levels
+
+__all__ = ["layer_from_file", "layer_to_file", "residual_from_file", "residual_to_file"]
+
+_POOLS = {"sum_pool": SumPool, "max_pool": MaxPool}
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+def layer_to_file(name: str, layer: Layer, tensors: Tensors) -> dict[str, Any]:
+    """Add the arrays of ``layer`` to ``tensors`` under ``name``; return its header entry."""
+    if isinstance(layer, Dense):
+        return {"type": "dense", **_weighted(name, layer, tensors)}
+    if isinstance(layer, Conv2d):
+        g = layer.geometry
+        shapes = {"input_shape": g.input_shape, "stride": g.stride, "padding": g.padding}
+        listed = {key: list(value) for key, value in shapes.items()}
+        return {"type": "conv2d", **_weighted(name, layer, tensors), **listed, "groups": g.groups}
+    if isinstance(layer, (SumPool, MaxPool)):
+        g = layer.geometry
+        shapes = {"input_shape": g.input_shape, "size": g.kernel, "stride": g.stride, "padding": g.padding}
+        kind = next(kind for kind, pool in _POOLS.items() if isinstance(layer, pool))
+        return {"type": kind, **{key: list(value) for key, value in shapes.items()}}
+    if isinstance(layer, Flatten):
+        return {"type": "flatten", "input_shape": list(layer.input_shape)}
+    known = "Dense, Conv2d, SumPool, MaxPool, Flatten"
+    raise InputError(f"save: {name} is a {type(layer).__name__}; files hold {known}")
+
+
+def layer_from_file(name: str, entry: Mapping[str, Any], tensors: Arrays) -> Layer:
+    """Return the layer that ``layer_to_file`` stored."""
+    kind = entry["type"]
+    if kind == "flatten":
+        return Flatten(tuple(entry["input_shape"]))
+    if kind in _POOLS:
+        window = {key: tuple(entry[key]) for key in ("input_shape", "stride", "padding")}
+        return _POOLS[kind](tuple(entry["size"]), **window)
+    if kind not in ("dense", "conv2d"):
+        raise FileFormatError(f"layer type {kind!r} is not known to this version")
+    weight = weights_from_file(name, entry["weights"], tensors)
+    common = (weight, tensors[f"{name}.bias"], neuron_from_dict(entry["activation"]))
+    levels = Levels(tuple(entry["weights"]["levels"]))
+    if kind == "dense":
+        return Dense(*common, levels)
+    window = {key: tuple(entry[key]) for key in ("input_shape", "stride", "padding")}
+    return Conv2d(*common, levels, **window, groups=entry["groups"])
+
+
+def residual_to_file(name: str, residual: Residual, tensors: Tensors) -> dict[str, Any]:
+    """Add the arrays of ``residual`` to ``tensors`` under ``name``; return its header entry."""
+    connection = residual.connection
+    entry = None if connection is None else layer_to_file(name, connection, tensors)
+    return {"source": residual.source, "target": residual.target, "scale": residual.scale, "connection": entry}
+
+
+def residual_from_file(name: str, entry: Mapping[str, Any], tensors: Arrays) -> Residual:
+    """Return the residual connection that ``residual_to_file`` stored."""
+    stored = entry["connection"]
+    connection = None if stored is None else layer_from_file(name, stored, tensors)
+    if not isinstance(connection, (Dense, Conv2d, type(None))):
+        raise FileFormatError(f"{name}: a connection of another type than dense and conv2d")
+    return Residual(entry["source"], entry["target"], connection, entry["scale"])
+
+
+def _weighted(name: str, layer: Dense | Conv2d, tensors: Tensors) -> dict[str, Any]:
+    weight = layer.weight
+    stored = weights_to_file(name, weight.reshape(len(weight), -1), layer.levels.values, tensors)
+    tensors[f"{name}.bias"] = np.asarray(layer.bias)
+    return {"activation": _activation(layer.neuron), "weights": stored | {"shape": list(weight.shape)}}
+
+
+def _activation(neuron: Neuron) -> str | dict[str, Any]:
+    """Neurons without parameters by name, as in the first files."""
+    return neuron.kind if isinstance(neuron, (Threshold, Readout)) else neuron_to_dict(neuron)

@@ -1,0 +1,210 @@
+"""Discrete networks: integer weights from a finite set, integer biases, and the integer forward pass.
+
+``DiscreteNetwork.forward`` is the definition of correct: every kernel, compiler stage and backend is held to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.base.arrays import ArrayLike, IntArray, SpikeArray, as_spikes
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.neurons import Neuron, common_steps
+from conntra_hardware.program.input_encoding import Encoder
+from conntra_neuro.network.layers import INPUT_LAYER, Conv2d, Dense, Flatten, Layer, MaxPool, Residual, SumPool
+
+__all__ = [
+    "INPUT_LAYER",
+    "Conv2d",
+    "Dense",
+    "DiscreteNetwork",
+    "Flatten",
+    "Layer",
+    "MaxPool",
+    "Residual",
+    "SumPool",
+]
+
+
+class DiscreteNetwork:
+    """A feed-forward network of discrete layers, the last one a readout.
+
+    layers     hidden layers spike, the last is a readout; none hidden is logistic regression
+    encoder    from raw features to input spikes, or None where inputs are spikes
+    labels     the class labels in readout order, or None for 0 .. n-1
+    residuals  connections that skip layers
+
+    A sample takes ``steps`` time steps: 1, or as many as its integrate-and-fire neurons say. Values between layers are
+    flat integer rows, images in the order (channels, height, width): of n samples, (n * steps, features), the steps of
+    a sample one after the other.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        encoder: Encoder | None = None,
+        labels: Sequence[Any] | None = None,
+        residuals: Sequence[Residual] = (),
+    ) -> None:
+        self.layers: tuple[Layer, ...] = tuple(layers)
+        self.encoder = encoder
+        self.labels: tuple[Any, ...] | None = None if labels is None else tuple(labels)
+        self.residuals: tuple[Residual, ...] = tuple(residuals)
+        self._check()
+
+    def _check(self) -> None:
+        if not self.layers:
+            raise InputError("network: no layers; at least a readout is needed")
+        for index, layer in enumerate(self.layers):
+            last = index == len(self.layers) - 1
+            reads_out = layer.neuron is not None and not layer.neuron.spikes
+            if reads_out != last:
+                raise InputError(f"layer {index} ({layer!r}): the last layer, and only it, has activation='readout'")
+        for index, (before, layer) in enumerate(pairwise(self.layers), start=1):
+            _check_shapes(index, before, layer)
+        for residual in self.residuals:
+            self._check_residual(residual)
+        self._check_graded()
+        self.steps: int = common_steps(
+            {f"layer {index}": layer.neuron for index, layer in enumerate(self.layers) if layer.neuron is not None}
+        )
+        if self.encoder is not None and self.encoder.n_out != self.n_in:
+            raise InputError(f"network: the encoder gives {self.encoder.n_out} spikes, layer 0 takes {self.n_in}")
+        if self.encoder is not None and self.encoder.steps not in (1, self.steps):
+            raise InputError(
+                f"network: the encoder gives {self.encoder.steps} time steps, its neurons take {self.steps}"
+            )
+        if self.labels is not None and len(self.labels) != self.n_classes:
+            raise InputError(f"network: {len(self.labels)} labels for {self.n_classes} classes")
+
+    def _check_residual(self, residual: Residual) -> None:
+        count = len(self.layers)
+        if not INPUT_LAYER <= residual.source < residual.target - 1 or residual.target >= count:
+            raise InputError(
+                f"{residual}: must skip at least one of the {count} layers, from {INPUT_LAYER} (the input) or a layer "
+                "to a later one"
+            )
+        target = self.layers[residual.target]
+        if not isinstance(target, (Dense, Conv2d)):
+            raise InputError(f"{residual}: layer {residual.target} ({target!r}) must be Dense or Conv2d")
+        source = self.layers[0].input_shape if residual.source < 0 else self.layers[residual.source].output_shape
+        given = source
+        if residual.connection is not None:
+            taken = residual.connection.input_shape
+            if not _agree(source, taken):
+                raise InputError(f"{residual}: its connection takes shape {taken}, the source gives {source}")
+            given = residual.connection.output_shape
+        if not _agree(given, target.output_shape):
+            raise InputError(
+                f"{residual}: shape {given} cannot be added to layer {residual.target} ({target!r}) of shape "
+                f"{target.output_shape}; put a connection with stride or more channels between"
+            )
+
+    def _check_graded(self) -> None:
+        graded = False
+        for index, layer in enumerate(self.layers):
+            if graded and isinstance(layer, MaxPool):
+                raise InputError(
+                    f"layer {index} ({layer!r}): takes the maximum of 0/1 spikes, but its inputs are sums or graded; "
+                    "use SumPool or a strided Conv2d"
+                )
+            graded = graded and not isinstance(layer, MaxPool) if layer.neuron is None else layer.neuron.graded
+            graded = graded or isinstance(layer, SumPool)
+
+    @property
+    def n_in(self) -> int:
+        """Number of input spikes."""
+        return self.layers[0].n_in
+
+    @property
+    def n_classes(self) -> int:
+        """Number of logits."""
+        return self.layers[-1].n_out
+
+    @property
+    def n_weights(self) -> int:
+        """Number of weights, biases apart."""
+        return sum(part.n_weights for part in (*self.layers, *self.residuals))
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights and biases."""
+        return sum(layer.n_parameters for layer in self.layers) + sum(r.n_weights for r in self.residuals)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of packed weights and biases, in memory and in a model file (its header apart)."""
+        return sum(part.memory_bytes for part in (*self.layers, *self.residuals))
+
+    def encode(self, x: ArrayLike) -> SpikeArray:
+        """Return input spikes (n * steps, n_in) of ``x``: raw features where the network has an encoder, else spikes.
+
+        Spikes are (n, n_in) where a sample takes one time step, else (n, steps, n_in) or rows as returned here. An
+        encoder that gives one time step has it repeated.
+        """
+        if self.encoder is None:
+            return as_spikes(x, self.n_in, steps=self.steps)
+        spikes = self.encoder.encode(x)
+        return spikes if self.encoder.steps == self.steps else np.repeat(spikes, self.steps, axis=0)
+
+    def activity(self, spikes: ArrayLike) -> tuple[list[IntArray], IntArray]:
+        """Return the outputs (n * steps, size) of every layer but the last, and the logits (n, n_classes).
+
+        The outputs are spikes, uint8 (graded ones int32), and of layers without neurons the values they pass on.
+        """
+        outputs: list[IntArray] = []
+        x: IntArray = as_spikes(spikes, self.n_in, steps=self.steps)
+        first = x
+        for index, layer in enumerate(self.layers):
+            potentials = layer.potentials(x)
+            for residual in self.residuals:
+                if residual.target == index:
+                    potentials = potentials + residual.potentials(
+                        first if residual.source < 0 else outputs[residual.source]
+                    )
+            x = self._respond(index, layer.neuron, potentials)
+            outputs.append(x)
+        return outputs[:-1], outputs[-1]
+
+    def _respond(self, index: int, neuron: Neuron | None, potentials: IntArray) -> IntArray:
+        if neuron is None:
+            return potentials
+        try:
+            found = neuron.respond(potentials.reshape(-1, self.steps, potentials.shape[1]))
+        except InputError as error:
+            raise InputError(f"layer {index} ({self.layers[index]!r}): {error}") from None
+        return found.reshape(-1, potentials.shape[1])
+
+    def forward(self, spikes: ArrayLike) -> IntArray:
+        """Return the integer logits (n, n_classes) of input spikes, as in ``encode``. The definition of correct."""
+        return self.activity(spikes)[1]
+
+    def predict(self, x: ArrayLike) -> npt.NDArray[np.int64]:
+        """Return class indices (n,): the largest logit, the lowest index where several are. ``x`` as in ``encode``."""
+        return self.forward(self.encode(x)).argmax(axis=1)
+
+    def error(self, x: ArrayLike, y: ArrayLike) -> float:
+        """Return the fraction of ``x`` whose prediction differs from the class indices ``y``."""
+        return float(np.mean(self.predict(x) != np.asarray(y)))
+
+    def __repr__(self) -> str:
+        parts = [*map(repr, self.layers), *map(str, self.residuals)]
+        return f"DiscreteNetwork({', '.join(parts)})"
+
+
+def _agree(given: tuple[int, ...], taken: tuple[int, ...]) -> bool:
+    """Return whether shapes are the same; a flat one agrees with any of its size."""
+    return given == taken or (1 in (len(given), len(taken)) and np.prod(given) == np.prod(taken))
+
+
+def _check_shapes(index: int, before: Layer, layer: Layer) -> None:
+    if not _agree(before.output_shape, layer.input_shape):
+        raise InputError(
+            f"layer {index} ({layer!r}): takes shape {layer.input_shape}, layer {index - 1} ({before!r}) gives "
+            f"{before.output_shape}"
+        )

@@ -1,0 +1,1 @@
+"""Brian2, a general spiking simulator. Only the child process imports ``brian2``."""

@@ -1,0 +1,156 @@
+"""A job: what a simulator in a child process is given, and what it gives back, as files in one folder.
+
+``job.json`` and one .npy file an array, none of them pickled. Inputs and recordings are memory-mapped, so
+that a simulator's processes share them without copies. ``result.json`` is written last: where it is missing,
+the run did not end well. A chip leaves what it measured in ``measured.json`` before that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from conntra_hardware.base.arrays import IntArray, SpikeArray
+from conntra_hardware.cost.measured import Measured
+from conntra_hardware.neurons import neuron_from_dict, neuron_to_dict
+from conntra_hardware.program import AnyProjection, Population, Program
+from conntra_hardware.program.program_file import projection_from_file, projection_to_file
+
+__all__ = ["Job", "read_job", "read_measured", "read_recordings", "read_result", "write_job", "write_result"]
+
+_JOB = "job.json"
+_RESULT = "result.json"
+_MEASURED = "measured.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """The parts of a program that a simulator needs, the input spikes (rows, n_inputs), and the simulator's settings.
+
+    A sample takes ``steps`` rows. ``spike_files[population]`` (rows, size), uint8 or int32 where they are graded, and
+    ``logits_file`` (samples, classes) int64 are there already, to be written into. ``depths`` as in Program.
+    """
+
+    folder: Path
+    populations: tuple[Population, ...]
+    projections: tuple[AnyProjection, ...]
+    depths: Mapping[str, int]
+    steps: int
+    inputs: SpikeArray
+    inputs_file: Path
+    spike_files: Mapping[str, Path]
+    logits_file: Path
+    settings: Mapping[str, Any]
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return len(self.inputs) // self.steps
+
+    @property
+    def rows(self) -> int:
+        """Number of time steps at which inputs enter."""
+        return len(self.inputs)
+
+    @property
+    def depth(self) -> int:
+        """Time steps from an input spike to the logits."""
+        return self.depths[self.populations[-1].name]
+
+    @property
+    def measured_file(self) -> Path:
+        """Where a chip's child leaves the fields of ``Measured``, as JSON."""
+        return self.folder / _MEASURED
+
+    def incoming(self, name: str) -> tuple[AnyProjection, ...]:
+        """Return the projections into the population ``name``."""
+        return tuple(p for p in self.projections if p.target == name)
+
+
+def write_job(folder: Path, program: Program, inputs: SpikeArray, settings: Mapping[str, Any]) -> None:
+    """Write the job of running ``inputs`` (rows, n_inputs) through ``program`` into ``folder``."""
+    tensors: dict[str, np.ndarray] = {}
+    stored = [projection_to_file(f"projection{index}", p, tensors) for index, p in enumerate(program.projections)]
+    job = {
+        "populations": [{"name": p.name, "neuron": neuron_to_dict(p.neuron)} for p in program.populations],
+        "projections": stored,
+        "arrays": sorted(tensors),
+        "depths": dict(program.depths),
+        "steps": program.steps,
+        "settings": dict(settings),
+    }
+    np.save(folder / "inputs.npy", inputs)
+    for index, population in enumerate(program.populations):
+        np.save(folder / f"bias{index}.npy", population.bias)
+        if population.neuron.spikes:
+            kind = np.int32 if population.neuron.graded else np.uint8
+            _empty(folder / f"spikes{index}.npy", kind, (len(inputs), population.size))
+    for name, array in tensors.items():
+        np.save(folder / f"{name}.npy", array)
+    _empty(folder / "logits.npy", np.int64, (len(inputs) // program.steps, program.readout.size))
+    (folder / _JOB).write_text(json.dumps(job), encoding="utf-8")
+
+
+def read_job(folder: Path) -> Job:
+    """Read the job that ``write_job`` wrote."""
+    job = json.loads((folder / _JOB).read_text(encoding="utf-8"))
+    populations = tuple(
+        Population(
+            p["name"],
+            neuron_from_dict(p["neuron"]),
+            np.load(folder / f"bias{index}.npy", allow_pickle=False),
+        )
+        for index, p in enumerate(job["populations"])
+    )
+    arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in job["arrays"]}
+    projections = tuple(
+        projection_from_file(f"projection{index}", p, arrays) for index, p in enumerate(job["projections"])
+    )
+    return Job(
+        folder=folder,
+        populations=populations,
+        projections=projections,
+        depths=job["depths"],
+        steps=job["steps"],
+        inputs=np.load(folder / "inputs.npy", mmap_mode="r", allow_pickle=False),
+        inputs_file=folder / "inputs.npy",
+        spike_files={p.name: folder / f"spikes{i}.npy" for i, p in enumerate(populations) if p.neuron.spikes},
+        logits_file=folder / "logits.npy",
+        settings=job["settings"],
+    )
+
+
+def write_result(folder: Path, run_seconds: float) -> None:
+    """Mark the job in ``folder`` as done; its simulation took ``run_seconds``."""
+    (folder / _RESULT).write_text(json.dumps({"run_seconds": run_seconds}), encoding="utf-8")
+
+
+def read_result(folder: Path) -> float | None:
+    """Return the seconds of the simulation, or None where the job in ``folder`` was not done."""
+    path = folder / _RESULT
+    return float(json.loads(path.read_text(encoding="utf-8"))["run_seconds"]) if path.exists() else None
+
+
+def read_measured(folder: Path) -> Measured:
+    """Return what the job in ``folder`` measured: nothing, where it did not run on a chip."""
+    path = folder / _MEASURED
+    return Measured(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else Measured()
+
+
+def read_recordings(folder: Path, program: Program) -> tuple[dict[str, SpikeArray], IntArray]:
+    """Return the spikes of every spiking population and the logits, read into memory."""
+    spikes = {
+        p.name: np.load(folder / f"spikes{i}.npy", allow_pickle=False)
+        for i, p in enumerate(program.populations)
+        if p.neuron.spikes
+    }
+    return spikes, np.load(folder / "logits.npy", allow_pickle=False)
+
+
+def _empty(path: Path, dtype: type, shape: tuple[int, ...]) -> None:
+    np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape).flush()

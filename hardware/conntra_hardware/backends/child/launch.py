@@ -1,0 +1,176 @@
+"""Simulators in a child process: a time limit, no process left behind, and an error that names the cause.
+
+The child leads a process group of its own. Whatever ends the wait (success, failure, the time limit, Ctrl-C),
+the whole group is ended before control returns. The child in turn ends its group when its parent is gone
+(``serve``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from conntra_hardware.backends.child.job import read_measured, read_recordings, read_result, write_job
+from conntra_hardware.backends.protocol import Recording
+from conntra_hardware.base.arrays import SpikeArray
+from conntra_hardware.base.errors import BackendError
+from conntra_hardware.program import Program
+
+__all__ = ["child_command", "run_in_child", "supervise"]
+
+ERROR_FILE = "error.txt"
+"""Where a child writes the one line that says why it failed."""
+
+_BOOTSTRAP = (
+    "import sys, json, runpy; sys.path[:] = json.loads(sys.argv.pop(1)); "
+    "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+)
+_POSIX = os.name == "posix"
+_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+_GRACE_S = 2.0
+_NOISE = ("resource_tracker", "warnings.warn(", "Exception ignored", "^")
+
+
+def run_in_child(
+    what: str,
+    module: str,
+    program: Program,
+    inputs: SpikeArray,
+    *,
+    settings: Mapping[str, Any],
+    time_limit_s: float,
+) -> Recording:
+    """Run ``inputs`` (n, n_inputs) through ``program`` in a child process that executes ``module``; see ``serve``.
+
+    ``what`` names the simulator in errors. BackendError where the child fails or runs past ``time_limit_s``.
+    """
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="conntra-") as name:
+        folder = Path(name)
+        write_job(folder, program, inputs, settings)
+        supervise(what, child_command(module, folder), folder, time_limit_s)
+        run_seconds = read_result(folder)
+        if run_seconds is None:
+            raise BackendError(f"{what}: ended without a result; run it again, and report it if that does not help")
+        spikes, logits = read_recordings(folder, program)
+        measured = read_measured(folder)
+    seconds = time.perf_counter() - start
+    return Recording(spikes, logits, run_seconds=run_seconds, start_seconds=seconds - run_seconds, measured=measured)
+
+
+def child_command(module: str, folder: Path) -> list[str]:
+    """Return the command that executes ``module`` on the job in ``folder``, with the same modules in reach."""
+    path = json.dumps([os.path.abspath(entry) for entry in sys.path])
+    return [sys.executable, "-c", _BOOTSTRAP, path, module, str(folder), str(os.getpid())]
+
+
+def supervise(what: str, command: Sequence[str], folder: Path, time_limit_s: float) -> None:
+    """Run ``command`` in ``folder``; return when it has succeeded, with its whole process group gone.
+
+    BackendError: past ``time_limit_s``, or failed, with the line of ``ERROR_FILE``, else the last line of its
+    error output.
+    """
+    if not time_limit_s > 0:
+        raise BackendError(f"{what}: a time limit of {time_limit_s:g} s; a positive number of seconds expected")
+    log = folder / "stderr.txt"
+    with open(log, "wb") as stderr:
+        child = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=_environment(folder),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+            start_new_session=_POSIX,
+        )
+    try:
+        status = child.wait(timeout=min(time_limit_s, 10**8))
+    except subprocess.TimeoutExpired:
+        raise BackendError(
+            f"{what}: still running at its time limit of {time_limit_s:g} s, so it was ended; "
+            "raise the time limit or run fewer samples"
+        ) from None
+    finally:
+        _end_group(child)
+    if status != 0:
+        raise BackendError(f"{what}: failed: {_cause(folder / ERROR_FILE, log, status)}")
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """One thread a process, as a simulator's processes share the cores already; temporary files go with the job."""
+    kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONWARNINGS", "PYTHONSTARTUP")}
+    return kept | dict.fromkeys(_THREADS, "1") | {"TMPDIR": str(folder)}
+
+
+def _end_group(child: subprocess.Popen[bytes]) -> None:
+    """End what is left of the child's process group.
+
+    SIGTERM first: multiprocessing's resource tracker outlives it and frees the shared memory of the processes
+    that died.
+    """
+    if not _POSIX:
+        child.kill()
+        child.wait()
+        return
+    if child.poll() is not None and _gone(child.pid, patience_s=0.2):
+        return
+    _signal_group(child.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(timeout=_GRACE_S)
+    if child.poll() is None or not _gone(child.pid, patience_s=_GRACE_S):
+        _signal_group(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def _gone(group: int, patience_s: float) -> bool:
+    """Return whether a process group is empty after at most ``patience_s``."""
+    deadline = time.perf_counter() + patience_s
+    while True:
+        try:
+            os.killpg(group, 0)
+        except (ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies
+            return True
+        if _only_zombies(group):
+            return True
+        if time.perf_counter() > deadline:
+            return False
+        time.sleep(0.005)
+
+
+def _only_zombies(group: int) -> bool:
+    """Return whether all processes of a group have ended and only wait for an idle init to collect them (Linux)."""
+    states = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            # "pid (name) state ppid pgrp ...", and the name may hold anything, blanks and brackets too.
+            state, _, pgrp = status.read_text().rpartition(")")[2].split()[:3]
+            if int(pgrp) == group:
+                states.append(state)
+    return bool(states) and set(states) <= {"Z", "X"}
+
+
+def _signal_group(group: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def _cause(error: Path, log: Path, status: int) -> str:
+    if error.exists() and (line := error.read_text(encoding="utf-8").strip()):
+        return line
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+    meaningful = [line for line in lines if line and not any(noise in line for noise in _NOISE)]
+    said = f": {meaningful[-1]}" if meaningful else ""
+    if status < 0:
+        name = signal.Signals(-status).name
+        hint = " (out of memory?)" if name == "SIGKILL" else ""
+        return f"ended by {name}{hint}{said}"
+    return f"exit status {status}{said}"

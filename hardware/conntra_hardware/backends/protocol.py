@@ -1,0 +1,73 @@
+"""The protocol that every backend follows: what it is given, what it hands back, whether it can run here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from conntra_hardware.backends.host import Host
+from conntra_hardware.base.arrays import IntArray, SpikeArray
+from conntra_hardware.cost.measured import Measured
+from conntra_hardware.program import Program
+
+__all__ = ["Availability", "Backend", "Recording", "RunOptions"]
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a backend can run here; where not, why and the remedy. ``versions`` names what it runs on."""
+
+    ok: bool
+    reason: str = ""
+    remedy: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """``time_limit_s`` bounds backends that run in a child process; ``batch_size`` None lets the backend choose.
+
+    For a chip: ``host`` is where it is (None: as the environment says), ``measure`` reads its profilers, ``probe``
+    False takes the readout's potentials from it and no spikes, which is what a measured run should do.
+    """
+
+    time_limit_s: float = 600.0
+    batch_size: int | None = None
+    host: Host | None = None
+    measure: bool = False
+    probe: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """What a backend saw.
+
+    ``spikes[population]`` (rows, size) for every spiking population, 0/1 uint8, graded ones int32; a sample of several
+    time steps has as many rows, one after the other. ``logits`` (n, classes) int64.
+
+    A chip that was not probed records no spikes at all.
+
+    ``run_seconds`` is the simulation, ``start_seconds`` starting and stopping the simulator. ``measured`` is what a
+    board measured; of a simulation it is empty.
+    """
+
+    spikes: Mapping[str, IntArray]
+    logits: IntArray
+    run_seconds: float
+    start_seconds: float = 0.0
+    measured: Measured = field(default_factory=Measured)
+
+
+class Backend(Protocol):
+    """A simulator or a chip that runs programs exactly."""
+
+    name: str
+
+    def availability(self) -> Availability:
+        """Say whether it can run here, without importing anything heavy."""
+        ...
+
+    def execute(self, program: Program, inputs: SpikeArray, options: RunOptions) -> Recording:
+        """Run input spikes (rows, n_inputs), one row a time step; raise BackendError where that fails."""
+        ...

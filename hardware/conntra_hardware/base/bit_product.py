@@ -1,0 +1,62 @@
+"""Ternary products by counting bits: a word of 64 spikes meets 64 weights in two ANDs and two population counts.
+
+Some four times as fast as a float32 matrix product where the machine counts the bits of a vector at once (AVX-512),
+and exact because nothing but integers occurs. numba is imported at the first large product: below ``_WORTH``
+multiplications its start would cost more than it saves.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.base.arrays import IntArray, SpikeArray
+from conntra_hardware.base.bit_words import words
+
+__all__ = ["TernaryProduct"]
+
+_WORTH = 2**31
+_BLOCK = 64  # rows whose words stay in the first cache while all neurons pass by
+
+
+class TernaryProduct:
+    """The product of 0/1 spikes with weights -1, 0 and 1, (n_target, n_source)."""
+
+    def __init__(self, weights: IntArray) -> None:
+        self._plus, self._minus = words(weights > 0), words(weights < 0)
+
+    @staticmethod
+    def pays(weights: IntArray, n: int) -> bool:
+        """Return whether ``weights`` are ternary and their product with ``n`` rows is worth the start of numba."""
+        large = n * weights.size >= _WORTH
+        return large and int(weights.min(initial=0)) >= -1 and int(weights.max(initial=0)) <= 1
+
+    def __call__(self, spikes: SpikeArray) -> npt.NDArray[np.int32]:
+        """Return ``spikes @ weights.T`` (n, n_target) of spikes (n, n_source), on all cores."""
+        rows = words(spikes)
+        out = np.empty((len(rows), len(self._plus)), np.int32)
+        workers = _cores()
+        share = -(-max(len(rows), 1) // workers)
+        share = -(-share // _BLOCK) * _BLOCK
+        parts = [slice(start, start + share) for start in range(0, len(rows), share)]
+        kernel = _kernel()
+        # Threads of ours and not numba's: those must not be entered from two threads at once.
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(lambda part: kernel(rows[part], self._plus, self._minus, out[part]), parts))
+        return out
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@lru_cache(maxsize=1)
+def _kernel() -> Any:
+    from conntra_hardware.base.bit_product_kernel import count_products
+
+    return count_products

@@ -1,0 +1,157 @@
+"""Which neurons a chip must update at a step, and not just look at.
+
+A neuron is active when it received a synaptic event, has a nonzero bias, or carries a potential from the step before:
+the rule of SANA-FE's Loihi neuron, which its cost of an update belongs to. (A neuron that fires received an event, or
+has a bias or a potential.) A neuron with state that is cleared for the next sample is updated, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.base.arrays import IntArray, SpikeArray
+from conntra_hardware.base.bit_words import Words, words
+from conntra_hardware.neurons import IntegrateAndFire, Readout, Threshold
+from conntra_hardware.program import CoreSlice, Population, Program, Projection
+
+__all__ = ["active_neurons", "active_updates"]
+
+Mask = npt.NDArray[np.bool_]
+_DENSE_WORDS = 2
+_BLOCK_VALUES = 2**22
+_CACHED = 2**18  # pairs of a block, so that its words stay in the cache
+
+
+def active_updates(
+    program: Program, population: Population, sent: Mapping[str, npt.NDArray[Any]]
+) -> list[npt.NDArray[np.int64]]:
+    """Return for each slice of ``population`` the number of its neurons that are active at each time step, (rows,).
+
+    ``sent`` maps sources of spikes to what they sent (rows, size). The samples are taken to repeat: the last one comes
+    before the first.
+    """
+    slices = program.slices_of(population.name)
+    incoming = program.incoming(population.name)
+    memoryless = program.steps == 1 and isinstance(population.neuron, (Threshold, Readout))
+    if (
+        memoryless
+        and len(incoming) == 1
+        and isinstance(incoming[0], Projection)
+        and incoming[0].source not in _graded(program)
+    ):
+        source = sent[incoming[0].source]
+        active = active_neurons(population, incoming[0].weights, source, sent.get(population.name))
+        return [active(s.start, s.stop) for s in slices]
+    return _in_blocks(program, population, slices, sent)
+
+
+def _graded(program: Program) -> set[str]:
+    return {p.name for p in program.populations if p.neuron.graded}
+
+
+def _in_blocks(
+    program: Program, population: Population, slices: Sequence[CoreSlice], sent: Mapping[str, npt.NDArray[Any]]
+) -> list[npt.NDArray[np.int64]]:
+    steps, incoming = program.steps, program.incoming(population.name)
+    samples = len(sent[incoming[0].source]) // steps
+    counts = [np.empty((samples, steps), np.int64) for _ in slices]
+    size = max(1, _BLOCK_VALUES // (steps * population.size))
+    biased = population.bias != 0
+    for start in range(0, samples, size):
+        # The sample before comes along, for what it leaves behind.
+        block = np.arange(start - 1, min(start + size, samples)) % samples
+        sources = {p.source: sent[p.source].reshape(samples, steps, -1)[block] for p in incoming}
+        flat = {name: values.reshape(-1, values.shape[2]) for name, values in sources.items()}
+        reached = np.add.reduce([p.events(flat[p.source]) for p in incoming]) > 0
+        sums = np.add.reduce([p.apply(flat[p.source]) for p in incoming]) + population.bias
+        kept = _kept(population, sums.reshape(len(block), steps, -1)).reshape(reached.shape)
+        active = reached[steps:] | kept[steps - 1 : -1] | biased
+        for found, s in zip(counts, slices, strict=True):
+            here = np.count_nonzero(active[:, s.index], axis=1)
+            found[start : start + len(block) - 1] = here.reshape(-1, steps)
+    return [found.reshape(-1) for found in counts]
+
+
+def _kept(population: Population, potentials: IntArray) -> Mask:
+    """Return whether a potential is left after each step, (samples, steps, size), of potentials of that shape."""
+    neuron = population.neuron
+    if isinstance(neuron, IntegrateAndFire):
+        spikes, before = neuron.trace(potentials)
+        last = before[:, -1:] + potentials[:, -1:]
+        left = last * (spikes[:, -1:] == 0) if neuron.reset == "hard" else last - neuron.threshold * spikes[:, -1:]
+        return np.concatenate([before[:, 1:], left], axis=1) != 0
+    if not neuron.spikes:
+        return np.cumsum(potentials, axis=1) != 0
+    return (potentials != 0) & (neuron.respond(potentials) == 0)
+
+
+def active_neurons(
+    population: Population, weights: IntArray, source: SpikeArray, fired: SpikeArray | None
+) -> Callable[[int, int], npt.NDArray[np.int64]]:
+    """Return a function from a range of neurons to their active number at each sample, shape (n,).
+
+    ``weights`` (size, n_source), ``source`` (n, n_source) 0/1, ``fired`` (n, size) 0/1 or None for a readout. The
+    samples are taken to repeat: the last one comes before the first.
+    """
+    quiet = np.flatnonzero(population.bias == 0)
+    reached = _reached(source, weights[quiet])
+    row, column = np.nonzero(~reached)
+    if len(row):
+        left = _potential_left(weights[quiet], source, fired if fired is None else fired[:, quiet], row - 1, column)
+        reached[row[left], column[left]] = True
+
+    def count(start: int, stop: int) -> npt.NDArray[np.int64]:
+        first, last = np.searchsorted(quiet, [start, stop])
+        return stop - start - (last - first) + np.count_nonzero(reached[:, first:last], axis=1)
+
+    return count
+
+
+def _reached(source: SpikeArray, weights: IntArray) -> Mask:
+    """Return whether a spike meets a nonzero weight, shape (n, neurons), without multiplying: by words of 64
+    sources.
+    """
+    spiking, wired = words(source), words(weights != 0)
+    # Busy words first: after a few of them nearly every pair is decided.
+    order = np.argsort(-np.count_nonzero(spiking, axis=0), kind="stable")
+    reached = np.zeros((len(source), len(weights)), dtype=bool)
+    rows = max(1, _CACHED // max(len(weights), 1))
+    for start in range(0, len(source), rows):
+        here = slice(start, start + rows)
+        _mark(reached[here], spiking[here], wired, order)
+    return reached
+
+
+def _mark(reached: Mask, spiking: Words, wired: Words, order: npt.NDArray[np.intp]) -> None:
+    """Set in ``reached`` (rows, neurons) the pairs that share a bit in some word."""
+    for word in order[:_DENSE_WORDS]:
+        reached |= (spiking[:, word, None] & wired[None, :, word]) != 0
+    sample, neuron = np.nonzero(~reached)
+    for word in order[_DENSE_WORDS:]:
+        if not len(sample):
+            return
+        hit = (spiking[sample, word] & wired[neuron, word]) != 0
+        reached[sample[hit], neuron[hit]] = True
+        sample, neuron = sample[~hit], neuron[~hit]
+
+
+def _potential_left(
+    weights: IntArray,
+    source: SpikeArray,
+    fired: SpikeArray | None,
+    sample: npt.NDArray[np.intp],
+    neuron: npt.NDArray[np.intp],
+) -> Mask:
+    """Return for each pair whether the neuron, without a bias, kept a potential: it did not fire and its sum was not
+    0.
+    """
+    rows, row = np.unique(sample, return_inverse=True)
+    columns, column = np.unique(neuron, return_inverse=True)
+    # Sums of weights stay far below 2^53, so float64 is exact.
+    sums = source[rows].astype(np.float64) @ weights[columns].T.astype(np.float64)
+    kept = sums[row, column] != 0
+    return kept if fired is None else kept & (fired[sample, neuron] == 0)

@@ -1,0 +1,15 @@
+"""Programs: populations, projections between them, input encoders, files and fingerprints."""
+
+from conntra_hardware.program.program import CoreSlice, Population, Program
+from conntra_hardware.program.projection import INPUT, AnyProjection, ConvProjection, Projection, SparseProjection
+
+__all__ = [
+    "INPUT",
+    "AnyProjection",
+    "ConvProjection",
+    "CoreSlice",
+    "Population",
+    "Program",
+    "Projection",
+    "SparseProjection",
+]

@@ -1,0 +1,196 @@
+"""Input encoders: from raw features to the 0/1 spikes that enter a chip.
+
+An encoder is a value that is part of a network and of its program and is saved with both, so that raw features mean
+the same everywhere. Fitting one to data is ``conntra_neuro.datasets``' work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.base.arrays import ArrayLike, SpikeArray, as_array, frozen
+from conntra_hardware.base.errors import InputError
+
+__all__ = [
+    "Encoder",
+    "LatencyEncoder",
+    "RateEncoder",
+    "ThermometerEncoder",
+    "ThresholdEncoder",
+    "as_features",
+    "encoder_from_dict",
+]
+
+
+def as_features(x: ArrayLike, n_features: int | None = None) -> npt.NDArray[Any]:
+    """Return ``x`` as finite numbers of shape (n, n_features); trailing axes are flattened."""
+    array = as_array(x, "features")
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"features: type {array.dtype}; numbers expected")
+    if array.ndim < 2:
+        raise InputError(f"features: shape {array.shape}; (n, features) expected")
+    array = array.reshape(len(array), -1) if array.size else array.reshape(len(array), int(np.prod(array.shape[1:])))
+    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+        row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
+        raise InputError(f"features: NaN or infinite in sample {row}; drop or impute such samples")
+    if n_features is not None and array.shape[1] != n_features:
+        raise InputError(f"features: {array.shape[1]} a sample; {n_features} expected")
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class ThresholdEncoder:
+    """One spike a feature: ``spike = x > threshold``. ``thresholds`` has shape (n_features,)."""
+
+    thresholds: npt.NDArray[np.float64]
+    kind: ClassVar[str] = "threshold"
+    steps: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "thresholds", _thresholds(self.thresholds, ndim=1))
+
+    @property
+    def n_features(self) -> int:
+        """Number of raw features."""
+        return len(self.thresholds)
+
+    @property
+    def n_out(self) -> int:
+        """Number of input spikes."""
+        return len(self.thresholds)
+
+    def encode(self, x: ArrayLike) -> SpikeArray:
+        """Return the spikes (n, n_out) of raw features (n, n_features)."""
+        return (as_features(x, self.n_features) > self.thresholds).astype(np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class ThermometerEncoder:
+    """k spikes a feature: ``spike[c] = x > thresholds[c]``, channel c for all features before channel c + 1.
+
+    ``thresholds`` has shape (k, n_features), rising along the first axis.
+    """
+
+    thresholds: npt.NDArray[np.float64]
+    kind: ClassVar[str] = "thermometer"
+    steps: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "thresholds", _thresholds(self.thresholds, ndim=2))
+
+    @property
+    def n_features(self) -> int:
+        """Number of raw features."""
+        return self.thresholds.shape[1]
+
+    @property
+    def n_out(self) -> int:
+        """Number of input spikes, channels times features."""
+        return self.thresholds.size
+
+    def encode(self, x: ArrayLike) -> SpikeArray:
+        """Return the spikes (n, n_out) of raw features (n, n_features)."""
+        features = as_features(x, self.n_features)
+        spikes = np.empty((len(features), *self.thresholds.shape), dtype=np.uint8)
+        for channel, thresholds in enumerate(self.thresholds):
+            np.greater(features, thresholds, out=spikes[:, channel, :].view(bool))
+        return spikes.reshape(len(features), self.n_out)
+
+
+@dataclass(frozen=True, eq=False)
+class _Stepwise:
+    """What encoders over several time steps share: ``thresholds`` of shape (steps, n_features)."""
+
+    thresholds: npt.NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "thresholds", _thresholds(self.thresholds, ndim=2))
+
+    @property
+    def steps(self) -> int:
+        """Time steps of a sample."""
+        return len(self.thresholds)
+
+    @property
+    def n_features(self) -> int:
+        """Number of raw features."""
+        return self.thresholds.shape[1]
+
+    @property
+    def n_out(self) -> int:
+        """Number of input spikes at a step."""
+        return self.thresholds.shape[1]
+
+    def _over(self, x: ArrayLike) -> SpikeArray:
+        """Return whether raw features (n, n_features) exceed the thresholds, uint8 (n, steps, n_features)."""
+        features = as_features(x, self.n_features)
+        over = np.empty((len(features), *self.thresholds.shape), dtype=np.uint8)
+        for step, thresholds in enumerate(self.thresholds):
+            np.greater(features, thresholds, out=over[:, step].view(bool))
+        return over
+
+
+@dataclass(frozen=True, eq=False)
+class RateEncoder(_Stepwise):
+    """As many spikes as a feature is large, on average: at step t ``spike = x > thresholds[t]``.
+
+    ``thresholds`` (steps, n_features) are random numbers, ``RateEncoder.random``'s uniform from the features' least to
+    their greatest value. They are drawn once and are part of the encoder: the same features are the same spikes on
+    every machine, in training and on the chip.
+    """
+
+    kind: ClassVar[str] = "rate"
+
+    @classmethod
+    def random(cls, low: ArrayLike, high: ArrayLike, n_features: int, steps: int, seed: int) -> RateEncoder:
+        """Return an encoder for features from ``low`` to ``high``, numbers or one for each feature."""
+        draw = np.random.Generator(np.random.Philox(seed)).random((steps, n_features))
+        return cls(np.asarray(low) + draw * (np.asarray(high, np.float64) - np.asarray(low)))
+
+    def encode(self, x: ArrayLike) -> SpikeArray:
+        """Return the spikes (n * steps, n_out) of raw features (n, n_features), a sample's steps in a row."""
+        return self._over(x).reshape(-1, self.n_out)
+
+
+@dataclass(frozen=True, eq=False)
+class LatencyEncoder(_Stepwise):
+    """The larger a feature, the earlier its only spike: at the first step t where ``x > thresholds[t]``, else none.
+
+    ``thresholds`` has shape (steps, n_features), falling along the first axis.
+    """
+
+    kind: ClassVar[str] = "latency"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (np.diff(self.thresholds, axis=0) > 0).any():
+            raise InputError("latency encoder: thresholds rise from one time step to the next; falling ones expected")
+
+    def encode(self, x: ArrayLike) -> SpikeArray:
+        """Return the spikes (n * steps, n_out) of raw features (n, n_features), a sample's steps in a row."""
+        over = self._over(x)
+        over[:, 1:] -= over[:, :-1].copy()
+        return over.reshape(-1, self.n_out)
+
+
+Encoder: TypeAlias = ThresholdEncoder | ThermometerEncoder | RateEncoder | LatencyEncoder
+_KINDS: tuple[type[Encoder], ...] = (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder)
+
+
+def encoder_from_dict(kind: str, thresholds: ArrayLike) -> Encoder:
+    """Return the encoder of a file's ``kind`` and ``thresholds``."""
+    for encoder in _KINDS:
+        if encoder.kind == kind:
+            return encoder(np.asarray(thresholds))
+    raise InputError(f"encoder {kind!r}: unknown; allowed: {', '.join(k.kind for k in _KINDS)}")
+
+
+def _thresholds(values: ArrayLike, ndim: int) -> npt.NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != ndim or array.size == 0 or not np.isfinite(array).all():
+        raise InputError(f"encoder thresholds: shape {array.shape}; finite numbers in {ndim} dimension(s) expected")
+    return frozen(array)

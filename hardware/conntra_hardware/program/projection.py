@@ -1,0 +1,301 @@
+"""Projections: the synapses between two populations, as a dense matrix, a convolution, or a sparse matrix.
+
+All three mean the same thing, an integer matrix (n_target, n_source) in which a weight of 0 is no synapse, and have the
+same interface. They differ in what they take in memory: a convolution is its kernel, however large its images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.base.arrays import IntArray, as_integers
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.program.convolution import Geometry, exact_type
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp  # loaded where a sparse matrix is made: dense programs do without
+
+__all__ = [
+    "INPUT",
+    "AnyProjection",
+    "ConvProjection",
+    "Index",
+    "Projection",
+    "SparseProjection",
+    "Synapses",
+    "one_to_one",
+]
+
+INPUT = "input"
+"""Name of the source of spikes that enter the chip."""
+
+Index: TypeAlias = slice | npt.NDArray[np.intp]
+"""Which neurons of a population."""
+ALL = slice(None)
+
+
+class Synapses(Protocol):
+    """What every projection offers."""
+
+    @property
+    def source(self) -> str:
+        """The population whose spikes arrive, or ``INPUT``."""
+        ...
+
+    @property
+    def target(self) -> str:
+        """The population that they reach."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n_target, n_source)."""
+        ...
+
+    @property
+    def n_synapses(self) -> int:
+        """Number of nonzero weights, those of shared kernels counted at every position."""
+        ...
+
+    @property
+    def weights(self) -> IntArray:
+        """All weights, (n_target, n_source), zeros included: for small projections, unless it is a dense one."""
+        ...
+
+    @property
+    def alphabet(self) -> IntArray:
+        """The distinct values of the stored weights, sorted."""
+        ...
+
+    def matrix(self) -> sp.csr_array:
+        """Return the nonzero weights as a sparse matrix (n_target, n_source)."""
+        ...
+
+    def apply(self, x: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Return the synaptic sums (n, n_target) of integer rows ``x`` (n, n_source), exactly."""
+        ...
+
+    def events(self, x: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Return how many spikes of rows ``x`` (n, n_source) meet a synapse of each neuron, (n, n_target)."""
+        ...
+
+    def magnitudes(self) -> npt.NDArray[np.int64]:
+        """Return the sum of each neuron's absolute weights, (n_target,)."""
+        ...
+
+    def rows(self, index: Index) -> Any:
+        """Return the weights of the neurons ``index``, an array or a sparse one (neurons, n_source)."""
+        ...
+
+    def degrees(self, index: Index = ALL) -> npt.NDArray[np.int64]:
+        """Return the number of synapses of each source (n_source,) with the neurons ``index``."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Synapses from ``source`` (a population, or ``INPUT``) to ``target``; a weight of 0 is no synapse.
+
+    ``weights`` has shape (n_target, n_source), stored in the smallest integer type that holds it.
+    """
+
+    source: str
+    target: str
+    weights: IntArray
+
+    def __post_init__(self) -> None:
+        exact = as_integers(self.weights, f"weights {self.source} -> {self.target}", ndim=2, dtype=np.int32)
+        object.__setattr__(self, "weights", _smallest(exact))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n_target, n_source)."""
+        return self.weights.shape[0], self.weights.shape[1]
+
+    @property
+    def n_synapses(self) -> int:
+        """Number of nonzero weights."""
+        return int(np.count_nonzero(self.weights))
+
+    @property
+    def alphabet(self) -> IntArray:
+        """The distinct weights, sorted."""
+        return np.unique(self.weights)
+
+    def matrix(self) -> sp.csr_array:
+        """Return the nonzero weights as a sparse matrix (n_target, n_source)."""
+        import scipy.sparse as sp
+
+        return sp.csr_array(self.weights)
+
+    def apply(self, x: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Return the synaptic sums (n, n_target) of integer rows ``x`` (n, n_source), exactly."""
+        exact = exact_type(_largest(x) * int(self.magnitudes().max(initial=0)))
+        return (x.astype(exact) @ self.weights.T.astype(exact)).astype(np.int64)
+
+    def events(self, x: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Return how many spikes of rows ``x`` (n, n_source) meet a synapse of each neuron, (n, n_target)."""
+        return ((x != 0).astype(np.float32) @ (self.weights != 0).T.astype(np.float32)).astype(np.int64)
+
+    def magnitudes(self) -> npt.NDArray[np.int64]:
+        """Return the sum of each neuron's absolute weights, (n_target,)."""
+        return np.abs(self.weights.astype(np.int64)).sum(axis=1)
+
+    def rows(self, index: Index) -> IntArray:
+        """Return the weights of the neurons ``index``, (neurons, n_source)."""
+        return self.weights[index]
+
+    def degrees(self, index: Index = ALL) -> npt.NDArray[np.int64]:
+        """Return the number of synapses of each source (n_source,) with the neurons ``index``."""
+        return np.count_nonzero(self.weights[index], axis=0)
+
+
+class _Sparse:
+    """What a projection with a sparse matrix derives from it."""
+
+    def matrix(self) -> sp.csr_array:
+        """Return the nonzero weights as a sparse matrix (n_target, n_source), kept: not to be written to."""
+        raise AssertionError("unreachable: each class has its own")
+
+    @property
+    def n_synapses(self) -> int:
+        """Number of nonzero weights, those of shared kernels counted at every position."""
+        return int(self.matrix().nnz)
+
+    @property
+    def weights(self) -> IntArray:
+        """All weights, (n_target, n_source), made anew at each reading: for small projections."""
+        return self.matrix().toarray()
+
+    def magnitudes(self) -> npt.NDArray[np.int64]:
+        """Return the sum of each neuron's absolute weights, (n_target,)."""
+        return np.asarray(abs(self.matrix().astype(np.int64)).sum(axis=1)).ravel()
+
+    def rows(self, index: Index) -> sp.csr_array:
+        """Return the weights of the neurons ``index``, a sparse array (neurons, n_source)."""
+        return self.matrix()[index]
+
+    def degrees(self, index: Index = ALL) -> npt.NDArray[np.int64]:
+        """Return the number of synapses of each source (n_source,) with the neurons ``index``."""
+        rows = self.rows(index)
+        return np.bincount(rows.indices, minlength=int(self.matrix().shape[1]))  # type: ignore[index]
+
+
+@dataclass(frozen=True, eq=False)
+class ConvProjection(_Sparse):
+    """A convolution of the source's spikes: ``kernel`` as ``geometry.kernel_shape``, one for all positions.
+
+    Neurons are in the order (channels, height, width) on both sides; see ``conntra_hardware.program.convolution``.
+    """
+
+    source: str
+    target: str
+    kernel: IntArray
+    geometry: Geometry
+
+    def __post_init__(self) -> None:
+        what = f"kernel {self.source} -> {self.target}"
+        kernel = _smallest(as_integers(self.kernel, what, ndim=4, dtype=np.int32))
+        if kernel.shape != self.geometry.kernel_shape:
+            raise InputError(f"{what}: shape {kernel.shape}; {self.geometry.kernel_shape} expected")
+        object.__setattr__(self, "kernel", kernel)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n_target, n_source)."""
+        return self.geometry.n_out, self.geometry.n_in
+
+    @property
+    def alphabet(self) -> IntArray:
+        """The distinct weights of the kernel, sorted."""
+        return np.unique(self.kernel)
+
+    @cached_property
+    def _matrix(self) -> sp.csr_array:
+        return self.geometry.matrix(self.kernel)
+
+    def matrix(self) -> sp.csr_array:
+        """Return the nonzero weights as a sparse matrix (n_target, n_source), kept: not to be written to."""
+        return self._matrix
+
+    def apply(self, x: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Return the synaptic sums (n, n_target) of integer rows ``x`` (n, n_source), exactly."""
+        return self.geometry.apply(self.kernel, x).astype(np.int64, copy=False)
+
+    def events(self, x: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Return how many spikes of rows ``x`` (n, n_source) meet a synapse of each neuron, (n, n_target)."""
+        spikes, wired = (x != 0).view(np.uint8), (self.kernel != 0).view(np.uint8)
+        return self.geometry.apply(wired, spikes).astype(np.int64, copy=False)
+
+
+@dataclass(frozen=True, eq=False)
+class SparseProjection(_Sparse):
+    """Synapses in a scipy sparse matrix (n_target, n_source), for what is neither dense nor a convolution."""
+
+    source: str
+    target: str
+    entries: Any
+
+    def __post_init__(self) -> None:
+        import scipy.sparse as sp
+
+        what = f"weights {self.source} -> {self.target}"
+        coo = sp.coo_array(self.entries)
+        values = as_integers(coo.data, what, ndim=1)
+        matrix = sp.csr_array(
+            sp.coo_array((values, (coo.row, coo.col)), shape=coo.shape)
+        )  # which adds up what stands twice
+        matrix.eliminate_zeros()
+        matrix.sort_indices()
+        small = _smallest(as_integers(matrix.data, what, ndim=1, dtype=np.int32))
+        object.__setattr__(self, "entries", sp.csr_array((small, matrix.indices, matrix.indptr), shape=coo.shape))
+
+    def matrix(self) -> sp.csr_array:
+        """Return the nonzero weights as a sparse matrix (n_target, n_source): not to be written to."""
+        return self.entries
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n_target, n_source)."""
+        return int(self.entries.shape[0]), int(self.entries.shape[1])
+
+    @property
+    def alphabet(self) -> IntArray:
+        """The distinct nonzero weights, sorted."""
+        return np.unique(self.entries.data)
+
+    def apply(self, x: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Return the synaptic sums (n, n_target) of integer rows ``x`` (n, n_source), exactly."""
+        return np.ascontiguousarray((self.entries.astype(np.int64) @ x.T.astype(np.int64)).T)
+
+    def events(self, x: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Return how many spikes of rows ``x`` (n, n_source) meet a synapse of each neuron, (n, n_target)."""
+        return np.ascontiguousarray(((self.entries != 0).astype(np.int64) @ (x != 0).T.astype(np.int64)).T)
+
+
+AnyProjection: TypeAlias = Projection | ConvProjection | SparseProjection
+
+
+def one_to_one(source: str, target: str, size: int, weight: int = 1) -> SparseProjection:
+    """Return one synapse of ``weight`` from each neuron of ``source`` to the same of ``target``."""
+    import scipy.sparse as sp
+
+    same = np.arange(size)
+    return SparseProjection(source, target, sp.coo_array((np.full(size, weight), (same, same)), shape=(size, size)))
+
+
+def _smallest(values: IntArray) -> IntArray:
+    """Return ``values`` in the smallest signed type that holds them, write-locked."""
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    small = values.astype(np.result_type(np.min_scalar_type(low), np.min_scalar_type(high), np.int8))
+    small.flags.writeable = False
+    return small
+
+
+def _largest(x: npt.NDArray[Any]) -> int:
+    return max(int(x.max(initial=0)), -int(x.min(initial=0)), 1)

@@ -1,0 +1,1 @@
+"""Evidence that simulators agree: verification, certificates, diagnosis, fuzzing, shrinking."""
