@@ -12,7 +12,7 @@ from conntra_hardware.base.errors import Violation
 from conntra_hardware.chip import Chip
 from conntra_hardware.fit.overflow import Bounds, largest_spikes, register_bounds, register_limit, synaptic_bounds
 from conntra_hardware.fit.synapse_memory import encode, weight_format
-from conntra_hardware.neurons import GradedRelu, Threshold, common_steps
+from conntra_hardware.neurons import common_steps, values
 from conntra_hardware.program import AnyProjection, Population
 from conntra_neuro.compiler.cut import fan_in
 from conntra_neuro.compiler.lower import Lowered
@@ -67,16 +67,19 @@ def find_violations(lowered: Lowered, parts: Partition, chip: Chip) -> CheckResu
 
 def _graded(population: Population, high: Bounds, chip: Chip) -> Iterator[Violation]:
     neuron = population.neuron
-    if not isinstance(neuron, GradedRelu):
+    if not neuron.graded:
         return
     if chip.spike_bits < 2:
         remedy = f"spikes of {chip.name} have no value: use a chip with graded spikes (loihi2), or threshold neurons"
         yield Violation(population.name, "graded spikes", chip.spike_bits + 1, chip.spike_bits, "bits", remedy)
         return
-    largest, limit = int(high.max()) >> neuron.shift, 2 ** (chip.spike_bits - 1) - 1
+    shifts = np.broadcast_to(values(neuron.facts.shift), high.shape)
+    sent, limit = high >> shifts, 2 ** (chip.spike_bits - 1) - 1
+    worst = int(sent.argmax())
+    largest = int(sent[worst])
     if largest > limit:
         more = (largest // (limit + 1)).bit_length()
-        remedy = f"neuron {int(high.argmax())} can send {largest}: shift by {neuron.shift + more} bits"
+        remedy = f"neuron {worst} can send {largest}: shift by {shifts[worst] + more} bits"
         yield Violation(population.name, "graded spikes", largest, limit, "as a spike's value", remedy)
 
 
@@ -100,7 +103,7 @@ def _biases(population: Population, low: Bounds, high: Bounds, chip: Chip) -> It
         reach = int(max(high[worst] - max(bias, 0), -(low[worst] - min(bias, 0))))
         remedy = f"{len(bad)} bias(es) too wide, worst {bias} at neuron {worst}: a mantissa of "
         remedy += f"{chip.bias_mantissa_bits} bits times 2^0 to 2^{chip.bias_exponent_max} is what there is"
-        if isinstance(population.neuron, Threshold) and reach < largest:
+        if population.neuron.facts.form == "threshold" and reach < largest:
             remedy += f"; its weights reach {reach} at most, so a bias of {np.sign(bias) * (reach + 1)} spikes alike"
         else:
             remedy += f"; keep biases within +-{largest}"

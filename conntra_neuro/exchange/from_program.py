@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.neurons import GradedRelu, Neuron, Threshold
+from conntra_hardware.neurons import Neuron
 from conntra_hardware.program import INPUT, AnyProjection, ConvProjection, Population, Program, SparseProjection
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.layers import INPUT_LAYER, Conv2d, Dense, Layer, Residual
@@ -44,7 +44,8 @@ def network_of_program(program: Program) -> DiscreteNetwork:
 def _relayed(population: Population, incoming: tuple[AnyProjection, ...]) -> str | None:
     """Return whom ``population`` repeats; None where it does more."""
     neuron, (first, *rest) = population.neuron, incoming
-    repeats = isinstance(neuron, Threshold) or neuron == GradedRelu()
+    facts = neuron.facts
+    repeats = facts.form == "threshold" or (facts.form == "graded" and facts.shift == 0)
     if rest or not repeats or population.bias.any() or _identity(first) != 1:
         return None
     return first.source

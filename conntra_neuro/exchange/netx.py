@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.neurons import IntegrateAndFire, Neuron, Readout, Threshold
+from conntra_hardware.neurons import Neuron
 from conntra_hardware.program import AnyProjection, ConvProjection, Population
 from conntra_neuro.compiler.lower import Lowered, lower
 from conntra_neuro.exchange.metadata import KEY, network_note
@@ -32,6 +32,7 @@ _HIGHEST = 2**17 - 1
 """The highest threshold, and the largest sum of weights that 24-bit registers hold."""
 
 _FULL = 4096
+_VOLTAGE_DECAY = {"threshold": _FULL, "integrating": 0, "readout": 0}  # by form of neuron
 _PACKED_ABOVE = 1000
 
 
@@ -74,11 +75,13 @@ def _check_chain(lowered: Lowered) -> None:
             raise _refusal(
                 population, "takes from several layers; NetX has chains only: leave residual connections out"
             )
-        neuron = population.neuron
-        soft = isinstance(neuron, IntegrateAndFire) and neuron.reset != "hard"
-        if soft or not isinstance(neuron, (Threshold, IntegrateAndFire, Readout)):
-            kind = f"{neuron.kind} with soft reset" if soft else neuron.kind
+        facts = population.neuron.facts
+        soft = facts.form == "integrating" and facts.reset != "hard"
+        if soft or facts.form not in _VOLTAGE_DECAY:
+            kind = f"{population.neuron.kind} with soft reset" if soft else population.neuron.kind
             raise _refusal(population, f"{kind} neurons; NetX has CUBA with hard reset: use threshold neurons")
+        if facts.per_neuron:
+            raise _refusal(population, "parameters that differ by neuron; NetX has one threshold: use one for all")
         reach = int((incoming[0].magnitudes() + np.abs(population.bias)).max())
         if reach > _HIGHEST:
             raise _refusal(population, f"sums of up to {reach}; 24-bit registers hold {_HIGHEST}: use smaller weights")
@@ -132,18 +135,15 @@ def _conv(population: Population, projection: ConvProjection) -> dict[str, Any]:
 
 
 def _neuron(layer: h5py.Group, neuron: Neuron, steps: int) -> None:
-    integrates = isinstance(neuron, IntegrateAndFire) or (isinstance(neuron, Readout) and steps > 1)
-    threshold = 0
-    if isinstance(neuron, IntegrateAndFire):
-        threshold = neuron.threshold - 1  # Lava spikes above it
-    elif isinstance(neuron, Readout):
-        threshold = _HIGHEST
+    facts = neuron.facts
+    decay = _VOLTAGE_DECAY[facts.form] if steps > 1 else _FULL
+    threshold = int(facts.least) - 1 if neuron.spikes else _HIGHEST  # Lava spikes above it
     _write_into(
         layer.create_group("neuron"),
         {
             "type": "CUBA",
             "iDecay": _FULL,
-            "vDecay": 0 if integrates else _FULL,
+            "vDecay": decay,
             "vThMant": threshold,
             "refDelay": 1,
             "gradedSpike": False,

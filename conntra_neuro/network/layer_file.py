@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.errors import FileFormatError, InputError
-from conntra_hardware.neurons import Neuron, Readout, Threshold, neuron_from_dict, neuron_to_dict
+from conntra_hardware.neurons import neuron_from_dict, stored_neuron
 from conntra_hardware.program.program_file import Tensors, weights_from_file, weights_to_file
 from conntra_neuro.network.layers import Conv2d, Dense, Flatten, Layer, MaxPool, Residual, SumPool
 from conntra_neuro.network.levels import Levels
@@ -79,9 +79,4 @@ def _weighted(name: str, layer: Dense | Conv2d, tensors: Tensors) -> dict[str, A
     weight = layer.weight
     stored = weights_to_file(name, weight.reshape(len(weight), -1), layer.levels.values, tensors)
     tensors[f"{name}.bias"] = np.asarray(layer.bias)
-    return {"activation": _activation(layer.neuron), "weights": stored | {"shape": list(weight.shape)}}
-
-
-def _activation(neuron: Neuron) -> str | dict[str, Any]:
-    """Neurons without parameters by name, as in the first files."""
-    return neuron.kind if isinstance(neuron, (Threshold, Readout)) else neuron_to_dict(neuron)
+    return {"activation": stored_neuron(layer.neuron), "weights": stored | {"shape": list(weight.shape)}}

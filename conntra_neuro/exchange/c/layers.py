@@ -10,7 +10,7 @@ import numpy.typing as npt
 from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.weight_packing import digits_per_byte, pack
-from conntra_hardware.neurons import GRADED_MAX, GradedRelu, IntegrateAndFire, Readout, Threshold
+from conntra_hardware.neurons import GRADED_MAX, Facts, Parameter, row_for
 from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.exchange.c.plan import Buffer, words
 from conntra_neuro.network.layers import Conv2d, Dense, Layer, MaxPool, SumPool
@@ -168,7 +168,7 @@ class Code:
         return f" + NAME_b{key}[{index}]"
 
     def _output(self, layer: Layer, out: Buffer) -> list[str]:
-        if isinstance(layer.neuron, Readout):
+        if layer.neuron is not None and not layer.neuron.spikes:
             return []
         kind = "uint32_t" if out.binary else "int32_t"
         lines = [f"        {kind} *y = ({kind} *)({self.name}_arena + {out.offset});"]
@@ -180,19 +180,35 @@ class Code:
         neuron = layer.neuron
         if neuron is None:
             return ["y[i] = (int32_t)z;"]
-        if isinstance(neuron, Readout):
-            return ["logits[i] += z;"]
-        if isinstance(neuron, Threshold):
-            return [f"{self._call('set')}(y, i, z > 0);"]
-        if isinstance(neuron, GradedRelu):
-            too_large = [f"if (z > {GRADED_MAX})", "    failed = -1;"]
-            return [f"z = z > 0 ? z >> {neuron.shift} : 0;", *too_large, "y[i] = (int32_t)z;"]
-        assert isinstance(neuron, IntegrateAndFire)
+        rows = {
+            "readout": lambda: ["logits[i] += z;"],
+            "threshold": lambda: [f"{self._call('set')}(y, i, z > 0);"],
+            "graded": lambda: self._graded(index, neuron.facts),
+            "integrating": lambda: self._integrating(index, layer, neuron.facts),
+        }
+        return row_for(rows, neuron, f"export to C: layer {index} ({layer!r})", "use these, or another format")()
+
+    def _graded(self, index: int, facts: Facts) -> list[str]:
+        shift = self._parameter(f"s{index}", facts.shift)
+        too_large = [f"if (z > {GRADED_MAX})", "    failed = -1;"]
+        return [f"z = z > 0 ? z >> {shift} : 0;", *too_large, "y[i] = (int32_t)z;"]
+
+    def _integrating(self, index: int, layer: Layer, facts: Facts) -> list[str]:
         self.state[index] = layer.n_out
-        v = f"NAME_v{index}[i]"
-        after = "0" if neuron.reset == "hard" else f"{v} - {neuron.threshold}"
+        v, threshold = f"NAME_v{index}[i]", self._parameter(f"t{index}", facts.least)
+        after = "0" if facts.reset == "hard" else f"{v} - {threshold}"
         fired = [f"    {self._call('set')}(y, i, 1);", f"    {v} = {after};"]
-        return [f"{v} += z;", f"if ({v} >= {neuron.threshold}) {{", *fired, "}"]
+        return [f"{v} += z;", f"if ({v} >= {threshold}) {{", *fired, "}"]
+
+    def _parameter(self, key: str, value: Parameter | IntArray) -> str:
+        """Return a number, or the element of a table of one a neuron."""
+        if isinstance(value, int):
+            return str(value)
+        numbers = np.asarray(value, np.int64)
+        kind = _smallest(numbers)
+        self.bias_bytes += len(numbers) * {"int8_t": 1, "int16_t": 2, "int32_t": 4}[kind]
+        self.tables.append(table(kind, f"{self.name}_{key}", numbers))
+        return f"NAME_{key}[i]"
 
     def _call(self, function: str) -> str:
         self.used.add(function)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.neurons import GRADED_MAX, GradedRelu
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.layers import Conv2d, Dense, Flatten, Layer, MaxPool, SumPool
 
@@ -87,8 +86,8 @@ def _passing(layer: Layer, largest: int) -> int:
 
 
 def _output(index: int, layer: Layer, reach: int) -> Buffer:
-    if isinstance(layer.neuron, GradedRelu):
-        return Buffer(layer.n_out, False, min(reach >> layer.neuron.shift, GRADED_MAX))
+    if layer.neuron is not None and layer.neuron.graded:
+        return Buffer(layer.n_out, False, int(layer.neuron.largest_spike(np.full(layer.n_out, reach)).max()))
     if layer.neuron is not None:
         return Buffer(layer.n_out, True, 1)
     if reach >= _INT32:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.neurons import Neuron, Readout
+from conntra_hardware.neurons import Neuron
 from conntra_neuro.exchange.exact_integers import finite, integers, threshold_bias
 from conntra_neuro.exchange.metadata import levels_of
 from conntra_neuro.network.layers import Conv2d, Dense
@@ -37,7 +37,7 @@ class Weights:
 
     def layer(self, neuron: Neuron, threshold: npt.NDArray[Any]) -> Dense | Conv2d:
         """Return the layer, its threshold (1,) or (channels,) taken up by the bias."""
-        if isinstance(neuron, Readout) or neuron.kind == "integrate_and_fire":
+        if neuron.facts.form != "threshold":  # a threshold of its own, or none
             bias = integers(self.bias, f"node {self.name}: bias")
         else:
             bias = threshold_bias(self.bias, np.broadcast_to(threshold, self.bias.shape))

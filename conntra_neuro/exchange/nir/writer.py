@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.neurons import IntegrateAndFire, Neuron, Threshold
+from conntra_hardware.neurons import Neuron, row_for
 from conntra_neuro.exchange.metadata import KEY, layer_note, network_note
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.layers import Conv2d, Dense, Flatten, Layer, MaxPool, Residual, Shape, SumPool
@@ -141,18 +141,19 @@ def _node(layer: Layer, what: str) -> Any:
 def _neuron_node(neuron: Neuron, shape: Shape, what: str) -> Any:
     import nir
 
-    if isinstance(neuron, Threshold):
+    def threshold() -> Any:
         return nir.Threshold(np.zeros(shape, np.float32))
-    if isinstance(neuron, IntegrateAndFire) and neuron.reset == "hard":
+
+    def integrate_and_fire() -> Any:
+        if neuron.facts.reset != "hard":
+            raise InputError(f"export to NIR: {what}: soft reset; NIR's IF resets to a value: use reset='hard'")
         # v is an integer: at least the threshold is more than half a unit below it.
-        full = np.full(shape, neuron.threshold - 0.5, np.float32)
-        return nir.IF(np.ones(shape, np.float32), full, np.zeros(shape, np.float32))
-    if isinstance(neuron, IntegrateAndFire):
-        raise InputError(f"export to NIR: {what}: soft reset; NIR's IF resets to a value: use reset='hard'")
-    raise InputError(
-        f"export to NIR: {what}: {neuron.kind} neurons; NIR has spikes of 0 and 1 only: use threshold neurons, or "
-        "--format c"
-    )
+        levels = np.broadcast_to(neuron.facts.least - 0.5, (int(np.prod(shape)),)).reshape(shape).astype(np.float32)
+        return nir.IF(np.ones(shape, np.float32), levels, np.zeros(shape, np.float32))
+
+    rows = {"threshold": threshold, "integrating": integrate_and_fire}
+    remedy = "its spikes are 0 and 1, its neurons without leak: use threshold neurons, or --format c"
+    return row_for(rows, neuron, f"export to NIR: {what}", remedy)()
 
 
 def _floats(values: IntArray) -> npt.NDArray[Any]:

@@ -22,7 +22,7 @@ class Conv2d(Weighted):
     input_shape  (in, height, width)
     stride       of the kernel, one integer or (vertical, horizontal);  ``padding`` by zeros alike
     groups       groups of channels that do not see each other; as many as input channels: depthwise
-    activation   as in Dense
+    activation   as in Dense; parameters that differ are given a channel, or a neuron
     levels       as in Dense
     """
 
@@ -53,6 +53,9 @@ class Conv2d(Weighted):
                 f"weight: {inner} input channels in shape {self._weight_shape}; {self.geometry.kernel_shape[1]} "
                 f"expected for input {self.geometry.input_shape} in {groups} group(s)"
             )
+
+        self.neuron = self.neuron.spread(out, self.geometry.n_out)
+        self.neuron.check_size(self.geometry.n_out, "Conv2d")
 
     @property
     def shape(self) -> tuple[int, int, int, int]:

@@ -71,6 +71,15 @@ class Layer(Protocol):
         ...
 
 
+def neuron_of(activation: str | Neuron) -> Neuron:
+    """Return a neuron, or the one that is meant by its name; InputError for anything else."""
+    if isinstance(activation, Neuron):
+        return activation
+    if isinstance(activation, str):
+        return neuron_from_name(activation)
+    raise InputError(f"activation {activation!r}: a name or a neuron expected, as 'threshold' or GradedRelu(shift=2)")
+
+
 class Weighted:
     """Weights from a finite set, packed; biases; neurons: what Dense and Conv2d have in common.
 
@@ -90,7 +99,7 @@ class Weighted:
         self.bias: IntArray = as_integers(bias, "bias", ndim=1, dtype=np.int32)
         if len(self.bias) != array.shape[0]:
             raise InputError(f"bias: shape {self.bias.shape}; ({array.shape[0]},) expected for weight {array.shape}")
-        self.neuron: Neuron = neuron_from_name(activation) if isinstance(activation, str) else activation
+        self.neuron: Neuron = neuron_of(activation)
         self.n_nonzero: int = int(np.count_nonzero(array))
         flat = array.reshape(len(array), -1)
         self._max_magnitude = int(

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from conntra_hardware.neurons import GradedRelu, IntegrateAndFire
+from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, values
 from conntra_neuro.training.backprop.layered import LayeredStraightThrough
 from conntra_neuro.training.backprop.load import load_integer_steps
 from conntra_neuro.training.backprop.straight_through import Array, StraightThrough, StraightThroughOptions
@@ -132,9 +132,9 @@ class IntegerStraightThrough(LayeredStraightThrough):
 def _unit(node: Node) -> float:
     """Return the unit of a layer's biases: about what its potentials spread by, by which its neurons were chosen."""
     if isinstance(node.neuron, IntegrateAndFire):
-        return float(node.neuron.threshold)
+        return float(values(node.neuron.threshold))
     assert isinstance(node.neuron, GradedRelu)
-    return GRADED_SPREAD * 2.0**node.neuron.shift
+    return GRADED_SPREAD * 2.0 ** values(node.neuron.shift)
 
 
 def _above(node: Node) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from conntra_hardware.neurons import GRADED_MAX, GradedRelu, IntegrateAndFire, Readout
+from conntra_hardware.neurons import GRADED_MAX, GradedRelu, IntegrateAndFire, Readout, values
 from conntra_neuro.training.backprop.layered_steps import linear, pooled
 from conntra_neuro.training.backprop.steps import Tree, clipped_update, descent, quantise, spike
 from conntra_neuro.training.layered.architecture import Architecture, Node
@@ -49,7 +49,7 @@ def integer_activity(
                 bias = bias - z.reshape(-1, z.shape[-1]).mean(axis=0)  # one axis: much faster than several
             z = z + jnp.clip(_whole(bias), -BIAS_LIMIT, BIAS_LIMIT)
         if isinstance(node.neuron, GradedRelu):
-            z = _graded(z, jnp.asarray(0.5**node.neuron.shift, z.dtype))
+            z = _graded(z, jnp.asarray(0.5 ** values(node.neuron.shift), z.dtype))
         elif isinstance(node.neuron, IntegrateAndFire):
             z = _integrate(z, node.neuron, width)
         outputs.append(z)
@@ -132,7 +132,7 @@ def _integrate(z: jax.Array, neuron: IntegrateAndFire, width: jax.Array) -> jax.
 
     def step(v: jax.Array, current: jax.Array) -> tuple[jax.Array, jax.Array]:
         v = v + current
-        fired = spike(v - (neuron.threshold - 0.5), scale)  # whole numbers: half below is never met
+        fired = spike(v - (values(neuron.threshold) - 0.5), scale)  # whole numbers: half below is never met
         known = jax.lax.stop_gradient(fired)
         return v * (1 - known) if neuron.reset == "hard" else v - neuron.threshold * known, fired
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Readout
+from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Readout, values
 from conntra_neuro.training.layered.architecture import Architecture, Node
 from conntra_neuro.training.layered.maps import pooled, potentials, seen
 from conntra_neuro.training.threads import Threads
@@ -98,7 +98,7 @@ def respond(node: Node, z: Floats, steps: int) -> tuple[Floats, Floats]:
         logits = z if steps == 1 else z.reshape(-1, steps, z.shape[1]).sum(axis=1)
         return z, logits
     if isinstance(neuron, GradedRelu):
-        return z, np.maximum(np.floor(z * z.dtype.type(0.5**neuron.shift)), 0)
+        return z, np.maximum(np.floor(z * z.dtype.type(0.5 ** values(neuron.shift))), 0)
     if isinstance(neuron, IntegrateAndFire):
         return _integrate(neuron, z)
     return z, (z > 0).astype(z.dtype)
@@ -114,7 +114,7 @@ def _integrate(neuron: IntegrateAndFire, z: Floats) -> tuple[Floats, Floats]:
     v = np.zeros_like(z[:, 0])
     for step in range(neuron.steps):
         v = v + z[:, step]
-        over[:, step] = v - (neuron.threshold - 1)
+        over[:, step] = v - (values(neuron.threshold) - 1)
         fired = over[:, step] > 0
         spikes[:, step] = fired
         v = np.where(fired, 0, v) if neuron.reset == "hard" else v - neuron.threshold * spikes[:, step]

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Neuron, Readout
+from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Neuron, Readout, Threshold
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.layers import Conv2d, Dense, Flatten, Layer, MaxPool, Residual, SumPool
 from conntra_neuro.training.layered.architecture import Architecture, Node
@@ -87,11 +87,17 @@ def _neurons(hidden: Sequence[Layer]) -> Neurons:
 
 
 def _kind(neuron: Neuron | None) -> Neurons | None:
+    if neuron is None or isinstance(neuron, Readout):
+        return None
+    if neuron.facts.per_neuron:
+        raise InputError(f"{neuron.kind} neurons with parameters that differ cannot be trained; one for all can")
     if isinstance(neuron, GradedRelu):
         return Neurons("relu")
     if isinstance(neuron, IntegrateAndFire):
         return Neurons("if", neuron.steps, neuron.reset)
-    return None if neuron is None or isinstance(neuron, Readout) else Neurons("threshold")
+    if isinstance(neuron, Threshold):
+        return Neurons("threshold")
+    raise InputError(f"{neuron.kind} neurons cannot be trained; threshold, graded and integrate-and-fire ones can")
 
 
 def _check_connection(number: int, node: Node, residual: Residual | None) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Neuron
+from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Neuron, values
 from conntra_neuro.training import kernels
 from conntra_neuro.training.threads import Threads
 
@@ -28,7 +28,7 @@ def slope_of(neuron: Neuron, sigma: float) -> npt.NDArray[np.float32]:
     z = np.arange(-reach - 1, reach + 2)
     p = 1 / (1 + np.exp(-(z - 0.5) / sigma))
     if isinstance(neuron, GradedRelu):
-        slope = p[1:-1] * 0.5**neuron.shift
+        slope = p[1:-1] * 0.5 ** values(neuron.shift)
         slope[0] = 0
         return slope.astype(np.float32)
     slope = (p[2:] - p[:-2]) / 2

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Readout
+from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Readout, values
 from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.training.layered.architecture import Architecture, Node
 from conntra_neuro.training.parameters import BIAS_LIMIT
@@ -111,9 +111,9 @@ def _neuron(node: Node) -> tuple[int, int]:
     if isinstance(neuron, Readout):
         return READOUT, 0
     if isinstance(neuron, GradedRelu):
-        return RELU, neuron.shift
+        return RELU, values(neuron.shift)
     if isinstance(neuron, IntegrateAndFire):
-        return FIRE_HARD if neuron.reset == "hard" else FIRE_SOFT, neuron.threshold
+        return FIRE_HARD if neuron.reset == "hard" else FIRE_SOFT, values(neuron.threshold)
     return THRESHOLD, 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Readout
+from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Readout, values
 from conntra_neuro.network.levels import Levels
 from conntra_neuro.training.layered.architecture import Architecture, Node
 from conntra_neuro.training.layered.forward import Activity, node_potentials, respond, rows_of
@@ -57,5 +57,5 @@ def layered_start(
 def _above(node: Node) -> int:
     """Return the bias above the median: a graded unit is to be on in half of the cases, an integrating one to fire."""
     if isinstance(node.neuron, IntegrateAndFire):
-        return max(1, node.neuron.threshold // (2 if node.neuron.steps > 1 else 1))
-    return 1 << node.neuron.shift if isinstance(node.neuron, GradedRelu) else 0
+        return max(1, values(node.neuron.threshold) // (2 if node.neuron.steps > 1 else 1))
+    return 1 << values(node.neuron.shift) if isinstance(node.neuron, GradedRelu) else 0

@@ -17,7 +17,6 @@ from conntra_hardware.backends.protocol import Availability, Recording, RunOptio
 from conntra_hardware.base.arrays import SpikeArray
 from conntra_hardware.base.bit_product import TernaryProduct
 from conntra_hardware.base.errors import BackendError, InputError
-from conntra_hardware.neurons import Threshold
 from conntra_hardware.program import INPUT, AnyProjection, Population, Program, Projection
 
 __all__ = ["ReferenceBackend"]
@@ -76,7 +75,7 @@ def _potentials(
 
 def _respond(population: Population, potentials: npt.NDArray[Any], steps: int, out: npt.NDArray[Any]) -> None:
     """Write what the neurons of a population send at ``potentials`` (rows, size) into ``out``."""
-    if isinstance(population.neuron, Threshold):
+    if population.neuron.facts.form == "threshold":
         np.greater(potentials, 0, out=out.view(bool))
         return
     shaped = potentials.astype(np.int64, copy=False).reshape(-1, steps, population.size)

@@ -11,9 +11,9 @@ __all__ = ["refuse_neurons", "refuse_other_than_dense_chains"]
 
 
 def refuse_neurons(backend: str, program: Program, kinds: Collection[str], remedy: str) -> None:
-    """Raise UnsupportedProgram where a population has neurons of another kind than ``kinds``."""
+    """Raise UnsupportedProgram where neither the kind of a population's neurons nor their form is among ``kinds``."""
     for population in program.populations:
-        if population.neuron.kind not in kinds:
+        if population.neuron.kind not in kinds and population.neuron.facts.form not in kinds:
             raise UnsupportedProgram(
                 f"{backend}: population {population.name}: {population.neuron.kind} neurons; it runs "
                 f"{', '.join(kinds)}; {remedy}"

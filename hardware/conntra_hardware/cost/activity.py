@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from conntra_hardware.base.arrays import IntArray, SpikeArray
 from conntra_hardware.base.bit_words import Words, words
-from conntra_hardware.neurons import IntegrateAndFire, Readout, Threshold
 from conntra_hardware.program import CoreSlice, Population, Program, Projection
 
 __all__ = ["active_neurons", "active_updates"]
@@ -36,7 +35,7 @@ def active_updates(
     """
     slices = program.slices_of(population.name)
     incoming = program.incoming(population.name)
-    memoryless = program.steps == 1 and isinstance(population.neuron, (Threshold, Readout))
+    memoryless = program.steps == 1 and population.neuron.facts.form in ("threshold", "readout")
     if (
         memoryless
         and len(incoming) == 1
@@ -68,25 +67,12 @@ def _in_blocks(
         flat = {name: values.reshape(-1, values.shape[2]) for name, values in sources.items()}
         reached = np.add.reduce([p.events(flat[p.source]) for p in incoming]) > 0
         sums = np.add.reduce([p.apply(flat[p.source]) for p in incoming]) + population.bias
-        kept = _kept(population, sums.reshape(len(block), steps, -1)).reshape(reached.shape)
+        kept = (population.neuron.left(sums.reshape(len(block), steps, -1)) != 0).reshape(reached.shape)
         active = reached[steps:] | kept[steps - 1 : -1] | biased
         for found, s in zip(counts, slices, strict=True):
             here = np.count_nonzero(active[:, s.index], axis=1)
             found[start : start + len(block) - 1] = here.reshape(-1, steps)
     return [found.reshape(-1) for found in counts]
-
-
-def _kept(population: Population, potentials: IntArray) -> Mask:
-    """Return whether a potential is left after each step, (samples, steps, size), of potentials of that shape."""
-    neuron = population.neuron
-    if isinstance(neuron, IntegrateAndFire):
-        spikes, before = neuron.trace(potentials)
-        last = before[:, -1:] + potentials[:, -1:]
-        left = last * (spikes[:, -1:] == 0) if neuron.reset == "hard" else last - neuron.threshold * spikes[:, -1:]
-        return np.concatenate([before[:, 1:], left], axis=1) != 0
-    if not neuron.spikes:
-        return np.cumsum(potentials, axis=1) != 0
-    return (potentials != 0) & (neuron.respond(potentials) == 0)
 
 
 def active_neurons(

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.chip import Chip
-from conntra_hardware.neurons import GRADED_MAX, GradedRelu, IntegrateAndFire, Neuron
+from conntra_hardware.neurons import GRADED_MAX, Neuron
 from conntra_hardware.program import AnyProjection, Population, Program, Projection
 
 __all__ = [
@@ -128,26 +128,15 @@ def largest_spikes(
     """
     largest: dict[str, Bounds] = {}
     for population in populations:
-        if isinstance(population.neuron, GradedRelu):
+        if population.neuron.graded:
             _, high = synaptic_bounds(population, incoming(population.name), largest)
-            largest[population.name] = np.minimum(high >> population.neuron.shift, GRADED_MAX)
+            largest[population.name] = population.neuron.largest_spike(high)
     return largest
 
 
 def register_bounds(neuron: Neuron, low: Bounds, high: Bounds, steps: int) -> tuple[Bounds, Bounds]:
-    """Return what a neuron's register can reach in a sample of ``steps`` steps, from the bounds of each step.
-
-    After a spike an integrate-and-fire neuron is at 0 (hard reset), or at its potential less the threshold (soft).
-    """
-    if steps == 1:
-        return low, high
-    if isinstance(neuron, IntegrateAndFire):
-        if neuron.reset == "hard":
-            return steps * low, np.maximum(neuron.threshold - 1 + high, high)
-        return steps * low, np.maximum(high, steps * high)
-    if not neuron.spikes:
-        return steps * low, steps * high
-    return low, high
+    """Return what a neuron's register can reach in a sample of ``steps`` steps, from the bounds of each step."""
+    return neuron.register_bounds(low, high, steps)
 
 
 def prove_no_overflow(

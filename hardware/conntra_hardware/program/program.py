@@ -51,6 +51,7 @@ class Population:
         object.__setattr__(self, "bias", as_integers(self.bias, f"bias of {self.name}", ndim=1))
         if not self.name or self.name == INPUT:
             raise InputError(f"population name {self.name!r}: empty or reserved; choose another")
+        self.neuron.check_size(self.size, f"population {self.name}")
 
     @property
     def size(self) -> int:

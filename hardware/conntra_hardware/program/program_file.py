@@ -16,7 +16,7 @@ from conntra_hardware.base.errors import ConntraError, FileFormatError, InputErr
 from conntra_hardware.base.files import Container, read_container, write_container
 from conntra_hardware.base.weight_packing import pack, unpack
 from conntra_hardware.chip import Chip
-from conntra_hardware.neurons import Neuron, Readout, Threshold, neuron_from_dict, neuron_to_dict
+from conntra_hardware.neurons import neuron_from_dict, stored_neuron
 from conntra_hardware.program import (
     AnyProjection,
     ConvProjection,
@@ -173,7 +173,7 @@ def _parts(program: Program) -> tuple[dict[str, Any], Tensors]:
     body = {
         "chip": dataclasses.asdict(program.chip),
         "n_inputs": program.n_inputs,
-        "populations": [{"name": p.name, "neuron": _neuron(p.neuron)} for p in program.populations],
+        "populations": [{"name": p.name, "neuron": stored_neuron(p.neuron)} for p in program.populations],
         "projections": [
             projection_to_file(f"projection.{index}", p, tensors) for index, p in enumerate(program.projections)
         ],
@@ -182,11 +182,6 @@ def _parts(program: Program) -> tuple[dict[str, Any], Tensors]:
         "labels": labels_to_file(program.labels),
     }
     return body, tensors
-
-
-def _neuron(neuron: Neuron) -> str | dict[str, Any]:
-    """Neurons without parameters by name, as in the first files."""
-    return neuron.kind if isinstance(neuron, (Threshold, Readout)) else neuron_to_dict(neuron)
 
 
 def _slice(s: CoreSlice) -> list[Any]:

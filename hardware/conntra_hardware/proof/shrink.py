@@ -42,7 +42,9 @@ def shrink(case: FuzzCase, fails: Callable[[FuzzCase], bool], budget_s: float = 
 
 def restrict(program: Program, kept: Kept) -> Program:
     """Return ``program`` with the neurons of each population, and the inputs, that ``kept`` names, in that order."""
-    populations = tuple(replace(p, bias=p.bias[kept[p.name]]) for p in program.populations)
+    populations = tuple(
+        replace(p, neuron=p.neuron.take(kept[p.name]), bias=p.bias[kept[p.name]]) for p in program.populations
+    )
     projections = tuple(_restricted(p, kept, program) for p in program.projections)
     slices = []
     for population in program.populations:

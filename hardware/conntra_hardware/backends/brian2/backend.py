@@ -6,12 +6,17 @@ from importlib import metadata
 
 from conntra_hardware.backends.child.launch import run_in_child
 from conntra_hardware.backends.protocol import Availability, Recording, RunOptions
+from conntra_hardware.backends.refuse import refuse_neurons
 from conntra_hardware.base.arrays import SpikeArray
 from conntra_hardware.base.errors import BackendError, InputError
+from conntra_hardware.fit.overflow import largest_spikes, register_limit, synaptic_bounds
 from conntra_hardware.neurons import GRADED_MAX
-from conntra_hardware.program import Program
+from conntra_hardware.program import Population, Program
 
-__all__ = ["Brian2Backend"]
+__all__ = ["FORMS", "Brian2Backend"]
+
+FORMS = ("threshold", "graded", "integrating", "leaky", "readout")
+"""The forms of neuron that ``simulation`` has equations for."""
 
 _MODULE = "conntra_hardware.backends.brian2.simulation"
 _MAX_BATCH = 256
@@ -42,6 +47,7 @@ class Brian2Backend:
         found = self.availability()
         if not found.ok:
             raise BackendError(f"{self.name}: {found.reason}; {found.remedy}")
+        refuse_neurons(self.name, program, FORMS, "use backend reference")
         _check_exact(program)
         batch = min(len(inputs) // program.steps, asked or _batch(program))
         return run_in_child(
@@ -71,3 +77,18 @@ def _check_exact(program: Program) -> None:
                 f"brian2: population {population.name}: potentials up to {int(magnitude.max())}; "
                 f"double precision is exact below {_EXACT}; use smaller biases"
             )
+        if population.neuron.facts.form == "leaky":
+            _check_leaky(program, population)
+
+
+def _check_leaky(program: Program, population: Population) -> None:
+    """Refuse what would wrap round or saturate on the chip: doubles do neither."""
+    largest = largest_spikes(program.populations, program.incoming)
+    low, high = synaptic_bounds(population, program.incoming(population.name), largest)
+    low, high = population.neuron.register_bounds(low, high, program.steps)
+    limit, reached = register_limit(program.chip, population.neuron), max(-int(low.min()), int(high.max()))
+    if reached > limit:
+        raise BackendError(
+            f"brian2: population {population.name}: potentials may reach {reached}; the chip's registers hold {limit}, "
+            "and doubles neither wrap round nor saturate; use smaller weights, or backend reference"
+        )

@@ -15,11 +15,11 @@ import brian2
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.backends.child.job import Job
+from conntra_hardware.backends.child.job import Compartments, Job
 from conntra_hardware.backends.child.serve import serve
 from conntra_hardware.base.arrays import SpikeArray
-from conntra_hardware.neurons import GradedRelu, IntegrateAndFire
-from conntra_hardware.program import INPUT, AnyProjection, Population
+from conntra_hardware.neurons import FORGETS, row_for, values
+from conntra_hardware.program import INPUT, AnyProjection
 
 _STEP = brian2.ms
 _SCHEDULE = ["start", "groups", "thresholds", "resets", "synapses", "end"]
@@ -49,7 +49,7 @@ def simulate(job: Job) -> float:
     groups: dict[str, Any] = {INPUT: _source(job.inputs, layout)}
     network = brian2.Network(groups[INPUT])
     network.schedule = _SCHEDULE
-    graded = {p.name for p in job.populations if p.neuron.graded}
+    graded = {p.name for p in job.populations if p.graded}
     monitors: dict[str, Any] = {}
     for population in job.populations:
         groups[population.name] = group = _neurons(population, layout, job.depths[population.name])
@@ -83,32 +83,71 @@ def _source(inputs: SpikeArray, layout: _Layout) -> Any:
     return brian2.SpikeGeneratorGroup(width * layout.batch, index, step * _STEP, sorted=False)
 
 
-def _neurons(population: Population, layout: _Layout, depth: int) -> Any:
-    """Return the copies of a population. ``v`` is the synaptic sum of a step, ``y`` what the neuron makes of it."""
-    neuron = population.neuron
-    model = "v : 1\ny : 1\nbias : 1 (constant)"
-    # Every sum is cleared at every step, below, so that only a state needs a reset of its own.
-    update, threshold, reset = "y = v + bias", "y > 0", ""
-    if isinstance(neuron, GradedRelu):
-        update = f"y = floor((v + bias) / {2**neuron.shift}.0)"
-    elif isinstance(neuron, IntegrateAndFire) or (not neuron.spikes and layout.interval > 1):
-        # The state of the sample before is left out in the step that a new one reaches this depth.
-        update = f"y = y * int((timestep(t, dt) - {depth}) % {layout.interval} != 0) + v + bias"
-    if isinstance(neuron, IntegrateAndFire):
-        threshold = f"y >= {neuron.threshold}"
-        reset = "y = 0" if neuron.reset == "hard" else f"y -= {neuron.threshold}"
-    spiking: dict[str, Any] = {"threshold": threshold, "reset": reset} if neuron.spikes else {}
-    group = brian2.NeuronGroup(population.size * layout.batch, model, method="euler", **spiking)
-    group.bias = np.tile(population.bias.astype(np.float64), layout.batch)
-    group.run_regularly(update, when="groups")
+@dataclass(frozen=True)
+class _Equations:
+    """What a form of neuron does at a step: ``v`` is the synaptic sum, ``y`` what the neuron makes of it.
+
+    Parameters of the model are ``theta``, ``divisor``, ``keeps_u`` and ``keeps_v`` (of 4096). {fresh} stands for 0 in
+    the step in which a new sample reaches the population, else 1.
+    """
+
+    update: str
+    threshold: str = "y > 0"
+    reset: str = ""
+
+
+# Every sum is cleared at every step, below, so that only a state needs a reset of its own.
+_EQUATIONS = {
+    "threshold": _Equations("y = v + bias"),
+    "graded": _Equations("y = floor((v + bias) / divisor)"),
+    "readout": _Equations("y = y * {fresh} + v + bias", "", ""),
+    "integrating": _Equations("y = y * {fresh} + v + bias", "{above}", "{reset}"),
+    # u and y in units of a 64th of a weight; decays go towards zero, and doubles hold these products exactly.
+    "leaky": _Equations(
+        "u = {fresh} * sign(u) * floor(abs(u) * keeps_u / 4096.0) + 64 * v\n"
+        "y = {fresh} * sign(y) * floor(abs(y) * keeps_v / 4096.0) + u + 64 * bias",
+        "{above}",
+        "{reset}",
+    ),
+}
+
+
+def _neurons(population: Compartments, layout: _Layout, depth: int) -> Any:
+    """Return the copies of a population."""
+    facts = population.facts
+    form = row_for(_EQUATIONS, population, f"brian2: population {population.name}", "use backend reference")
+    words = {
+        "fresh": f"int((timestep(t, dt) - {depth}) % {layout.interval} != 0)" if layout.interval > 1 else "0",
+        "above": "y > theta" if facts.strict else "y >= theta",
+        "reset": "y = 0" if facts.reset == "hard" else "y -= theta",
+    }
+    model = "v : 1\ny : 1\nu : 1\n" + "\n".join(
+        f"{name} : 1 (constant)" for name in ("bias", "theta", "divisor", "keeps_u", "keeps_v")
+    )
+    spiking: dict[str, Any] = {"threshold": form.threshold.format(**words), "reset": form.reset.format(**words)}
+    group: Any = brian2.NeuronGroup(
+        population.size * layout.batch, model, method="euler", **(spiking if population.spikes else {})
+    )
+    scale = 64 if facts.form == "leaky" else 1
+    parameters = {
+        "bias": population.bias,
+        "theta": 0 if facts.threshold is None else scale * values(facts.threshold),
+        "divisor": 2.0 ** values(facts.shift),
+        "keeps_u": FORGETS - values(facts.current_decay),
+        "keeps_v": FORGETS - values(facts.voltage_decay),
+    }
+    for name, value in parameters.items():
+        wide = np.broadcast_to(np.asarray(value, np.float64), population.size)
+        setattr(group, name, np.tile(wide, layout.batch))
+    group.run_regularly(form.update.format(**words), when="groups")
     group.run_regularly("v = 0", when="resets")
     return group
 
 
-def _monitor(population: Population, group: Any) -> Any:
-    if not population.neuron.spikes:
+def _monitor(population: Compartments, group: Any) -> Any:
+    if not population.spikes:
         return brian2.StateMonitor(group, "y", record=True, when="end")
-    return brian2.SpikeMonitor(group, variables="y" if population.neuron.graded else None)
+    return brian2.SpikeMonitor(group, variables="y" if population.graded else None)
 
 
 def _synapses(projection: AnyProjection, source: Any, target: Any, batch: int, graded: bool) -> Any:
@@ -130,10 +169,10 @@ def _synapses(projection: AnyProjection, source: Any, target: Any, batch: int, g
 def _write(job: Job, layout: _Layout, monitors: dict[str, Any]) -> None:
     for population in job.populations:
         monitor, depth = monitors[population.name], job.depths[population.name]
-        if population.neuron.spikes:
+        if population.spikes:
             file = np.load(job.spike_files[population.name], mmap_mode="r+", allow_pickle=False)
             step = np.rint(np.asarray(monitor.t_[:]) / float(_STEP)).astype(np.int64)
-            values = np.asarray(monitor.y[:]) if population.neuron.graded else np.ones(len(step))
+            values = np.asarray(monitor.y[:]) if population.graded else np.ones(len(step))
             _scatter(file, np.asarray(monitor.i[:]), step - depth, values, layout)
         else:
             file = np.load(job.logits_file, mmap_mode="r+", allow_pickle=False)

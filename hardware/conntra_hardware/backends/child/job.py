@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,52 @@ import numpy as np
 
 from conntra_hardware.base.arrays import IntArray, SpikeArray
 from conntra_hardware.cost.measured import Measured
-from conntra_hardware.neurons import neuron_from_dict, neuron_to_dict
-from conntra_hardware.program import AnyProjection, Population, Program
+from conntra_hardware.neurons import Facts
+from conntra_hardware.program import AnyProjection, Program
 from conntra_hardware.program.program_file import projection_from_file, projection_to_file
 
-__all__ = ["Job", "read_job", "read_measured", "read_recordings", "read_result", "write_job", "write_result"]
+__all__ = [
+    "Compartments",
+    "Job",
+    "read_job",
+    "read_measured",
+    "read_recordings",
+    "read_result",
+    "write_job",
+    "write_result",
+]
 
 _JOB = "job.json"
 _RESULT = "result.json"
 _MEASURED = "measured.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Compartments:
+    """A population as a simulator sees it: facts, not a class, so that a kind it has never heard of is no less known.
+
+    ``bias`` (size,) in weight units.
+    """
+
+    name: str
+    kind: str
+    facts: Facts
+    bias: IntArray
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return len(self.bias)
+
+    @property
+    def spikes(self) -> bool:
+        """Whether they ever spike; readouts do not."""
+        return self.facts.threshold is not None
+
+    @property
+    def graded(self) -> bool:
+        """Whether their spikes carry values."""
+        return self.facts.graded
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +74,7 @@ class Job:
     """
 
     folder: Path
-    populations: tuple[Population, ...]
+    populations: tuple[Compartments, ...]
     projections: tuple[AnyProjection, ...]
     depths: Mapping[str, int]
     steps: int
@@ -77,7 +114,9 @@ def write_job(folder: Path, program: Program, inputs: SpikeArray, settings: Mapp
     tensors: dict[str, np.ndarray] = {}
     stored = [projection_to_file(f"projection{index}", p, tensors) for index, p in enumerate(program.projections)]
     job = {
-        "populations": [{"name": p.name, "neuron": neuron_to_dict(p.neuron)} for p in program.populations],
+        "populations": [
+            {"name": p.name, "kind": p.neuron.kind, "facts": asdict(p.neuron.facts)} for p in program.populations
+        ],
         "projections": stored,
         "arrays": sorted(tensors),
         "depths": dict(program.depths),
@@ -100,9 +139,10 @@ def read_job(folder: Path) -> Job:
     """Read the job that ``write_job`` wrote."""
     job = json.loads((folder / _JOB).read_text(encoding="utf-8"))
     populations = tuple(
-        Population(
+        Compartments(
             p["name"],
-            neuron_from_dict(p["neuron"]),
+            p["kind"],
+            _facts(p["facts"]),
             np.load(folder / f"bias{index}.npy", allow_pickle=False),
         )
         for index, p in enumerate(job["populations"])
@@ -119,10 +159,15 @@ def read_job(folder: Path) -> Job:
         steps=job["steps"],
         inputs=np.load(folder / "inputs.npy", mmap_mode="r", allow_pickle=False),
         inputs_file=folder / "inputs.npy",
-        spike_files={p.name: folder / f"spikes{i}.npy" for i, p in enumerate(populations) if p.neuron.spikes},
+        spike_files={p.name: folder / f"spikes{i}.npy" for i, p in enumerate(populations) if p.spikes},
         logits_file=folder / "logits.npy",
         settings=job["settings"],
     )
+
+
+def _facts(entries: Mapping[str, Any]) -> Facts:
+    parameters: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entries.items()}
+    return Facts(**parameters)
 
 
 def write_result(folder: Path, run_seconds: float) -> None:

@@ -19,16 +19,16 @@ from lava.proc.sparse.process import Sparse
 from lava.utils.weightutils import SignMode
 from scipy.sparse import csr_matrix
 
-from conntra_hardware.backends.child.job import Job
+from conntra_hardware.backends.child.job import Compartments, Job
 from conntra_hardware.backends.lava.processes.process import (
     BatchedSynapses,
     GradedNeurons,
     SoftResetNeurons,
     StateClearer,
 )
-from conntra_hardware.backends.lava.registers import MAX_SUM, bias_registers, weight_registers
-from conntra_hardware.neurons import GradedRelu, IntegrateAndFire
-from conntra_hardware.program import AnyProjection, ConvProjection, Population, Projection
+from conntra_hardware.backends.lava.registers import MAX_SUM, bias_registers, is_soft, weight_registers
+from conntra_hardware.neurons import row_for, values
+from conntra_hardware.program import AnyProjection, ConvProjection, Projection
 
 __all__ = ["Batched", "Stock"]
 
@@ -42,23 +42,35 @@ class Batched:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.batch = int(job.settings["batch"])
-        self.graded = {p.name for p in job.populations if p.neuron.graded}
+        self.graded = {p.name for p in job.populations if p.graded}
 
     def shape(self, size: int) -> tuple[int, ...]:
         """Return the shape of the ports of ``size`` neurons."""
         return size, self.batch
 
-    def neurons(self, population: Population) -> Any:
+    def neurons(self, population: Compartments) -> Any:
         """Return the neurons of a population."""
-        neuron, shape = population.neuron, self.shape(population.size)
-        if isinstance(neuron, GradedRelu):
-            return GradedNeurons(shape=shape, bias=population.bias, shift=neuron.shift)
-        if isinstance(neuron, IntegrateAndFire) and neuron.reset == "soft":
-            depth = self.job.depths[population.name]
-            return SoftResetNeurons(
-                shape=shape, bias=population.bias, threshold=neuron.threshold, interval=self.job.steps, depth=depth
-            )
-        return lif(self.job, population, shape)
+        rows = {"threshold": self._lif, "readout": self._lif, "graded": self._graded, "integrating": self._integrating}
+        return row_for(rows, population, f"lava: population {population.name}", "use backend reference")(population)
+
+    def _lif(self, population: Compartments) -> Any:
+        return lif(self.job, population, self.shape(population.size))
+
+    def _graded(self, population: Compartments) -> Any:
+        return GradedNeurons(
+            shape=self.shape(population.size), bias=population.bias, shift=_column(values(population.facts.shift))
+        )
+
+    def _integrating(self, population: Compartments) -> Any:
+        if not is_soft(population.facts):
+            return self._lif(population)
+        return SoftResetNeurons(
+            shape=self.shape(population.size),
+            bias=population.bias,
+            threshold=_column(population.facts.least),
+            interval=self.job.steps,
+            depth=self.job.depths[population.name],
+        )
 
     def connect(self, projection: AnyProjection, out_port: Any, neurons: Any) -> None:
         """Connect a source's ``out_port`` with ``neurons`` by the synapses of ``projection``."""
@@ -75,33 +87,43 @@ class Batched:
 
 
 class Stock:
-    """Lava's own processes, one sample a time step; ``refused`` says which programs they cannot run."""
+    """Lava's own processes, one sample a time step; ``refuse_what_stock_cannot`` says which programs they cannot run.
+
+    Weights, bias and threshold of a population with soft reset are ``doubled``.
+    """
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.graded = {p.name for p in job.populations if p.neuron.graded}
-        self.shift = {p.name: p.neuron.shift for p in job.populations if isinstance(p.neuron, GradedRelu)}
+        self.graded = {p.name for p in job.populations if p.graded}
+        self.shift: dict[str, Any] = {p.name: p.facts.shift for p in job.populations if p.graded}
+        self.doubled = {p.name: int(is_soft(p.facts)) for p in job.populations}
 
     def shape(self, size: int) -> tuple[int, ...]:
         """Return the shape of the ports of ``size`` neurons."""
         return (size,)
 
-    def neurons(self, population: Population) -> Any:
+    def neurons(self, population: Compartments) -> Any:
         """Return the neurons of a population."""
-        neuron, shape = population.neuron, self.shape(population.size)
-        if isinstance(neuron, GradedRelu):
-            neurons = GradedReluVec(shape=shape, vth=0)
-            self._add_bias(population, neurons)
-            return neurons
-        if isinstance(neuron, IntegrateAndFire) and neuron.reset == "soft":
-            return self._soft(population, neuron)
-        return lif(self.job, population, shape)
+        rows = {"threshold": self._lif, "readout": self._lif, "graded": self._graded, "integrating": self._integrating}
+        where = f"lava-stock: population {population.name}"
+        return row_for(rows, population, where, "use backend reference")(population)
+
+    def _lif(self, population: Compartments) -> Any:
+        return lif(self.job, population, self.shape(population.size))
+
+    def _graded(self, population: Compartments) -> Any:
+        neurons = GradedReluVec(shape=self.shape(population.size), vth=0)
+        self._add_bias(population, neurons)
+        return neurons
+
+    def _integrating(self, population: Compartments) -> Any:
+        return self._soft(population) if is_soft(population.facts) else self._lif(population)
 
     def connect(self, projection: AnyProjection, out_port: Any, neurons: Any) -> None:
         """Connect a source's ``out_port`` with ``neurons`` by the synapses of ``projection``."""
         bits = _GRADED_BITS if projection.source in self.graded else 0
         shift = self.shift.get(projection.target, 0)
-        if isinstance(projection, ConvProjection) and not shift and not self._doubled(projection.target):
+        if isinstance(projection, ConvProjection) and not shift and not self.doubled[projection.target]:
             self._convolve(projection, out_port, neurons, bits)
             return
         registers = weight_registers(projection)
@@ -109,18 +131,13 @@ class Stock:
         kind: Any = Dense if dense else Sparse
         synapses = kind(
             weights=registers.weights if dense else csr_matrix(registers.weights),
-            weight_exp=registers.exponent - shift + self._doubled(projection.target),
+            weight_exp=registers.exponent - shift + self.doubled[projection.target],
             sign_mode=SignMode[registers.sign_mode],
             num_weight_bits=8,
             num_message_bits=bits,
         )
         out_port.connect(synapses.s_in)
         synapses.a_out.connect(neurons.a_in)
-
-    def _doubled(self, name: str) -> int:
-        """Return 1 where weights, bias and threshold of a population are doubled."""
-        neuron = next(p.neuron for p in self.job.populations if p.name == name)
-        return int(isinstance(neuron, IntegrateAndFire) and neuron.reset == "soft")
 
     def _convolve(self, projection: ConvProjection, out_port: Any, neurons: Any, bits: int) -> None:
         """Lava's Conv flips its kernel, and its images are (width, height, channels)."""
@@ -138,7 +155,7 @@ class Stock:
         out_port.reshape(geometry.input_shape).transpose((2, 1, 0)).connect(conv.s_in)
         conv.a_out.transpose((2, 1, 0)).reshape((geometry.n_out,)).connect(neurons.a_in)
 
-    def _add_bias(self, population: Population, neurons: Any) -> None:
+    def _add_bias(self, population: Compartments, neurons: Any) -> None:
         """Graded neurons have no bias: it comes as the synapse of a neuron that always spikes."""
         bias = population.bias >> self.shift[population.name]
         if not bias.any():
@@ -156,22 +173,23 @@ class Stock:
         always.s_out.connect(synapses.s_in)
         synapses.a_out.connect(neurons.a_in)
 
-    def _soft(self, population: Population, neuron: IntegrateAndFire) -> Any:
+    def _soft(self, population: Compartments) -> Any:
         """Return ATRLIF as integrate-and-fire with a soft reset.
 
         It spikes where v - r >= theta and then adds 2 theta to r: first at theta, and then at every 2 theta more. So v
         begins at -theta, and with everything doubled theta is the threshold.
         """
         bias, shape = bias_registers(population), self.shape(population.size)
-        start = -(neuron.threshold << _REGISTER_SHIFT)
+        threshold = population.facts.least
+        start = -(threshold << _REGISTER_SHIFT)
         neurons = ATRLIF(
             shape=shape,
             delta_i=1,
             delta_v=0,
             delta_theta=0,
             delta_r=0,
-            theta_0=neuron.threshold,
-            theta=neuron.threshold,
+            theta_0=threshold,
+            theta=threshold,
             theta_step=0,
             v=start,
             bias_mant=bias.mantissa,
@@ -185,26 +203,30 @@ class Stock:
         return neurons
 
 
-def lif(job: Job, population: Population, shape: tuple[int, ...]) -> LIFReset:
+def lif(job: Job, population: Compartments, shape: tuple[int, ...]) -> LIFReset:
     """Return neurons whose state is cleared between samples; where a sample is one time step, they have none.
 
     (LIF with dv=4095 would keep 1/4096 of a potential, which shows from a fan-in of 4097 on.) Thresholds of memoryless
     neurons are in the bias. A readout's threshold is the largest there is, which no potential within the registers
     exceeds: it never spikes.
     """
-    neuron = population.neuron
-    integrates = isinstance(neuron, IntegrateAndFire)
-    keeps = job.steps > 1 and (integrates or not neuron.spikes)
+    facts = population.facts
+    keeps = job.steps > 1 and facts.form in ("integrating", "readout")
     bias = bias_registers(population)
     column = (-1, *(1 for _ in shape[1:]))
-    vth = MAX_SUM if not neuron.spikes else neuron.threshold - 1 if isinstance(neuron, IntegrateAndFire) else 0
+    vth: Any = facts.least - 1 if population.spikes else MAX_SUM
     return LIFReset(
         shape=shape,
         du=4095,
         dv=0 if keeps else 4095,
-        vth=vth,
+        vth=vth if isinstance(vth, int) else np.broadcast_to(vth.reshape(column), shape).copy(),
         bias_mant=np.broadcast_to(bias.mantissa.reshape(column), shape).copy(),
         bias_exp=np.broadcast_to(bias.exponent.reshape(column), shape).copy(),
         reset_interval=job.steps if keeps else 1,
         reset_offset=(job.depths[population.name] + 1) % job.steps if keeps else 0,
     )
+
+
+def _column(value: Any) -> Any:
+    """Return a parameter, one a neuron, so that it goes with (size, batch)."""
+    return value if isinstance(value, int) else value.reshape(-1, 1)

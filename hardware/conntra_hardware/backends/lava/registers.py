@@ -8,28 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.backends.protocol import RunOptions
 from conntra_hardware.backends.reference import ReferenceBackend
+from conntra_hardware.backends.refuse import refuse_neurons
 from conntra_hardware.base.arrays import IntArray, SpikeArray
 from conntra_hardware.base.errors import BackendError, UnsupportedProgram
 from conntra_hardware.fit.overflow import largest_spikes, register_bounds, synaptic_bounds
-from conntra_hardware.neurons import GRADED_MAX, GradedRelu, IntegrateAndFire, Readout, Threshold
+from conntra_hardware.neurons import GRADED_MAX, Facts
 from conntra_hardware.program import INPUT, AnyProjection, Population, Program, Projection
 
 __all__ = [
+    "FORMS",
     "MAX_SUM",
     "BiasRegisters",
+    "Biased",
     "WeightRegisters",
     "bias_registers",
     "check_program",
+    "is_soft",
     "refuse_what_stock_cannot",
     "weight_registers",
 ]
+
+FORMS = ("threshold", "graded", "integrating", "readout")
+"""The forms of neuron that Lava's processes, and ours beside them, have rows for."""
 
 MAX_SUM = 2**17 - 1
 """Largest magnitude of a synaptic sum: shifted left by 6 it must stay within 24 bits, or the current wraps."""
@@ -95,7 +102,21 @@ def _scaled(projection: AnyProjection, factor: int, times: int) -> Any:
     return matrix
 
 
-def bias_registers(population: Population) -> BiasRegisters:
+class Biased(Protocol):
+    """A population, or what a simulator's child process is told of one."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def bias(self) -> IntArray:
+        """The biases (size,) in weight units."""
+        ...
+
+
+def bias_registers(population: Biased) -> BiasRegisters:
     """Encode a population's biases: exponent 6 for -4096 to 4095, 7 for twice that where the bias is even."""
     bias = population.bias.astype(np.int64)
     small = (bias >= _MANTISSA[0]) & (bias <= _MANTISSA[1])
@@ -117,6 +138,7 @@ def check_program(program: Program, inputs: SpikeArray, stock: bool = False) -> 
     Sums are bounded by the weights alone; where that bound is too large, the sums of these very inputs are
     computed. ``stock``: on Lava's own processes, of which ATRLIF takes everything doubled.
     """
+    refuse_neurons("lava", program, FORMS, "use backend reference")
     largest = largest_spikes(program.populations, program.incoming)
     unbounded = []
     for population in program.populations:
@@ -135,28 +157,25 @@ def check_program(program: Program, inputs: SpikeArray, stock: bool = False) -> 
             _check_sums(program, population, {INPUT: inputs, **spikes}, stock)
 
 
-def _is_soft(population: Population) -> bool:
-    return isinstance(population.neuron, IntegrateAndFire) and population.neuron.reset == "soft"
+def is_soft(facts: Facts) -> bool:
+    """Return whether these are neurons that keep what exceeds the threshold, which Lava's LIF does not."""
+    return facts.form == "integrating" and facts.reset == "soft"
 
 
 def _limit(population: Population, stock: bool) -> int:
     if population.neuron.graded:
         return GRADED_MAX
-    return MAX_SUM // 2 if stock and _is_soft(population) else MAX_SUM
+    return MAX_SUM // 2 if stock and is_soft(population.neuron.facts) else MAX_SUM
 
 
 def _check_sums(program: Program, population: Population, sent: Mapping[str, IntArray], stock: bool) -> None:
     sums = np.add.reduce([p.apply(sent[p.source]) for p in program.incoming(population.name)])
     potentials = sums + population.bias
     shaped = potentials.reshape(-1, program.steps, population.size)
-    held = potentials
-    if stock and _is_soft(population):
+    held = population.neuron.held(shaped).reshape(sums.shape)
+    if stock and is_soft(population.neuron.facts):
         held = shaped.cumsum(axis=1).reshape(sums.shape)  # a spike adds to r, and leaves v as it is
-    elif isinstance(population.neuron, IntegrateAndFire):
-        held = (population.neuron.trace(shaped)[1] + shaped).reshape(sums.shape)
-    elif isinstance(population.neuron, Readout):
-        held = shaped.cumsum(axis=1).reshape(sums.shape)
-    elif isinstance(population.neuron, Threshold):
+    elif population.neuron.facts.form == "threshold":
         held = sums  # clipped potentials spike alike
     limit = _limit(population, stock)
     for values, what in ((sums, "synaptic sum"), (held, "potential")):
@@ -178,22 +197,25 @@ def refuse_what_stock_cannot(program: Program) -> None:
     doubled.
     """
     for population in program.populations:
-        neuron = population.neuron
+        facts = population.neuron.facts
         what = f"lava-stock: population {population.name}"
-        if isinstance(neuron, GradedRelu):
-            if neuron.shift and (
-                len(program.incoming(population.name)) > 1 or np.any(population.bias % 2**neuron.shift)
-            ):
+        if facts.graded:
+            if not isinstance(facts.shift, int):
+                raise UnsupportedProgram(f"{what}: a shift for each neuron: a projection has one; use backend lava")
+            if facts.shift and (len(program.incoming(population.name)) > 1 or np.any(population.bias % 2**facts.shift)):
                 raise UnsupportedProgram(
-                    f"{what}: a shift by {neuron.shift} of several sums, or of a sum and a bias that 2^{neuron.shift} "
+                    f"{what}: a shift by {facts.shift} of several sums, or of a sum and a bias that 2^{facts.shift} "
                     "does not divide: GradedReluVec has none of its own; use backend lava"
                 )
             if population.bias.any():
-                _refuse_bias(population, neuron.shift)
-        if isinstance(neuron, IntegrateAndFire) and neuron.reset == "soft":
-            if neuron.threshold > _ATRLIF_MAX:
+                _refuse_bias(population, facts.shift)
+        if is_soft(facts):
+            if facts.per_neuron:
+                raise UnsupportedProgram(f"{what}: a threshold for each neuron: ATRLIF has one; use backend lava")
+            largest = int(facts.least)
+            if largest > _ATRLIF_MAX:
                 raise UnsupportedProgram(
-                    f"{what}: a threshold of {neuron.threshold}; ATRLIF holds {_ATRLIF_MAX}; use backend lava"
+                    f"{what}: a threshold of {largest}; ATRLIF holds {_ATRLIF_MAX}; use backend lava"
                 )
             if bias_registers(population).exponent.max() > _BIAS_SCALE:
                 raise UnsupportedProgram(

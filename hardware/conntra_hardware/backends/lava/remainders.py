@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from conntra_hardware.base.arrays import IntArray, SpikeArray
-from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Neuron, Readout
+from conntra_hardware.neurons import Neuron
 from conntra_hardware.program import (
     INPUT,
     AnyProjection,
@@ -63,8 +63,9 @@ def _remainders(program: Program) -> dict[str, IntArray]:
     """Return what 2^shift leaves of the biases of graded populations with one source."""
     found = {}
     for population in program.populations:
-        if isinstance(population.neuron, GradedRelu) and len(program.incoming(population.name)) == 1:
-            remainder = population.bias % 2**population.neuron.shift
+        facts = population.neuron.facts
+        if facts.form == "graded" and isinstance(facts.shift, int) and len(program.incoming(population.name)) == 1:
+            remainder = population.bias % 2**facts.shift
             if 0 < remainder.max(initial=0) <= _MOST * _LARGEST:
                 found[population.name] = remainder
     return found
@@ -72,14 +73,17 @@ def _remainders(program: Program) -> dict[str, IntArray]:
 
 def _extended(population: Population, extra: int, remainder: IntArray | None) -> Population:
     bias = population.bias if remainder is None else population.bias - remainder
-    return replace(population, bias=np.concatenate([bias, np.full(extra, _always(population.neuron), np.int64)]))
+    if not extra:
+        return replace(population, bias=bias)
+    # Further neurons have the parameters of the first one.
+    neuron = population.neuron.take(np.append(np.arange(population.size), np.zeros(extra, np.intp)))
+    always = np.full(extra, _always(population.neuron.take(slice(0, 1))), np.int64)
+    return replace(population, neuron=neuron, bias=np.concatenate([bias, always]))
 
 
 def _always(neuron: Neuron) -> int:
     """Return the bias with which a neuron without synapses sends 1 at every step."""
-    if isinstance(neuron, IntegrateAndFire):
-        return neuron.threshold
-    return 0 if isinstance(neuron, Readout) else 2**neuron.shift if isinstance(neuron, GradedRelu) else 1
+    return int(neuron.facts.least) << int(neuron.facts.shift)  # type: ignore[arg-type]
 
 
 def _padded(projection: AnyProjection, extra: Mapping[str, int], remainder: IntArray | None) -> AnyProjection:

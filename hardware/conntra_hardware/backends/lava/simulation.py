@@ -12,12 +12,12 @@ from typing import Any
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 
-from conntra_hardware.backends.child.job import Job
+from conntra_hardware.backends.child.job import Compartments, Job
 from conntra_hardware.backends.child.serve import serve
 from conntra_hardware.backends.lava.graph import Batched, Stock
 from conntra_hardware.backends.lava.processes.process import PotentialRecorder, SpikeRecorder, SpikeSource
 from conntra_hardware.backends.lava.watch import watch
-from conntra_hardware.program import INPUT, Population
+from conntra_hardware.program import INPUT
 
 _CHANNEL_SIZE = 4
 
@@ -33,7 +33,7 @@ def simulate(job: Job) -> float:
         for projection in job.incoming(population.name):
             parts.connect(projection, out_ports[projection.source], neurons)
         _record(job, population, neurons, parts.shape(population.size))
-        if population.neuron.spikes:
+        if population.spikes:
             out_ports[population.name] = neurons.s_out
     # The steps of every batch, and one more for every depth that the last one has to pass.
     steps = -(-job.samples // batch) * job.steps + job.depth
@@ -48,9 +48,9 @@ def simulate(job: Job) -> float:
     return seconds
 
 
-def _record(job: Job, population: Population, neurons: Any, shape: tuple[int, ...]) -> None:
+def _record(job: Job, population: Compartments, neurons: Any, shape: tuple[int, ...]) -> None:
     where = {"shape": shape, "depth": job.depths[population.name], "interval": job.steps}
-    if population.neuron.spikes:
+    if population.spikes:
         recorder = SpikeRecorder(path=str(job.spike_files[population.name]), **where)
         neurons.s_out.connect(recorder.s_in)
     else:

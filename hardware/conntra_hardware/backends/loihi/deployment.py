@@ -93,10 +93,10 @@ def _build(job: Job, steps: int) -> tuple[HostSource, dict[str, Path]]:
         for projection in job.incoming(population.name):
             parts.connect(projection, out_ports[projection.source], neurons)
         out_ports[population.name] = neurons.s_out
-        if not population.neuron.spikes:
+        if not population.spikes:
             record("logits", neurons.s_out, np.int32, _GRADED_BITS)
         elif job.settings["probe"]:
-            graded = population.neuron.graded
+            graded = population.graded
             record(population.name, neurons.s_out, np.int32 if graded else np.uint8, _GRADED_BITS if graded else 0)
     return source, files
 
@@ -159,11 +159,11 @@ def _latency(path: Path) -> int:
 def _place(job: Job, files: dict[str, Path], latency: int) -> None:
     """Copy what belongs to the samples from the recordings of all steps."""
     for population in job.populations:
-        name = population.name if population.neuron.spikes else "logits"
+        name = population.name if population.spikes else "logits"
         if name in files:
             depth = job.depths[population.name]
             arrived = np.load(files[name], mmap_mode="r", allow_pickle=False)
-            target = job.spike_files[name] if population.neuron.spikes else job.logits_file
+            target = job.spike_files[name] if population.spikes else job.logits_file
             recording = np.load(target, mmap_mode="r+", allow_pickle=False)
             recording[:] = arrived[latency + depth : latency + depth + job.samples]
 

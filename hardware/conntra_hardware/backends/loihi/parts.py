@@ -15,11 +15,11 @@ from lava.proc.lif.process import LIF, LIFReset
 from lava.proc.sparse.process import Sparse
 from lava.utils.weightutils import SignMode
 
+from conntra_hardware.backends.child.job import Compartments
 from conntra_hardware.backends.lava.graph import Stock
 from conntra_hardware.backends.lava.registers import WeightRegisters, bias_registers
 from conntra_hardware.backends.loihi.registers import bias_weights
-from conntra_hardware.neurons import Threshold
-from conntra_hardware.program import AnyProjection, ConvProjection, Population, SparseProjection
+from conntra_hardware.program import AnyProjection, ConvProjection, SparseProjection
 
 __all__ = ["STOCK", "Deployed", "relay"]
 
@@ -30,14 +30,14 @@ STOCK = (Dense, GradedReluVec, GradedVec, LIF, LIFReset, Sparse)
 class Deployed(Stock):
     """Neurons and synapses of a job, one sample a time step."""
 
-    def neurons(self, population: Population) -> Any:
+    def neurons(self, population: Compartments) -> Any:
         """Return the neurons of a population."""
         shape = self.shape(population.size)
-        if not population.neuron.spikes:
+        if not population.spikes:
             potentials = GradedVec(shape=shape, vth=0)
             self._add_readout_bias(population, potentials)
             return potentials
-        if isinstance(population.neuron, Threshold) and self.job.settings["forgets"][population.name]:
+        if population.facts.form == "threshold" and self.job.settings["forgets"][population.name]:
             bias = bias_registers(population)
             # One exponent for all wherever one does: Lava says that it is shared, though its CPU models take many.
             exponents = np.unique(bias.exponent)
@@ -55,7 +55,7 @@ class Deployed(Stock):
             projection = SparseProjection(projection.source, projection.target, projection.matrix())
         super().connect(projection, out_port, neurons)
 
-    def _add_readout_bias(self, readout: Population, potentials: GradedVec) -> None:
+    def _add_readout_bias(self, readout: Compartments, potentials: GradedVec) -> None:
         weights = bias_weights(readout)
         if weights:
             always_on = _lif(bias=1)

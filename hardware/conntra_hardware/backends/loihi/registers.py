@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from conntra_hardware.backends.lava.registers import (
+    Biased,
     WeightRegisters,
     check_program,
     refuse_what_stock_cannot,
@@ -14,13 +15,13 @@ from conntra_hardware.backends.refuse import refuse_neurons
 from conntra_hardware.base.arrays import SpikeArray
 from conntra_hardware.base.errors import BackendError
 from conntra_hardware.fit.overflow import largest_spikes, synaptic_bounds
-from conntra_hardware.program import Population, Program, Projection
+from conntra_hardware.program import Program, Projection
 
 __all__ = ["bias_weights", "check_deployable", "forgetful"]
 
 ALWAYS_ON = "always-on"
 
-_DEPLOYED = ("threshold", "graded_relu", "readout")
+_DEPLOYED = ("threshold", "graded", "readout")
 _DIGIT = 128  # the low part of a bias lies within 8 bits, and the high part is a multiple of this
 _LEFTOVER_EXACT = 63 * 64
 
@@ -51,7 +52,7 @@ def forgetful(program: Program) -> dict[str, bool]:
     return {name: bool(low.min(initial=0) >= -_LEFTOVER_EXACT) for name, low in lowest.items()}
 
 
-def bias_weights(readout: Population) -> tuple[WeightRegisters, ...]:
+def bias_weights(readout: Biased) -> tuple[WeightRegisters, ...]:
     """Return a readout's bias as the weights (size, 1) of a neuron that always spikes: none, one or two to be added.
 
     Graded neurons have no bias register, and a weight has 8 bits.
@@ -66,5 +67,5 @@ def bias_weights(readout: Population) -> tuple[WeightRegisters, ...]:
         return tuple(_registers(readout, part) for part in (low, bias - low) if part.any())
 
 
-def _registers(readout: Population, bias: np.ndarray) -> WeightRegisters:
+def _registers(readout: Biased, bias: np.ndarray) -> WeightRegisters:
     return weight_registers(Projection(ALWAYS_ON, readout.name, bias[:, None]))

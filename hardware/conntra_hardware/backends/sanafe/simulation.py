@@ -77,7 +77,7 @@ def _places(job: Job) -> dict[int, tuple[int, int]]:
 
 def _neurons(network: Any, population: Any, start: int, stop: int, encoding: str) -> Any:
     """Return a group of memoryless neurons: a potential of at least 1 is a spike, that of a readout is recorded."""
-    spiking = population.neuron.spikes
+    spiking = population.spikes
     group = network.create_neuron_group(
         # SANA-FE keeps groups by name, and its trace of potentials is in that order.
         f"{population.name}_{start:09d}",

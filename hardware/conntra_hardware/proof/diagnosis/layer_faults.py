@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.arrays import IntArray
-from conntra_hardware.neurons import IntegrateAndFire, Threshold
 from conntra_hardware.proof.diagnosis.layer import ALL, Layer, Rows, product
 
 __all__ = ["Hypothesis", "explains", "only_the_start", "whole_layer"]
@@ -79,14 +78,32 @@ def _with(weights: IntArray, layer: Layer, samples: Rows) -> IntArray:
 
 
 def _thresholds(layer: Layer) -> Iterator[Hypothesis]:
-    if isinstance(layer.neuron, IntegrateAndFire):
-        strict = replace(layer.neuron, threshold=layer.neuron.threshold + 1)
-        text = "the threshold is strict: neurons spike above it, not at it"
-        yield Hypothesis("threshold", text, _right, lambda _, potentials: strict.respond(potentials))
+    if layer.neuron.sample_steps is not None:
+        if layer.neuron.facts.form == "integrating":
+            text = "the threshold is strict: neurons spike above it, not at it"
+            yield Hypothesis("threshold", text, _right, _strict)
         return
     not_strict = "the threshold is not strict: neurons spike at a potential of 0 (>= for >, or one too low)"
     yield Hypothesis("threshold", not_strict, lambda la, rows: la.potentials[rows] + 1)
     yield Hypothesis("threshold", "the threshold is one too high", lambda la, rows: la.potentials[rows] - 1)
+
+
+def _strict(layer: Layer, potentials: IntArray) -> IntArray:
+    """What integrating neurons send where a potential at the threshold is not enough."""
+    return _integrated(layer, potentials, strict=True)
+
+
+def _integrated(layer: Layer, potentials: IntArray, strict: bool) -> IntArray:
+    """What neurons without leak send at ``potentials`` (samples, any number of steps, size), from their facts."""
+    facts = layer.neuron.facts
+    threshold = facts.least + int(strict)
+    spikes = np.empty(potentials.shape, np.int64)
+    v = np.zeros((potentials.shape[0], potentials.shape[2]), np.int64)
+    for step in range(potentials.shape[1]):
+        v = v + potentials[:, step]
+        spikes[:, step] = fired = v >= threshold
+        v = np.where(fired, 0 if facts.reset == "hard" else v - facts.least, v)
+    return spikes
 
 
 def _right(layer: Layer, samples: Rows) -> IntArray:
@@ -121,9 +138,10 @@ def _shifted(steps: int, layer: Layer, samples: Rows) -> IntArray:
 
 
 def _resets(layer: Layer) -> Iterator[Hypothesis]:
-    if isinstance(layer.neuron, IntegrateAndFire):
-        text = "the potential is not cleared between samples"
-        yield Hypothesis("missing reset", text, _right, _running_on, stateful=True)
+    if layer.neuron.sample_steps is not None:
+        if layer.neuron.facts.form == "integrating":
+            text = "the potential is not cleared between samples"
+            yield Hypothesis("missing reset", text, _right, _running_on, stateful=True)
         return
     kept = "the potential is not cleared after a time step: what is left of it is added to the next one"
     yield Hypothesis("missing reset", kept, partial(_left_over, 1), stateful=True)
@@ -132,13 +150,8 @@ def _resets(layer: Layer) -> Iterator[Hypothesis]:
 
 
 def _running_on(layer: Layer, potentials: IntArray) -> IntArray:
-    neuron = layer.neuron
-    assert isinstance(neuron, IntegrateAndFire)
     rows = potentials.shape[0] * potentials.shape[1]
-    whole = replace(neuron, steps=min(rows, 4096))
-    if rows > whole.steps:  # more than such a neuron may take: no claim is made
-        return np.full(layer.got.shape, -1)
-    return whole.respond(potentials.reshape(1, rows, -1)).reshape(potentials.shape)
+    return _integrated(layer, potentials.reshape(1, rows, -1), strict=False).reshape(potentials.shape)
 
 
 def _left_over(divisor: int, layer: Layer, samples: Rows) -> IntArray:
@@ -150,7 +163,7 @@ def _left_over(divisor: int, layer: Layer, samples: Rows) -> IntArray:
     out = np.empty_like(flat)
     for row, potentials in enumerate(flat):
         out[row] = left + potentials
-        fired = (out[row] > 0) & isinstance(layer.neuron, Threshold)
+        fired = (out[row] > 0) & (layer.neuron.facts.form == "threshold")
         left = np.where(fired, 0, np.sign(out[row]) * (np.abs(out[row]) // divisor))
     # A spike is due above 0, so a part of a unit counts as a whole one there; a readout is cut off.
     out = -(-out >> 6) if layer.neuron.spikes else out >> 6

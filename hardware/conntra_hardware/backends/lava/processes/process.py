@@ -40,9 +40,12 @@ class BatchedSynapses(AbstractProcess):
 
 
 class GradedNeurons(AbstractProcess):
-    """``GradedReluVec`` with a bias (size,), and a shift of the sum: max(0, floor((a_in + bias) / 2**shift))."""
+    """``GradedReluVec`` with a bias (size,), and a shift of the sum: max(0, floor((a_in + bias) / 2**shift)).
 
-    def __init__(self, *, shape: tuple[int, ...], bias: np.ndarray, shift: int) -> None:
+    ``shift`` is a number, or one a neuron, (size, 1).
+    """
+
+    def __init__(self, *, shape: tuple[int, ...], bias: np.ndarray, shift: int | np.ndarray) -> None:
         super().__init__(shape=shape, bias=bias, shift=shift)
         self.a_in = InPort(shape=shape)
         self.s_out = OutPort(shape=shape)
@@ -51,10 +54,13 @@ class GradedNeurons(AbstractProcess):
 class SoftResetNeurons(AbstractProcess):
     """Integrate-and-fire with a soft reset, as ``ATRLIF``, with a state that is cleared every ``interval`` steps.
 
-    ``threshold`` and ``bias`` (size,) in weight units; the state ``v`` in units of 2**-6 weights, as Lava's.
+    ``threshold`` (a number or (size, 1)) and ``bias`` (size,) in weight units; the state ``v`` in units of 2**-6
+    weights, as Lava's.
     """
 
-    def __init__(self, *, shape: tuple[int, ...], bias: np.ndarray, threshold: int, interval: int, depth: int) -> None:
+    def __init__(
+        self, *, shape: tuple[int, ...], bias: np.ndarray, threshold: int | np.ndarray, interval: int, depth: int
+    ) -> None:
         super().__init__(bias=bias, threshold=threshold, interval=interval, depth=depth)
         self.a_in = InPort(shape=shape)
         self.s_out = OutPort(shape=shape)

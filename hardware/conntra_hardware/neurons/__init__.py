@@ -1,0 +1,35 @@
+"""The kinds of neuron a program may hold, each with its exact integer dynamics: one file a kind."""
+
+from conntra_hardware.neurons.base import FORGETS, GRADED_MAX, Facts, Neuron, Parameter, row_for, values
+from conntra_hardware.neurons.graded_relu import GradedRelu
+from conntra_hardware.neurons.integrate_and_fire import IntegrateAndFire
+from conntra_hardware.neurons.readout import Readout
+from conntra_hardware.neurons.table import (
+    NEURON_KINDS,
+    common_steps,
+    neuron_from_dict,
+    neuron_from_name,
+    neuron_to_dict,
+    stored_neuron,
+)
+from conntra_hardware.neurons.threshold import Threshold
+
+__all__ = [
+    "FORGETS",
+    "GRADED_MAX",
+    "NEURON_KINDS",
+    "Facts",
+    "GradedRelu",
+    "IntegrateAndFire",
+    "Neuron",
+    "Parameter",
+    "Readout",
+    "Threshold",
+    "common_steps",
+    "neuron_from_dict",
+    "neuron_from_name",
+    "neuron_to_dict",
+    "row_for",
+    "stored_neuron",
+    "values",
+]

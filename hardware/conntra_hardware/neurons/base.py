@@ -1,0 +1,197 @@
+"""What every kind of neuron is: exact integer dynamics, bounds of its register, and the facts that backends build on.
+
+A kind is one file beside this one. Simulators, formats and proofs never ask which class a neuron has: they ask for its
+``Facts``, and refuse by name what they have no row for.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.base.arrays import IntArray
+from conntra_hardware.base.errors import ConntraError, InputError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["FORGETS", "GRADED_MAX", "Facts", "Neuron", "Parameter", "parameter", "row_for", "values"]
+
+GRADED_MAX = 2**23 - 1
+"""The largest value of a graded spike: 24 bits, the sign among them."""
+
+FORGETS = 4096
+"""The decay, of 12 bits, after which nothing is left; 0 keeps all."""
+
+Parameter: TypeAlias = int | tuple[int, ...]
+"""A number, or one a neuron: a tuple, so that neurons can be compared, hashed and written as JSON."""
+
+Bounds = npt.NDArray[np.int64]
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A neuron as one compartment; all that a simulator or a format may look at.
+
+    At each step ``u = decay(u) + weights @ inputs`` and ``v = decay(v) + u + bias``. It spikes where v exceeds
+    ``threshold``, or where it is at least that if not ``strict``; None never spikes, and its v is read. Then ``reset``
+    sets v to 0 ("hard") or takes the threshold off ("soft"). Decays have 12 bits: ``FORGETS`` leaves nothing, 0 leaves
+    all; in between u and v have 6 binary places. A graded neuron sends ``floor(v / 2**shift)``. For ``refractory``
+    steps after a spike v stays as it is.
+    """
+
+    threshold: Parameter | None = 0
+    strict: bool = True
+    reset: Literal["hard", "soft"] = "hard"
+    voltage_decay: Parameter = FORGETS
+    current_decay: Parameter = FORGETS
+    refractory: Parameter = 0
+    graded: bool = False
+    shift: Parameter = 0
+
+    @property
+    def form(self) -> str:
+        """What these facts come to, which tables have rows for: "threshold" (memoryless, spikes above 0), "graded",
+        "integrating" (without leak), "leaky" (a decay of u or v between), "readout" (v is summed), or "other", which
+        no table takes.
+        """
+        if self.refractory != 0:
+            return "other"
+        plain = self.current_decay == FORGETS and self.shift == 0
+        if self.threshold is None:
+            return "readout" if plain and self.voltage_decay == 0 and not self.graded else "other"
+        above_zero = self.threshold == 0 and self.strict and (self.current_decay, self.voltage_decay) == (FORGETS,) * 2
+        if self.graded:
+            return "graded" if above_zero else "other"
+        if self.shift != 0:
+            return "other"
+        if above_zero:
+            return "threshold"
+        return "integrating" if plain and self.voltage_decay == 0 else "leaky"
+
+    @property
+    def least(self) -> Any:
+        """The least whole potential at which it spikes, an int or int64 (size,); InputError for one that never does."""
+        if self.threshold is None:
+            raise InputError("a readout has no threshold")
+        return values(self.threshold) + int(self.strict)
+
+    @property
+    def per_neuron(self) -> bool:
+        """Whether some parameter differs from neuron to neuron."""
+        return any(isinstance(getattr(self, field.name), tuple) for field in fields(self))
+
+
+class Neuron(ABC):
+    """A kind of neuron, a frozen dataclass of its parameters; each of them a number, or where it says so one a neuron.
+
+    All potentials are integers. A sample takes ``steps`` time steps, the same for all neurons of a network; a neuron
+    without state treats each of them alike.
+    """
+
+    kind: ClassVar[str]
+    spikes: ClassVar[bool] = True
+    graded: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def facts(self) -> Facts:
+        """What it is in the terms of a compartment."""
+
+    @property
+    def sample_steps(self) -> int | None:
+        """The time steps of a sample that it is made for; None where it has no state, and takes any number."""
+        return None
+
+    @abstractmethod
+    def respond(self, potentials: IntArray) -> IntArray:
+        """Return what it sends, (n, steps, size), at potentials of that shape; of a readout the logits (n, size)."""
+
+    @abstractmethod
+    def held(self, potentials: IntArray) -> IntArray:
+        """Return what its register holds at each step before a spike is decided, int64, (n, steps, size)."""
+
+    @abstractmethod
+    def left(self, potentials: IntArray) -> IntArray:
+        """Return what is left in its register after each step, (n, steps, size): not 0 makes it active at the next."""
+
+    def register_bounds(self, low: Bounds, high: Bounds, steps: int) -> tuple[Bounds, Bounds]:
+        """Return the least and the largest value of its register in a sample, from those of each step's potential."""
+        return low, high
+
+    def largest_spike(self, high: Bounds) -> Bounds:
+        """Return the largest value that it sends where no potential exceeds ``high`` (size,)."""
+        return np.ones_like(high)
+
+    def _per_neuron(self) -> Mapping[str, tuple[int, ...]]:
+        found = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return {name: value for name, value in found.items() if isinstance(value, tuple)}
+
+    def check_size(self, size: int, where: str) -> None:
+        """Raise InputError unless parameters that are given a neuron are as many as ``size``."""
+        for name, value in self._per_neuron().items():
+            if len(value) != size:
+                raise InputError(f"{where}: {len(value)} values of {self.kind}.{name}; one, or {size} expected")
+
+    def take(self, index: Any) -> Self:
+        """Return the neurons at ``index``, a slice or integers, of a population of these."""
+        chosen = {name: tuple(np.asarray(value)[index].tolist()) for name, value in self._per_neuron().items()}
+        return replace(self, **chosen) if chosen else self  # type: ignore[type-var]
+
+    def spread(self, channels: int, size: int) -> Self:
+        """Return the neurons of an image: parameters given a channel hold for all of its places."""
+        wide = {
+            name: tuple(np.repeat(value, size // channels).tolist())
+            for name, value in self._per_neuron().items()
+            if len(value) == channels
+        }
+        return replace(self, **wide) if wide else self  # type: ignore[type-var]
+
+
+def parameter(value: Any, low: int, high: int, what: str) -> Parameter:
+    """Return an integer, or a tuple of one a neuron, from ``low`` to ``high``; InputError for anything else.
+
+    Values that are all the same are one number, so that equal neurons are equal.
+    """
+    if isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value) > 0:
+        numbers = np.asarray(value)
+        if numbers.ndim != 1 or not numbers.size or numbers.dtype.kind not in "iu":
+            raise InputError(f"{what}: shape {numbers.shape}, type {numbers.dtype}; integers (neurons,) expected")
+        if numbers.min() < low or numbers.max() > high:
+            raise InputError(f"{what} from {numbers.min()} to {numbers.max()}; integers from {low} to {high} expected")
+        found = tuple(int(number) for number in numbers.tolist())
+        return found[0] if len(set(found)) == 1 else found
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
+        raise InputError(f"{what} {value!r}; an integer from {low} to {high} expected")
+    return int(value)
+
+
+def values(value: Parameter) -> Any:
+    """Return a parameter for arithmetic with arrays (..., size): an int, or int64 (size,)."""
+    return np.array(value, np.int64) if isinstance(value, tuple) else value
+
+
+def row_for(
+    table: Mapping[str, Row], neuron: Any, where: str, remedy: str, error: Callable[[str], ConntraError] = InputError
+) -> Row:
+    """Return the row of ``table`` for a neuron, by its kind or else by the form of its facts.
+
+    ``neuron`` has ``kind`` and ``facts``: a Neuron, or what a simulator's child process is told of one. What no row
+    is for is refused by name; nothing runs as something else. ``error`` makes the exception.
+    """
+    form = neuron.facts.form
+    if neuron.kind in table:
+        return table[neuron.kind]
+    if form in table:
+        return table[form]
+    raise error(f"{where}: {neuron.kind} neurons; allowed: {', '.join(_names(table))}; {remedy}")
+
+
+def _names(table: Mapping[str, Any]) -> Sequence[str]:
+    return [name for name in table if name != "other"]

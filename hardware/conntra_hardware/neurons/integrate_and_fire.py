@@ -1,0 +1,87 @@
+"""The integrate-and-fire neuron, without leak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from conntra_hardware.base.arrays import IntArray
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.neurons.base import Bounds, Facts, Neuron, Parameter, parameter, values
+
+__all__ = ["IntegrateAndFire"]
+
+_MAX_THRESHOLD = 2**17 - 1
+_MAX_STEPS = 4096
+
+
+@dataclass(frozen=True)
+class IntegrateAndFire(Neuron):
+    """Integrate-and-fire over ``steps`` time steps a sample, without leak.
+
+    At each step ``v += potential``; spike iff ``v >= threshold``; after a spike ``v = 0`` (``reset`` "hard") or
+    ``v -= threshold`` ("soft"). v is 0 when a sample begins. ``threshold``: 1 to 2^17 - 1, a number or one a neuron.
+    """
+
+    threshold: Parameter
+    steps: int
+    reset: Literal["hard", "soft"] = "hard"
+    kind: ClassVar[str] = "integrate_and_fire"
+
+    def __post_init__(self) -> None:
+        threshold = parameter(self.threshold, 1, _MAX_THRESHOLD, "integrate-and-fire: threshold")
+        object.__setattr__(self, "threshold", threshold)
+        steps = parameter(self.steps, 1, _MAX_STEPS, "integrate-and-fire: steps")
+        if isinstance(steps, tuple):
+            raise InputError("integrate-and-fire: steps: one number for all neurons expected")
+        object.__setattr__(self, "steps", steps)
+        if self.reset not in ("hard", "soft"):
+            raise InputError(f"integrate-and-fire: reset {self.reset!r}; hard or soft allowed")
+
+    @property
+    def facts(self) -> Facts:
+        """It keeps its potential, and spikes at the threshold."""
+        return Facts(threshold=self.threshold, strict=False, reset=self.reset, voltage_decay=0)
+
+    @property
+    def sample_steps(self) -> int:
+        """Its time steps."""
+        return self.steps
+
+    def respond(self, potentials: IntArray) -> IntArray:
+        """Return the spikes (n, steps, size), uint8, of potentials (n, steps, size)."""
+        return self.trace(potentials)[0]
+
+    def trace(self, potentials: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+        """Return the spikes, uint8, and v before and after each step, int64; all (n, steps, size)."""
+        if potentials.shape[1] != self.steps:
+            raise InputError(f"integrate-and-fire: {potentials.shape[1]} time steps; {self.steps} expected")
+        spikes = np.empty(potentials.shape, np.uint8)
+        before, after = np.empty(potentials.shape, np.int64), np.empty(potentials.shape, np.int64)
+        threshold = values(self.threshold)
+        v = np.zeros((potentials.shape[0], potentials.shape[2]), np.int64)
+        for step in range(self.steps):
+            before[:, step] = v
+            v = v + potentials[:, step]
+            fired = np.greater_equal(v, threshold, out=spikes[:, step].view(bool))
+            v = np.where(fired, 0, v) if self.reset == "hard" else v - threshold * fired
+            after[:, step] = v
+        return spikes, before, after
+
+    def held(self, potentials: IntArray) -> IntArray:
+        """Return v at each step before a spike is decided."""
+        return self.trace(potentials)[1] + potentials
+
+    def left(self, potentials: IntArray) -> IntArray:
+        """Return v after each step."""
+        return self.trace(potentials)[2]
+
+    def register_bounds(self, low: Bounds, high: Bounds, steps: int) -> tuple[Bounds, Bounds]:
+        """After a spike v is 0 (hard reset), or the potential less the threshold (soft)."""
+        if steps == 1:
+            return low, high
+        if self.reset == "hard":
+            return steps * low, np.maximum(values(self.threshold) - 1 + high, high)
+        return steps * low, np.maximum(high, steps * high)

@@ -1,0 +1,61 @@
+"""The kinds of neuron that there are, by name, and how files name them. A new kind is one file, and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, fields
+from typing import Any
+
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.neurons.base import Neuron
+from conntra_hardware.neurons.graded_relu import GradedRelu
+from conntra_hardware.neurons.integrate_and_fire import IntegrateAndFire
+from conntra_hardware.neurons.readout import Readout
+from conntra_hardware.neurons.threshold import Threshold
+
+__all__ = ["NEURON_KINDS", "common_steps", "neuron_from_dict", "neuron_from_name", "neuron_to_dict", "stored_neuron"]
+
+NEURON_KINDS: dict[str, type[Neuron]] = {kind.kind: kind for kind in (Threshold, GradedRelu, IntegrateAndFire, Readout)}
+
+
+def neuron_from_name(name: str) -> Neuron:
+    """Return the neuron called ``name``: one that needs no parameters, as "threshold", "readout" or "graded_relu"."""
+    kind = NEURON_KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise InputError(f"activation {name!r}: unknown; allowed: {', '.join(NEURON_KINDS)}")
+    needed = [f.name for f in fields(kind) if f.default is MISSING]  # type: ignore[arg-type]
+    if needed:
+        raise InputError(f"activation {name!r}: has parameters; give {kind.__name__}({', '.join(needed)})")
+    return kind()
+
+
+def neuron_to_dict(neuron: Neuron) -> dict[str, Any]:
+    """Return a neuron as JSON values: its kind and its parameters, one a neuron as a list."""
+    entries = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(neuron).items()}  # type: ignore[call-overload]
+    return {"kind": neuron.kind, **entries}
+
+
+def stored_neuron(neuron: Neuron) -> str | dict[str, Any]:
+    """Return what files hold of a neuron: its name where that is all, as in the first version, else its entries."""
+    return neuron.kind if not fields(neuron) else neuron_to_dict(neuron)  # type: ignore[arg-type]
+
+
+def neuron_from_dict(entry: str | Mapping[str, Any]) -> Neuron:
+    """Return the neuron of ``neuron_to_dict`` or ``stored_neuron``."""
+    if isinstance(entry, str):
+        return neuron_from_name(entry)
+    kind = NEURON_KINDS.get(entry["kind"])
+    if kind is None:
+        raise InputError(f"neuron {entry['kind']!r}: unknown; allowed: {', '.join(NEURON_KINDS)}")
+    return kind(**{key: value for key, value in entry.items() if key != "kind"})
+
+
+def common_steps(neurons: Mapping[str, Neuron]) -> int:
+    """Return the time steps a sample takes with these neurons, by name: 1 where none has state; InputError if they
+    differ.
+    """
+    steps = {name: neuron.sample_steps for name, neuron in neurons.items() if neuron.sample_steps is not None}
+    if len(set(steps.values())) > 1:
+        listed = ", ".join(f"{name}: {count}" for name, count in steps.items())
+        raise InputError(f"neurons with state: different time steps a sample ({listed}); give all the same")
+    return next(iter(steps.values()), 1)
