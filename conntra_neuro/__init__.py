@@ -8,10 +8,9 @@ program = cn.compile(trained.network, chip="loihi1")
 result = program.run(data.x_test, data.y_test, backend="lava")
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-if TYPE_CHECKING:
+if _TYPE_CHECKING:
     from conntra_hardware.backends.host import Host
     from conntra_hardware.base.errors import (
         BackendError,
@@ -23,43 +22,91 @@ if TYPE_CHECKING:
         Violation,
     )
     from conntra_hardware.chip import Chip, chip_names, load_chip
+    from conntra_hardware.cost.energy import EnergyEstimate, estimate, estimate_all
+    from conntra_hardware.cost.events import EventCounts
     from conntra_hardware.cost.measured import Measured
+    from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Readout, Threshold
     from conntra_hardware.program import Program
-    from conntra_hardware.runtime import RunResult
+    from conntra_hardware.proof.verify import Certificate, verify
+    from conntra_hardware.runtime import RunResult, run
     from conntra_neuro.compiler import check, compile
     from conntra_neuro.datasets import Dataset, fit_encoder, load_dataset
     from conntra_neuro.estimator import ConntraClassifier
     from conntra_neuro.exchange import export, import_network
-    from conntra_neuro.network import Dense, DiscreteNetwork
+    from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork, Flatten, MaxPool, Residual, SumPool
     from conntra_neuro.network.levels import BINARY, TERNARY, Levels, parse_levels
     from conntra_neuro.network.storage import MemoryReport, load, memory_report, save
     from conntra_neuro.training import TrainResult, train
+
+_HOMES = {
+    "conntra_hardware.backends.host": ("Host",),
+    "conntra_hardware.base.errors": (
+        "BackendError",
+        "ConntraError",
+        "DoesNotFit",
+        "DoesNotVerify",
+        "FileFormatError",
+        "InputError",
+        "Violation",
+    ),
+    "conntra_hardware.chip": ("Chip", "chip_names", "load_chip"),
+    "conntra_hardware.cost.energy": ("EnergyEstimate", "estimate", "estimate_all"),
+    "conntra_hardware.cost.events": ("EventCounts",),
+    "conntra_hardware.cost.measured": ("Measured",),
+    "conntra_hardware.neurons": ("GradedRelu", "IntegrateAndFire", "Readout", "Threshold"),
+    "conntra_hardware.program": ("Program",),
+    "conntra_hardware.proof.verify": ("Certificate", "verify"),
+    "conntra_hardware.runtime": ("RunResult", "run"),
+    "conntra_neuro.compiler": ("check", "compile"),
+    "conntra_neuro.datasets": ("Dataset", "fit_encoder", "load_dataset"),
+    "conntra_neuro.estimator": ("ConntraClassifier",),
+    "conntra_neuro.exchange": ("export", "import_network"),
+    "conntra_neuro.network": ("Conv2d", "Dense", "DiscreteNetwork", "Flatten", "MaxPool", "Residual", "SumPool"),
+    "conntra_neuro.network.levels": ("BINARY", "TERNARY", "Levels", "parse_levels"),
+    "conntra_neuro.network.storage": ("MemoryReport", "load", "memory_report", "save"),
+    "conntra_neuro.training": ("TrainResult", "train"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "BINARY",
     "TERNARY",
     "BackendError",
+    "Certificate",
     "Chip",
     "ConntraClassifier",
     "ConntraError",
+    "Conv2d",
     "Dataset",
     "Dense",
     "DiscreteNetwork",
     "DoesNotFit",
     "DoesNotVerify",
+    "EnergyEstimate",
+    "EventCounts",
     "FileFormatError",
+    "Flatten",
+    "GradedRelu",
     "Host",
     "InputError",
+    "IntegrateAndFire",
     "Levels",
+    "MaxPool",
     "Measured",
     "MemoryReport",
     "Program",
+    "Readout",
+    "Residual",
     "RunResult",
+    "SumPool",
+    "Threshold",
     "TrainResult",
     "Violation",
     "check",
     "chip_names",
     "compile",
+    "estimate",
+    "estimate_all",
     "export",
     "fit_encoder",
     "import_network",
@@ -68,36 +115,21 @@ __all__ = [
     "load_dataset",
     "memory_report",
     "parse_levels",
+    "run",
     "save",
     "train",
+    "verify",
 ]
 
-_ERRORS = {"BackendError", "ConntraError", "DoesNotFit", "DoesNotVerify", "FileFormatError", "InputError", "Violation"}
-_HOMES = {
-    "conntra_hardware.chip": {"Chip", "chip_names", "load_chip"},
-    "conntra_hardware.base.errors": _ERRORS,
-    "conntra_hardware.backends.host": {"Host"},
-    "conntra_hardware.cost.measured": {"Measured"},
-    "conntra_hardware.program": {"Program"},
-    "conntra_hardware.runtime": {"RunResult"},
-    "conntra_neuro.compiler": {"check", "compile"},
-    "conntra_neuro.datasets": {"Dataset", "fit_encoder", "load_dataset"},
-    "conntra_neuro.estimator": {"ConntraClassifier"},
-    "conntra_neuro.exchange": {"export", "import_network"},
-    "conntra_neuro.network.levels": {"BINARY", "TERNARY", "Levels", "parse_levels"},
-    "conntra_neuro.network": {"Dense", "DiscreteNetwork"},
-    "conntra_neuro.network.storage": {"MemoryReport", "load", "memory_report", "save"},
-    "conntra_neuro.training": {"TrainResult", "train"},
-}
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import what is asked for, when it is asked for: NumPy alone would take longer than all else."""
     if name == "__version__":
         return _version()
     if name not in _HOME_OF:
         raise AttributeError(f"module 'conntra_neuro' has no attribute {name!r}")
+    from importlib import import_module
+
     value = getattr(import_module(_HOME_OF[name]), name)
     globals()[name] = value
     return value
@@ -113,4 +145,4 @@ def _version() -> str:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__version__"])

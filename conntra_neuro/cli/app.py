@@ -6,10 +6,11 @@ import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from conntra_hardware.base.errors import ConntraError
+from conntra_neuro.cli.terminal import show_everything
 from conntra_neuro.cli.verb_result import DONE, INTERRUPTED, WRONG, Outcome, to_json
 
 __all__ = ["main"]
@@ -21,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Read here and not in the verbs, because an error in the arguments themselves is reported by the same rules.
     asked = {flag: f"--{flag}" in arguments for flag in ("json", "quiet", "debug")}
     asked["quiet"] |= "-q" in arguments
+    show_everything()
     try:
         from conntra_neuro.cli.verbs import app  # here, so that Ctrl-C while Python still imports is met, too
 
@@ -44,14 +46,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         message, status = _explain(error)
         if asked["json"]:
-            print(to_json({"error": message, "exit_status": status}))
+            _print_json({"error": message, "exit_status": status})
         print(f"conntra: {message}", file=sys.stderr)
         return status
 
 
 def _print(outcome: Outcome, asked: dict[str, bool]) -> None:
     if asked["json"]:
-        print(to_json(outcome.document))
+        _print_json(outcome.document)
     elif not asked["quiet"]:
         from rich.console import Console
 
@@ -59,6 +61,16 @@ def _print(outcome: Outcome, asked: dict[str, bool]) -> None:
         for view in outcome.views:
             console.print(view)
     sys.stdout.flush()
+
+
+def _print_json(document: Mapping[str, Any]) -> None:
+    """Print JSON that a reader gets back unchanged: escaped where the stream cannot encode it as it is."""
+    text = to_json(document)
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        text = to_json(document, ascii_only=True)
+    print(text)
 
 
 def _explain(error: BaseException) -> tuple[str, int]:

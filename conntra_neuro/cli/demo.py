@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from conntra_hardware.base.errors import BackendError
 from conntra_neuro.cli.options import Debug, Json, Quiet, Seed, TimeLimit, example, select
 from conntra_neuro.cli.progress import say, step, training_bar
-from conntra_neuro.cli.verb_result import DONE, NO, Outcome, to_json
+from conntra_neuro.cli.verb_result import DONE, NO, Outcome, write_json
 
 if TYPE_CHECKING:
     from conntra_hardware.program import Program
+    from conntra_hardware.runtime import RunResult
     from conntra_neuro.training import TrainResult
 
 __all__ = ["demo"]
 
 _DATA, _CHIP = "digits", "loihi1"
+_TRY = "see conntra doctor, which tries every simulator"
 _BACKENDS = ("reference", "lava", "brian2")
 
 
@@ -53,10 +56,12 @@ def demo(
     say(f"3. compiled for {_CHIP}: {program.cores_used} of {program.chip.total_cores} cores", quiet)
     backends, absent = _available(quiet)
     x, y = select(data, "test", None)
-    results = []
-    for name in backends:
-        with step(f"running {len(x)} images on {name}", quiet):
-            results.append(program.run(x, y, backend=name, time_limit_s=time_limit))
+    tried = [(name, _run(name, program, x, y, time_limit, quiet)) for name in backends]
+    results = [result for _, result in tried if not isinstance(result, BackendError)]
+    # One simulator that is broken is no reason to show nothing of the others.
+    failed = {name: str(error) for name, error in tried if isinstance(error, BackendError)}
+    backends = [name for name in backends if name not in failed]
+    absent += [{"backend": name, "reason": reason, "remedy": _TRY} for name, reason in failed.items()]
     say(f"4. ran {len(x)} test images on {', '.join(backends)}", quiet)
     certificate = _verify(program, x, backends, time_limit, quiet)
     document = demo_document(trained, program, results, certificate, absent)
@@ -97,6 +102,15 @@ def _available(quiet: bool) -> tuple[list[str], list[dict[str, str]]]:
     return there, absent
 
 
+def _run(name: str, program: Program, x: Any, y: Any, time_limit: float, quiet: bool) -> RunResult | BackendError:
+    try:
+        with step(f"running {len(x)} images on {name}", quiet):
+            return program.run(x, y, backend=name, time_limit_s=time_limit)
+    except BackendError as error:
+        say(f"   without {name}: {error}; {_TRY}", quiet)
+        return error
+
+
 def _verify(program: Program, x: Any, backends: Sequence[str], time_limit: float, quiet: bool) -> dict[str, Any] | None:
     if len(backends) < 2:
         say("5. nothing to compare: one simulator only can run here; see conntra doctor", quiet)
@@ -110,7 +124,6 @@ def _verify(program: Program, x: Any, backends: Sequence[str], time_limit: float
 
 
 def _keep(folder: Path, trained: TrainResult, program: Program, certificate: dict[str, Any] | None) -> None:
-    from conntra_hardware.base.files import write_atomically
     from conntra_neuro.network.storage import save
     from conntra_neuro.report.documents import provenance
 
@@ -118,4 +131,4 @@ def _keep(folder: Path, trained: TrainResult, program: Program, certificate: dic
     save(trained.network, folder / f"{_DATA}.conntra", info=info)
     save(program, folder / f"{_DATA}.{_CHIP}.conntra", info=info | {"model": f"{_DATA}.conntra"})
     if certificate is not None:
-        write_atomically(folder / "certificate.json", (to_json(certificate) + "\n").encode())
+        write_json(folder / "certificate.json", certificate)

@@ -24,7 +24,7 @@ from conntra_neuro.cli.options import (
     select,
 )
 from conntra_neuro.cli.progress import say, step
-from conntra_neuro.cli.verb_result import Outcome, to_json
+from conntra_neuro.cli.verb_result import Outcome, write_json
 
 __all__ = ["run"]
 
@@ -56,7 +56,7 @@ def run(
 ) -> Outcome:
     """Run a program on a simulator or a chip: accuracy, events, and the energy and latency modelled from them."""
     from conntra_hardware.backends.host import host_from
-    from conntra_hardware.base.files import check_writable, write_atomically
+    from conntra_hardware.base.files import check_writable
     from conntra_hardware.cost.energy import estimate_all
     from conntra_hardware.program.program_file import load_program
     from conntra_neuro.network.storage import load_info
@@ -84,7 +84,7 @@ def run(
     if plot is not None:
         document["plots"] = _draw(document, plot, quiet)
     if out is not None:
-        write_atomically(out, (to_json(document) + "\n").encode())
+        write_json(out, document)
     views = (run_table(result, dataset.name, split), *energy_views(estimates, loaded), *measured_views(result))
     return Outcome(document, views)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["DONE", "INTERRUPTED", "NO", "WRONG", "Outcome", "to_json"]
+__all__ = ["DONE", "INTERRUPTED", "NO", "WRONG", "Outcome", "to_json", "write_json"]
 
 DONE, NO, WRONG, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses: done; the answer is no; wrong use or bad input; ended by Ctrl-C."""
@@ -25,9 +26,20 @@ class Outcome:
     status: int = DONE
 
 
-def to_json(document: Mapping[str, Any]) -> str:
+def to_json(document: Mapping[str, Any], ascii_only: bool = False) -> str:
     """Return ``document`` as one JSON object; NumPy numbers and tuples are taken as what they mean."""
-    return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False, default=_plain)
+    return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=ascii_only, default=_plain)
+
+
+def write_json(path: str | Path, document: Mapping[str, Any]) -> None:
+    """Write ``document`` into a file of UTF-8; names of files whose bytes are no text are escaped."""
+    from conntra_hardware.base.files import write_atomically
+
+    try:
+        data = to_json(document).encode()
+    except UnicodeEncodeError:
+        data = to_json(document, ascii_only=True).encode()
+    write_atomically(path, data + b"\n")
 
 
 def _plain(value: Any) -> Any:

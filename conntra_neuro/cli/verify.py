@@ -22,7 +22,7 @@ from conntra_neuro.cli.options import (
     select,
 )
 from conntra_neuro.cli.progress import step
-from conntra_neuro.cli.verb_result import DONE, NO, Outcome, to_json
+from conntra_neuro.cli.verb_result import DONE, NO, Outcome, write_json
 from conntra_neuro.cli.verify_again import check_again, fuzz_backends
 
 __all__ = ["verify"]
@@ -87,7 +87,6 @@ def _compare(
     out: Path | None,
     quiet: bool,
 ) -> Outcome:
-    from conntra_hardware.base.files import write_atomically
     from conntra_hardware.program.program_file import load_program
     from conntra_neuro.network.storage import load_info
     from conntra_neuro.report.certificate import certificate_view
@@ -106,7 +105,7 @@ def _compare(
         made = loaded.verify(x, backends=names, time_limit_s=time_limit, chosen=chosen)
     document = made.to_dict()
     if out is not None:
-        write_atomically(out, (to_json(document) + "\n").encode())
+        write_json(out, document)
     return Outcome(document, (certificate_view(document),), DONE if document["equal"] else NO)
 
 

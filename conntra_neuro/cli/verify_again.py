@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from conntra_hardware.base.errors import FileFormatError, InputError
 from conntra_neuro.cli.options import data_of_program, select
 from conntra_neuro.cli.progress import step
-from conntra_neuro.cli.verb_result import DONE, NO, Outcome, to_json
+from conntra_neuro.cli.verb_result import DONE, NO, Outcome, write_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,7 +92,6 @@ def fuzz_backends(
 ) -> Outcome:
     """Fuzz; ``backends`` None takes all that can run here. Failures are saved in a folder beside ``out``."""
     from conntra_hardware.backends import BACKENDS, load_backend
-    from conntra_hardware.base.files import write_atomically
     from conntra_hardware.proof.fuzz import fuzz
     from conntra_neuro.report.certificate import fuzz_view
 
@@ -104,5 +103,5 @@ def fuzz_backends(
         report = fuzz(programs, seed=seed, backends=names, budget_s=budget, save_to=save_to)
     document = report.to_dict()
     if out is not None:
-        write_atomically(out, (to_json(document) + "\n").encode())
+        write_json(out, document)
     return Outcome(document, (fuzz_view(document),), DONE if report.equal else NO)

@@ -103,6 +103,12 @@ def parameters_of(network: DiscreteNetwork, sizes: Sequence[int], levels: Levels
     for index, layer in enumerate(network.layers):
         if not isinstance(layer, Dense):
             raise InputError(f"initial network, layer {index} ({layer!r}): only dense layers can be trained further")
+        expected = "readout" if index == len(network.layers) - 1 else "threshold"
+        if layer.neuron.facts.form != expected:
+            raise InputError(
+                f"initial network, layer {index} ({layer!r}): {layer.neuron.kind} neurons cannot be trained as "
+                f"{expected} neurons; give the kind of neuron that it has"
+            )
         levels.index(layer.weight)
         weights.append(np.ascontiguousarray(layer.weight.T, dtype=np.int32))
         biases.append(layer.bias.astype(np.int32))

@@ -20,7 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-CONNTRA = [sys.executable, "-m", "conntra_neuro.cli.app"]
+from conntra_hardware.base.files import write_atomically
+
+CONNTRA = [sys.executable, "-m", "conntra_neuro"]
 
 
 class Stopped(Exception):
@@ -50,7 +52,7 @@ class Deployment:
         """Run ``conntra ARGUMENTS --json``, keep its document as NAME.json and return it; Stopped where it fails."""
         print(f"\n{name}\n  conntra {shlex.join(arguments)}", flush=True)
         done = subprocess.run([*CONNTRA, *arguments, "--json"], stdout=subprocess.PIPE, text=True)
-        (self.results / f"{name}.json").write_text(done.stdout, encoding="utf-8")
+        write_atomically(self.results / f"{name}.json", done.stdout.encode())
         try:
             document = json.loads(done.stdout)
         except ValueError:
@@ -193,7 +195,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"\nstopped at {stopped}", file=sys.stderr)
         return 1
     path = a.results / "report.json"
-    path.write_text(json.dumps(report(d), indent=2) + "\n", encoding="utf-8")
+    write_atomically(path, (json.dumps(report(d), indent=2) + "\n").encode())
     print(f"\nrehearsed: nothing was measured; see {path}" if a.dry else f"\ndeployed and measured; send back {path}")
     return 0
 

@@ -143,7 +143,7 @@ def test_doctor_names_what_is_missing_and_the_remedy(conntra, monkeypatch):
 
     monkeypatch.setattr(metadata, "version", version)
     monkeypatch.setattr("conntra_neuro.cli.doctor.version", version)
-    ran = conntra("doctor", "--json")
+    ran = conntra("doctor", "--quick", "--json")
     assert ran.status == 0
     backends = {backend["name"]: backend for backend in ran.document["backends"]}
     assert backends["reference"]["ok"]
@@ -151,8 +151,33 @@ def test_doctor_names_what_is_missing_and_the_remedy(conntra, monkeypatch):
     assert backends["lava"]["remedy"]
     extras = {extra["name"]: extra for extra in ran.document["extras"]}
     assert extras["backprop"]["remedy"] == "pip install 'conntra-neuro[backprop]'"
-    table = conntra("doctor").out
+    table = conntra("doctor", "--quick").out
     assert backends["lava"]["reason"][:20] in table
+
+
+def test_doctor_runs_a_neuron_on_each_backend(conntra, monkeypatch):
+    monkeypatch.setattr("conntra_hardware.backends.BACKENDS", ("reference", "loop", "brian2", "loihi"))
+    ran = conntra("doctor", "--json")
+    tried = {backend["name"]: (backend["ok"], backend["tried"]) for backend in ran.document["backends"]}
+    assert tried == {"reference": (True, True), "loop": (True, True), "brian2": (True, True), "loihi": (False, False)}
+    quick = conntra("doctor", "--quick", "--json")
+    assert not any(backend["tried"] for backend in quick.document["backends"])
+
+
+def test_doctor_believes_a_trial_more_than_a_package(conntra, monkeypatch):
+    """Brian2 2.9 beside NumPy 2.4 is installed, and fails at its first array."""
+    from conntra_hardware.backends.brian2.backend import Brian2Backend
+    from conntra_hardware.base.errors import BackendError
+
+    def execute(self, program, inputs, options):
+        raise BackendError("brian2: failed: AttributeError: type object 'numpy.ndarray' has no attribute 'ptp'")
+
+    monkeypatch.setattr(Brian2Backend, "execute", execute)
+    monkeypatch.setattr("conntra_hardware.backends.BACKENDS", ("reference", "brian2"))
+    brian2 = conntra("doctor", "--json").document["backends"][1]
+    assert not brian2["ok"]
+    assert "a trial with one neuron failed: brian2: failed: AttributeError" in brian2["reason"]
+    assert brian2["remedy"]
 
 
 def test_doctor_survives_a_backend_that_breaks(conntra, monkeypatch):
@@ -160,7 +185,7 @@ def test_doctor_survives_a_backend_that_breaks(conntra, monkeypatch):
         raise ImportError("no\nsuch module")
 
     monkeypatch.setattr("conntra_hardware.backends.load_backend", broken)
-    ran = conntra("doctor", "--json")
+    ran = conntra("doctor", "--quick", "--json")
     assert ran.status == 0
     assert all(backend["reason"] == "ImportError: no such module" for backend in ran.document["backends"])
 
@@ -208,7 +233,7 @@ def test_starting_imports_nothing_heavy():
 
 
 def test_a_reader_that_leaves_early_is_no_error():
-    command = f"{sys.executable} -m conntra_neuro.cli.app chips loihi1 | head -1"
+    command = f"{sys.executable} -m conntra_neuro chips loihi1 | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.stdout.startswith("loihi1")
     assert done.stderr == ""

@@ -61,7 +61,7 @@ def test_every_step_and_the_report(kit, model, tmp_path, capsys):
 
 
 def test_the_first_step_that_fails_ends_it(kit, model, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(kit, "CONNTRA", [sys.executable, "-m", "conntra_neuro.cli.app"])
+    monkeypatch.setattr(kit, "CONNTRA", [sys.executable, "-m", "conntra_neuro"])
     assert kit.main([model, "--results", str(tmp_path / "results")]) == 1
     assert "stopped at 1-doctor: loihi: " in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["1-doctor.json"]

@@ -48,7 +48,12 @@ def with_neurons_of(arch: Architecture, network: DiscreteNetwork) -> Architectur
     nodes = []
     for number, (node, layer) in enumerate(zip(arch.nodes, network.layers, strict=True)):
         _check_connection(number, node, joined.get(number))
-        same = layer.neuron is not None and _kind(layer.neuron) == _kind(node.neuron)
+        if layer.neuron is not None and node.neuron is not None and _kind(layer.neuron) != _kind(node.neuron):
+            raise InputError(
+                f"initial network, layer {number} ({layer!r}): {_kind(layer.neuron)} neurons cannot be trained as "
+                f"{_kind(node.neuron)}; give the kind of neuron that it has"
+            )
+        same = layer.neuron is not None and node.neuron is not None
         nodes.append(dataclasses.replace(node, neuron=layer.neuron) if same else node)
     return dataclasses.replace(arch, nodes=tuple(nodes))
 

@@ -7,10 +7,13 @@ unnoticed.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
 import secrets
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,15 +112,24 @@ def read_container(path: str | Path, kind: str | None = None) -> Container:
 
 
 def write_atomically(path: str | Path, data: bytes) -> None:
-    """Write ``data`` beside ``path``, then rename: whoever looks sees the old file or the new one."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    """Write ``data`` beside ``path``, then rename: whoever looks sees the old file or the new one.
+
+    A symbolic link is followed, and stays. A file that is there keeps its mode and, where that is allowed, its owner.
+    Anything that is no regular file (a device, a pipe, a socket, a folder) is refused and stays as it is. File and
+    folder are synchronised, so that a crash of the machine after the return leaves the new file.
+    """
+    target = _target(Path(path))
+    temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.tmp")
     try:
+        before = os.stat(target) if target.exists() else None
         with open(temporary, "xb") as file:
+            if before is not None:
+                _keep_owner_and_mode(file.fileno(), before)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, target)
+        _synchronise(target.parent)
     except OSError as error:
         raise FileFormatError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
     finally:
@@ -126,13 +138,77 @@ def write_atomically(path: str | Path, data: bytes) -> None:
 
 def check_writable(path: str | Path) -> None:
     """Raise FileFormatError where ``path`` cannot become a file; to be asked before the work is done."""
-    path = Path(path)
-    if path.is_dir():
-        raise FileFormatError(f"{path}: a folder; name a file in it")
-    if not path.parent.is_dir():
-        raise FileFormatError(f"{path}: its folder {path.parent} does not exist; make it first")
-    if not os.access(path.parent, os.W_OK):
-        raise FileFormatError(f"{path}: its folder {path.parent} cannot be written to; choose another place")
+    target = _target(Path(path))
+    if not target.parent.is_dir():
+        raise FileFormatError(f"{path}: its folder {target.parent} does not exist; make it first")
+    if not os.access(target.parent, os.W_OK):
+        raise FileFormatError(f"{path}: its folder {target.parent} cannot be written to; choose another place")
+
+
+_LINKS = 40  # more are a circle
+_SPECIAL = ("/dev/", "/proc/", "/sys/")
+_KINDS = {
+    stat.S_IFDIR: "a folder; name a file in it",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+}
+_ELSEWHERE = "files are written whole and then renamed: name a regular file, or take the document with --json"
+
+
+def _target(path: Path) -> Path:
+    """Return the file that ``path`` means, links followed; FileFormatError where it is no regular file."""
+    target = path
+    for _ in range(_LINKS):
+        where = os.path.abspath(target)
+        # /dev/stdout may lead to a regular file, which would be replaced behind the shell's back.
+        if str(path) == "-" or (where.startswith(_SPECIAL) and not where.startswith("/dev/shm/")):
+            raise FileFormatError(f"{path}: not a regular file; {_ELSEWHERE}")
+        try:
+            if not target.is_symlink():
+                break
+            target = target.parent / os.readlink(target)
+        except OSError as error:
+            raise FileFormatError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+    else:
+        raise FileFormatError(f"{path}: a circle of symbolic links; choose another place")
+    try:
+        mode = os.stat(target).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return target
+    except (OSError, ValueError) as error:
+        raise FileFormatError(f"{path}: cannot be written ({error}); choose another place") from None
+    if not stat.S_ISREG(mode):
+        what = _KINDS.get(stat.S_IFMT(mode), "not a regular file")
+        raise FileFormatError(f"{path}: {what}" + ("" if ";" in what else f"; {_ELSEWHERE}"))
+    if not os.access(target, os.W_OK):
+        raise FileFormatError(f"{path}: cannot be written (it is read-only); choose another place")
+    return target
+
+
+def _keep_owner_and_mode(descriptor: int, before: os.stat_result) -> None:
+    if not hasattr(os, "fchmod"):  # Windows
+        return
+    now = os.fstat(descriptor)
+    if (now.st_uid, now.st_gid) != (before.st_uid, before.st_gid):
+        with contextlib.suppress(PermissionError):  # somebody else's file, in a folder that both may write to
+            os.fchown(descriptor, before.st_uid, before.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
+
+
+def _synchronise(folder: Path) -> None:
+    """Have the rename itself written: without it a crash may bring the old file back."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EACCES):  # some network folders cannot
+            raise
+    finally:
+        os.close(descriptor)
 
 
 _AGAIN = "restore it from a copy, or write it again"

@@ -6,6 +6,7 @@ steps a sample, and connections that skip a layer, handed on by a population bes
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,7 +27,7 @@ from conntra_hardware.program import (
 from conntra_hardware.program.convolution import Geometry
 from conntra_hardware.program.projection import one_to_one
 
-__all__ = ["layered_case"]
+__all__ = ["DRAWS", "MIXES", "Draw", "layered_case"]
 
 _DEEPEST, _MOST_ROWS, _MOST_SLICES = 4, 48, 4
 _GRADED_BITS = 7
@@ -48,8 +49,8 @@ class _Drawn:
 
 def layered_case(rng: np.random.Generator) -> tuple[Program, SpikeArray]:
     """Return a random program and its input spikes (samples * steps, n_inputs)."""
-    kinds = (("threshold",), ("threshold", "graded_relu"), ("integrate_and_fire", "threshold"))[rng.integers(3)]
-    steps = int(rng.integers(2, 7)) if "integrate_and_fire" in kinds else 1
+    kinds = MIXES[rng.integers(len(MIXES))]
+    steps = int(rng.integers(2, 7)) if any(DRAWS[kind].over_time for kind in kinds) else 1
     shape = tuple(int(n) for n in rng.integers((1, 3, 3), (4, 10, 10)))
     samples = int(rng.integers(1, _MOST_ROWS // steps + 1))
     density = rng.choice([0.05, 0.2, 0.5, 0.9], (samples, 1, 1))
@@ -152,13 +153,40 @@ def _bound(drawn: _Drawn, incoming: list[AnyProjection], bias: IntArray) -> int:
 
 
 def _neuron(drawn: _Drawn, largest: int, bound: int) -> Neuron:
-    kind = drawn.rng.choice(drawn.kinds)
-    if kind == "graded_relu":
-        return GradedRelu(max(0, bound.bit_length() - _GRADED_BITS) + int(drawn.rng.integers(2)))
-    if kind == "integrate_and_fire":
-        reset = "soft" if drawn.rng.random() < 0.5 else "hard"
-        return IntegrateAndFire(int(drawn.rng.integers(1, largest + 2)), drawn.steps, reset)
-    return Threshold()
+    kind = str(drawn.rng.choice(drawn.kinds))
+    return DRAWS[kind].neuron(drawn.rng, drawn.steps, largest, bound)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How neurons of a kind are drawn: ``neuron(rng, steps, largest, bound)``, from the steps of a sample, the largest
+    potential of the samples drawn, and one that no input exceeds. ``over_time``: a sample takes several steps.
+    """
+
+    neuron: Callable[[np.random.Generator, int, int, int], Neuron]
+    over_time: bool = False
+
+
+def _graded(rng: np.random.Generator, steps: int, largest: int, bound: int) -> GradedRelu:
+    return GradedRelu(max(0, bound.bit_length() - _GRADED_BITS) + int(rng.integers(2)))
+
+
+def _integrating(rng: np.random.Generator, steps: int, largest: int, bound: int) -> IntegrateAndFire:
+    reset = "soft" if rng.random() < 0.5 else "hard"
+    return IntegrateAndFire(int(rng.integers(1, largest + 2)), steps, reset)
+
+
+DRAWS: dict[str, Draw] = {
+    "threshold": Draw(lambda rng, steps, largest, bound: Threshold()),
+    "graded_relu": Draw(_graded),
+    "integrate_and_fire": Draw(_integrating, over_time=True),
+}
+MIXES: tuple[tuple[str, ...], ...] = (
+    ("threshold",),
+    ("threshold", "graded_relu"),
+    ("integrate_and_fire", "threshold"),
+)
+"""The kinds that hidden populations of one program are drawn from."""
 
 
 def _slices(rng: np.random.Generator, populations: list[Population], chip: Chip) -> tuple[CoreSlice, ...]:

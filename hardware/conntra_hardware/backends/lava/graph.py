@@ -215,11 +215,13 @@ def lif(job: Job, population: Compartments, shape: tuple[int, ...]) -> LIFReset:
     bias = bias_registers(population)
     column = (-1, *(1 for _ in shape[1:]))
     vth: Any = facts.least - 1 if population.spikes else MAX_SUM
+    if np.ndim(vth):
+        vth = np.broadcast_to(vth.reshape(column), shape).copy()
     return LIFReset(
         shape=shape,
         du=4095,
         dv=0 if keeps else 4095,
-        vth=vth if isinstance(vth, int) else np.broadcast_to(vth.reshape(column), shape).copy(),
+        vth=vth,
         bias_mant=np.broadcast_to(bias.mantissa.reshape(column), shape).copy(),
         bias_exp=np.broadcast_to(bias.exponent.reshape(column), shape).copy(),
         reset_interval=job.steps if keeps else 1,

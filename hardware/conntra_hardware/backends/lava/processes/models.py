@@ -97,7 +97,7 @@ class PyGradedNeurons(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.bias: np.ndarray = proc_params["bias"].reshape(-1, *(1 for _ in proc_params["shape"][1:]))
-        self.shift: int = proc_params["shift"]
+        self.shift: Any = proc_params["shift"]
 
     def run_spk(self) -> None:
         """Receive, and send at once."""
@@ -117,7 +117,7 @@ class PySoftResetNeurons(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.bias: np.ndarray = proc_params["bias"] << _POTENTIAL_SHIFT
-        self.threshold: int = proc_params["threshold"] << _POTENTIAL_SHIFT
+        self.threshold: Any = proc_params["threshold"] << _POTENTIAL_SHIFT
         self.interval: int = proc_params["interval"]
         self.depth: int = proc_params["depth"]
 
@@ -129,7 +129,7 @@ class PySoftResetNeurons(PyLoihiProcessModel):
         bias = self.bias.reshape(-1, *(1 for _ in self.v.shape[1:]))
         self.v[:] = np.clip(self.v + current + bias, -_LARGEST_STATE, _LARGEST_STATE)
         fired = self.v >= self.threshold
-        self.v[fired] -= self.threshold
+        self.v[:] -= self.threshold * fired
         self.s_out.send(fired)
 
 
