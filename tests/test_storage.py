@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from conntra_hardware.base import files
 from conntra_hardware.base.errors import FileFormatError, InputError
+from conntra_hardware.base.files import read_container
 from conntra_hardware.chip import load_chip
 from conntra_hardware.neurons import Readout, Threshold
 from conntra_hardware.program import INPUT, CoreSlice, Population, Program, Projection
 from conntra_hardware.program.input_encoding import ThermometerEncoder, ThresholdEncoder
 from conntra_hardware.program.program_file import load_program, program_sha256, save_program
 from conntra_neuro.network import Dense, DiscreteNetwork
+from conntra_neuro.network.layers import Conv2d
 from conntra_neuro.network.levels import BINARY, TERNARY, Levels
 from conntra_neuro.network.storage import load, load_info, load_network, memory_report, save
 
@@ -134,6 +136,20 @@ def test_networks_of_every_kind_of_layer_round_trip(tmp_path_factory, network, s
     assert repr(again) == repr(network)
     spikes = network_strategies.inputs(network, 5, seed)
     np.testing.assert_array_equal(again.forward(spikes), network.forward(spikes))
+
+
+def test_a_dilated_convolution_is_refused_by_readers_that_do_not_know_of_it(tmp_path):
+    """They would leave out a key that they do not know, but not a type; without dilation there is neither."""
+    entries = []
+    for dilation in (1, (2, 1)):
+        conv = Conv2d(np.ones((1, 1, 3, 3), int), input_shape=(1, 7, 7), dilation=dilation)
+        network = DiscreteNetwork([conv, Dense(np.ones((2, conv.n_out), int), activation="readout")])
+        save(network, tmp_path / "a")
+        assert load_network(tmp_path / "a").layers[0].geometry == conv.geometry
+        entries.append(read_container(tmp_path / "a").body["layers"][0])
+    assert [entry["type"] for entry in entries] == ["conv2d", "conv2d_dilated"]
+    assert {*entries[1]} - {*entries[0]} == {"dilation"}
+    assert entries[1]["dilation"] == [2, 1]
 
 
 def test_the_programs_checksum_sees_what_it_does_and_nothing_else():

@@ -66,20 +66,22 @@ def _exact(pool: Geometry, outer: ConvProjection) -> bool:
     for axis in (0, 1):
         count, side = pool.output_shape[1 + axis], pool.input_shape[1 + axis]
         places = np.arange(after.output_shape[1 + axis])[:, None] * after.stride[axis] - after.padding[axis]
-        seen = np.unique(places + np.arange(after.kernel[axis]))
+        seen = np.unique(places + np.arange(after.kernel[axis]) * after.dilation[axis])
         first = seen * pool.stride[axis] - pool.padding[axis]
-        empty = (first + pool.kernel[axis] <= 0) | (first >= side)
+        empty = (first + pool.span[axis] <= 0) | (first >= side)
         if not np.all(empty | ((seen >= 0) & (seen < count))):
             return False
     return _geometry(pool, after).output_shape == after.output_shape
 
 
 def _geometry(pool: Geometry, after: Geometry) -> Geometry:
-    pairs = tuple(zip(pool.kernel, pool.stride, pool.padding, after.kernel, after.stride, after.padding, strict=True))
+    """Windows fill the gaps of a dilated kernel, all or in part: the one kernel that does both has none."""
+    pairs = tuple(zip(pool.span, pool.stride, pool.padding, after.span, after.stride, after.padding, strict=True))
     kernel = tuple(k1 + (k2 - 1) * s1 for k1, s1, _, k2, _, _ in pairs)
     stride = tuple(s1 * s2 for _, s1, _, _, s2, _ in pairs)
     padding = tuple(p1 + p2 * s1 for _, s1, p1, _, _, p2 in pairs)
-    return replace(after, input_shape=pool.input_shape, kernel=kernel, stride=stride, padding=padding)
+    shapes = {"input_shape": pool.input_shape, "kernel": kernel, "stride": stride, "padding": padding}
+    return replace(after, dilation=(1, 1), **shapes)
 
 
 def _joined(inner: ConvProjection, outer: ConvProjection) -> tuple[IntArray, Geometry]:
@@ -91,7 +93,8 @@ def _joined(inner: ConvProjection, outer: ConvProjection) -> tuple[IntArray, Geo
     channel = np.arange(after.out_channels)[:, None] // outputs * inputs + np.arange(inputs)
     windows = inner.kernel[:, 0][channel].astype(np.int64)
     for a, b in np.ndindex(*after.kernel):
-        top, left = a * pool.stride[0], b * pool.stride[1]
-        here = (slice(top, top + pool.kernel[0]), slice(left, left + pool.kernel[1]))
-        kernel[:, :, here[0], here[1]] += outer.kernel[:, :, a, b, None, None].astype(np.int64) * windows
+        top, left = a * after.dilation[0] * pool.stride[0], b * after.dilation[1] * pool.stride[1]
+        rows = slice(top, top + pool.span[0], pool.dilation[0])
+        columns = slice(left, left + pool.span[1], pool.dilation[1])
+        kernel[:, :, rows, columns] += outer.kernel[:, :, a, b, None, None].astype(np.int64) * windows
     return kernel, geometry

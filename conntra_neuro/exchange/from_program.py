@@ -79,9 +79,7 @@ def _residual(projection: AnyProjection, source: int, target: int) -> Residual:
 
 
 def _conv(projection: ConvProjection, bias: Any, neuron: Neuron | str) -> Conv2d:
-    g = projection.geometry
-    shapes = {"input_shape": g.input_shape, "stride": g.stride, "padding": g.padding, "groups": g.groups}
-    return Conv2d(projection.kernel, bias, neuron, **shapes)
+    return Conv2d(projection.kernel, bias, neuron, **projection.geometry.window)
 
 
 def _dense(projection: AnyProjection, bias: Any, neuron: Neuron | str) -> Dense:

@@ -127,7 +127,7 @@ def _conv(population: Population, projection: ConvProjection) -> dict[str, Any]:
         "kernelSize": np.array(g.kernel),
         "stride": np.array(g.stride),
         "padding": np.array(g.padding),
-        "dilation": np.array((1, 1)),
+        "dilation": np.array(g.dilation),
         "groups": g.groups,
         "weight": projection.kernel.astype(np.int32),
         "bias": rows[:, 0].astype(np.int32),

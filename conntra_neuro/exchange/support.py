@@ -34,10 +34,10 @@ def _dense(n_in: int = 4, n_out: int = 4, neuron: str | Neuron = "threshold") ->
     return Dense(np.eye(n_out, n_in, dtype=int), activation=neuron)
 
 
-def _conv(kernel: tuple[int, int] = (3, 3), groups: int = 1) -> Conv2d:
+def _conv(kernel: tuple[int, int] = (3, 3), groups: int = 1, dilation: int = 1) -> Conv2d:
     weight = np.zeros((2, 2 // groups, *kernel), int)
     weight[:, 0, 0, 0] = 1
-    return Conv2d(weight, input_shape=_IMAGE, groups=groups)
+    return Conv2d(weight, input_shape=_IMAGE, groups=groups, dilation=dilation)
 
 
 def _skipping(connection: Dense | None, scale: int) -> DiscreteNetwork:
@@ -49,6 +49,7 @@ KINDS: dict[str, DiscreteNetwork] = {
     "Dense": _network(_dense()),
     "Conv2d": _network(_conv()),
     "Conv2d, groups": _network(_conv(groups=2)),
+    "Conv2d, dilation": _network(_conv((2, 2), dilation=2)),
     "Conv2d, kernel not square": _network(_conv((2, 3))),
     "SumPool": _network(_conv(), SumPool(2, input_shape=(2, 2, 2))),
     "MaxPool": _network(_conv(), MaxPool(2, input_shape=(2, 2, 2))),
@@ -69,6 +70,7 @@ LIMITS: Mapping[tuple[str, str], str] = {
     ("Dense", "netx"): "weights -128 to 127, biases of 13 bits",
     ("Conv2d", "netx"): "biases of 13 bits",
     ("Conv2d, groups", "nir"): "read it with `type_check=False`",
+    ("Conv2d, dilation", "netx"): "as Conv2d",
     ("Conv2d, kernel not square", "nir"): "read it with `type_check=False`",
     ("SumPool", "netx"): "folded into the next weights",
     ("MaxPool", "nir"): "as SumPool2d and Threshold",
@@ -84,6 +86,7 @@ LIMITS: Mapping[tuple[str, str], str] = {
     ("Dense", "onnx"): "Gemm, MatMul",
     ("Conv2d", "onnx"): "padding by a value that the activation takes",
     ("Conv2d, groups", "onnx"): "as Conv2d",
+    ("Conv2d, dilation", "onnx"): "as Conv2d; pooling without",
     ("SumPool", "onnx"): "from AveragePool, GlobalAveragePool",
     ("MaxPool", "onnx"): "before or behind the step",
     ("Flatten", "onnx"): "goes into the order of weights",
@@ -93,8 +96,8 @@ LIMITS: Mapping[tuple[str, str], str] = {
 """What is to be known where the answer is yes, by kind and format."""
 
 FROM_ONNX = (
-    *("Dense", "Conv2d", "Conv2d, groups", "Conv2d, kernel not square", "SumPool", "MaxPool", "Flatten"),
-    *("rows to images", "Threshold", "encoder"),
+    *("Dense", "Conv2d", "Conv2d, groups", "Conv2d, dilation", "Conv2d, kernel not square"),
+    *("SumPool", "MaxPool", "Flatten", "rows to images", "Threshold", "encoder"),
 )
 """The kinds that ``conntra import`` makes of ONNX graphs."""
 

@@ -17,6 +17,7 @@ from conntra_neuro.network.levels import Levels
 __all__ = ["layer_from_file", "layer_to_file", "residual_from_file", "residual_to_file"]
 
 _POOLS = {"sum_pool": SumPool, "max_pool": MaxPool}
+_DILATED = "conv2d_dilated"
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
@@ -27,8 +28,10 @@ def layer_to_file(name: str, layer: Layer, tensors: Tensors) -> dict[str, Any]:
     if isinstance(layer, Conv2d):
         g = layer.geometry
         shapes = {"input_shape": g.input_shape, "stride": g.stride, "padding": g.padding}
-        listed = {key: list(value) for key, value in shapes.items()}
-        return {"type": "conv2d", **_weighted(name, layer, tensors), **listed, "groups": g.groups}
+        # A type of its own, so that versions that do not know of dilation refuse the file instead of leaving it out.
+        kind, more = ("conv2d", {}) if g.dilation == (1, 1) else (_DILATED, {"dilation": g.dilation})
+        listed = {key: list(value) for key, value in (shapes | more).items()}
+        return {"type": kind, **_weighted(name, layer, tensors), **listed, "groups": g.groups}
     if isinstance(layer, (SumPool, MaxPool)):
         g = layer.geometry
         shapes = {"input_shape": g.input_shape, "size": g.kernel, "stride": g.stride, "padding": g.padding}
@@ -48,14 +51,15 @@ def layer_from_file(name: str, entry: Mapping[str, Any], tensors: Arrays) -> Lay
     if kind in _POOLS:
         window = {key: tuple(entry[key]) for key in ("input_shape", "stride", "padding")}
         return _POOLS[kind](tuple(entry["size"]), **window)
-    if kind not in ("dense", "conv2d"):
+    if kind not in ("dense", "conv2d", _DILATED):
         raise FileFormatError(f"layer type {kind!r} is not known to this version")
     weight = weights_from_file(name, entry["weights"], tensors)
     common = (weight, tensors[f"{name}.bias"], neuron_from_dict(entry["activation"]))
     levels = Levels(tuple(entry["weights"]["levels"]))
     if kind == "dense":
         return Dense(*common, levels)
-    window = {key: tuple(entry[key]) for key in ("input_shape", "stride", "padding")}
+    keys = ("input_shape", "stride", "padding") + (("dilation",) if kind == _DILATED else ())
+    window = {key: tuple(entry[key]) for key in keys}
     return Conv2d(*common, levels, **window, groups=entry["groups"])
 
 

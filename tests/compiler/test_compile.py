@@ -172,6 +172,20 @@ def test_lowering_keeps_the_network_as_it_is():
         assert np.array_equal(layer.bias, population.bias)
 
 
+def test_blocks_of_a_dilated_kernel_see_rows_that_lie_further_apart():
+    """As the test below, but that three rows see rows 0 to 6, for the kernel's weights are 2 rows apart."""
+    layer = Conv2d(np.ones((16, 1, 3, 3), int), input_shape=(1, 16, 16), dilation=2)
+    net = DiscreteNetwork([layer, Dense(np.ones((2, 2304), int), None, "readout")])
+    program = compile(net, small_chip(neurons_per_core=600))
+    used = {core.core: core for core in program.usage}
+    parts = program.slices_of("hidden0")
+    assert len(parts) == 4
+    assert all(used[s.core].encodings[0].axons == 7 * 16 for s in parts)
+    assert all(used[s.core].encodings[0].name == "conv" for s in parts)
+    spikes = np.random.default_rng(0).integers(0, 2, (3, 256))
+    assert np.array_equal(run(program, spikes).logits, net.forward(spikes))
+
+
 def test_images_are_cut_into_blocks_of_rows_and_all_channels():
     """16 channels of 12 by 12 on cores of 600 neurons: four blocks of three rows, each with every channel."""
     layer = Conv2d(np.ones((16, 1, 3, 3), int), input_shape=(1, 14, 14))

@@ -58,6 +58,22 @@ def test_a_sum_over_windows_goes_into_the_next_kernel():
     assert last.shape == (3, 6 * 6 * 6)
 
 
+def test_a_sum_over_windows_goes_into_a_dilated_kernel():
+    """3 weights 2 windows apart, windows 2 wide and 2 apart: pixels 0, 1, 4, 5, 8, 9 of 10."""
+    layers = [
+        SumPool(2, input_shape=(1, 12, 12)),
+        Conv2d([[[[1, 2, 3]]]], input_shape=(1, 6, 6), padding=(0, 2), dilation=(1, 2)),
+        Dense(ones(2, 36), None, "readout"),
+    ]
+    network = DiscreteNetwork(layers)
+    folded = lower(network).projections[0]
+    assert isinstance(folded, ConvProjection)
+    assert folded.kernel.tolist() == [[[[1, 1, 0, 0, 2, 2, 0, 0, 3, 3]] * 2]]
+    assert (folded.geometry.stride, folded.geometry.padding) == ((2, 2), (0, 4))
+    spikes = RNG.integers(0, 2, (20, 144))
+    np.testing.assert_array_equal(compile(network).run(spikes).logits, network.forward(spikes))
+
+
 def test_a_window_that_one_kernel_would_see_beyond_the_border_is_kept_apart():
     # The fifth column is in no window, but a padded kernel of the two would see it.
     layers = [

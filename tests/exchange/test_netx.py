@@ -60,7 +60,8 @@ def test_random_networks_by_lavas_rules(tmp_path_factory, network, seed):
 
 
 def test_what_is_in_a_file(tmp_path):
-    layers = [conv(stride=(1, 2), padding=(1, 0)), MaxPool(2, input_shape=(3, 5, 2)), Flatten((3, 2, 1)), readout(6)]
+    first = conv(stride=(1, 2), padding=(2, 0), dilation=(2, 1))
+    layers = [first, MaxPool(2, input_shape=(3, 5, 2)), Flatten((3, 2, 1)), readout(6)]
     export(DiscreteNetwork(layers), tmp_path / "a.net")
     with h5py.File(tmp_path / "a.net") as file:
         found = [file[f"layer/{i}/type"][0] for i in range(len(file["layer"]))]
@@ -68,7 +69,8 @@ def test_what_is_in_a_file(tmp_path):
         assert file["layer/0/shape"][()].tolist() == [2, 5, 5]
         first = file["layer/1"]
         assert first["weight"].shape == (3, 2, 3, 3)
-        assert (first["stride"][()].tolist(), first["padding"][()].tolist()) == ([1, 2], [1, 0])
+        assert (first["stride"][()].tolist(), first["padding"][()].tolist()) == ([1, 2], [2, 0])
+        assert (first["dilation"][()].tolist(), file["layer/2/dilation"][()].tolist()) == ([2, 1], [1, 1])
         assert first["shape"][()].tolist() == [3, 5, 2]
         assert file["layer/2/groups"][()] == 3  # a maximum of spikes is a convolution of each channel with ones
         assert not file.attrs

@@ -17,6 +17,7 @@ from conntra_hardware.base.errors import FileFormatError, InputError
 from conntra_hardware.neurons import GradedRelu, IntegrateAndFire
 from conntra_hardware.program.input_encoding import ThermometerEncoder, ThresholdEncoder
 from conntra_neuro.exchange.files import export, import_network
+from conntra_neuro.exchange.nir.reader import network_of_graph
 from conntra_neuro.exchange.nir.writer import nir_graph
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.layers import Conv2d, Dense, MaxPool, SumPool
@@ -108,6 +109,32 @@ def test_nir_with_its_own_checks_reads_dense_and_square_convolutions(tmp_path):
     network = DiscreteNetwork([conv, MaxPool(2, input_shape=(2, 5, 5)), Dense(np.ones((2, 8)), activation="readout")])
     export(network, tmp_path / "a.nir")
     assert nir.read(tmp_path / "a.nir").check_types()
+
+
+def test_dilation_means_what_nir_says(tmp_path):
+    """Its own node finds the same shape of the output, and its checks take the file."""
+    rng = np.random.default_rng(0)
+    weight = rng.integers(-1, 2, (2, 1, 3, 3))
+    conv = Conv2d(weight, input_shape=(1, 9, 8), padding=(1, 2), stride=(2, 1), dilation=(3, 2))
+    network = DiscreteNetwork([conv, Dense(rng.integers(-1, 2, (2, conv.n_out)), activation="readout")])
+    export(network, tmp_path / "a.nir")
+    graph = nir.read(tmp_path / "a.nir")
+    assert graph.check_types()
+    node = next(node for node in graph.nodes.values() if isinstance(node, nir.Conv2d))
+    assert tuple(node.dilation) == (3, 2)
+    assert tuple(node.output_type["output"]) == conv.output_shape
+    assert import_network(tmp_path / "a.nir").layers[0].geometry == conv.geometry
+
+
+@pytest.mark.parametrize("dilation", [2, (2, 2), np.array([2, 1])])
+def test_padding_to_the_same_size_of_dilated_kernels(dilation):
+    weight = np.ones((1, 1, 3, 3))
+    conv = nir.Conv2d((6, 6), weight, 1, "same", dilation, 1, np.zeros(1))
+    graph = chain(nir.Input(np.array([1, 6, 6])), conv, nir.Threshold(np.zeros((1, 6, 6))), nir.Flatten(
+        {"input": np.array([1, 6, 6])}, 0, -1), nir.Linear(np.ones((2, 36))), OUT)  # fmt: skip
+    geometry = network_of_graph(graph).layers[0].geometry
+    assert geometry.output_shape == tuple(conv.output_type["output"]) == (1, 6, 6)
+    assert geometry.padding == geometry.dilation == tuple(np.broadcast_to(dilation, 2))
 
 
 def test_graphs_of_others(tmp_path):

@@ -143,6 +143,19 @@ def padded_by_zeros() -> Any:
     return b
 
 
+def windows_apart(op: str, **attributes: Any) -> Any:
+    def made() -> Any:
+        b = onnx_graphs.Builder(0)
+        b.add("Reshape", "", b.constant([-1, 1, 2, 2], np.int64))
+        b.add("Conv", "", b.constant(b.binary(1, 1, 1, 1)), **(attributes if op == "Conv" else {}))
+        b.add("BipolarQuant", "", b.constant(1.0), domain=onnx_graphs.QONNX)
+        if op != "Conv":
+            b.add(op, "", kernel_shape=[1, 1], **attributes)
+        return b
+
+    return made
+
+
 def several_scales() -> Any:
     b = onnx_graphs.Builder(0)
     b.add("MatMul", "", b.constant(np.eye(4)[:, :2]))
@@ -159,6 +172,10 @@ REFUSED = {
     "a sign of three values": (lambda: simple(("Sign",), weight=[[1, 1], [-1, 1], [0, -1.0], [0, 1]]), "3 values"),
     "a quantiser of two bits": (lambda: simple(("Div", 3.0), ("Round",)), "no step"),
     "zero padding of -1 and 1": (padded_by_zeros, "by zeros, which they never are"),
+    "a dilated maximum": (windows_apart("MaxPool", dilations=[2, 2]), r"dilations \[2, 2\]; 1 allowed in pooling"),
+    "a dilation of 0": (windows_apart("Conv", dilations=[0, 1]), r"dilations \[0, 1\].* of at least 1"),
+    "a stride of 0": (windows_apart("Conv", strides=[0, 1], auto_pad="SAME_UPPER"), r"strides \[0, 1\].* at least 1"),
+    "three dilations": (windows_apart("Conv", dilations=[1, 1, 1]), r"dilations \[1, 1, 1\].*two of at least 1"),
     "logits of several scales": (several_scales, "logits of different scales"),
     "no weights at all": (lambda: _only("Sign"), "output: not the potentials"),
     "an activation at the end": (lambda: _only("MatMul", "Sign"), "no straight line"),
@@ -309,6 +326,46 @@ def test_truncated_and_flipped_bytes_never_crash(tmp_path):
     assert refused > 100
     with pytest.raises(FileFormatError, match="no such file"):
         import_network(tmp_path / "none.onnx")
+
+
+@pytest.mark.parametrize(
+    ("window", "shape"),
+    [
+        ({"dilations": [2, 1]}, (2, 3, 6)),
+        ({"dilations": [1, 3], "pads": [0, 2, 0, 2]}, (2, 5, 6)),
+        ({"dilations": [3, 2], "strides": [2, 1], "pads": [1, 1, 1, 1]}, (2, 2, 6)),
+        ({"dilations": [2, 2], "auto_pad": "SAME_UPPER"}, (2, 7, 8)),
+        ({"dilations": [3, 1], "strides": [3, 2], "auto_pad": "SAME_LOWER", "wide": 7}, (2, 3, 4)),
+    ],
+)
+def test_dilated_convolutions(tmp_path, window, shape):
+    """Sums, not predictions alone, are onnxruntime's; onnx's own where it refuses to pad dilated kernels by itself."""
+    kernel, width = (3, 3), window.pop("wide", 8)
+    b = onnx_graphs.Builder(3)
+    b.add("Conv", "", b.constant(b.ternary(2, 2, *kernel)), b.constant([1.0, -1.0]), **window)
+    convolved = b.model((2, 7, width), 1)
+    b.nodes[-1].output[0] = "t0"
+    b.add("Greater", "", b.constant(0.0))
+    b.add("Cast", "", to=1)
+    b.add("Flatten")
+    b.add("Gemm", "", b.constant(b.ternary(int(np.prod(shape)), 3)))
+    model = b.model((2, 7, width), 3)
+    onnx.save(model, tmp_path / "a.onnx")
+    network = import_network(tmp_path / "a.onnx")
+    first = network.layers[0]
+    assert isinstance(first, Conv2d)
+    assert (first.output_shape, list(first.geometry.dilation)) == (shape, window["dilations"])
+    x = np.random.default_rng(0).integers(0, 2, (50, 2, 7, width))
+    rows = x.reshape(50, -1)
+    run = onnx_reference if "auto_pad" in window else onnx_graphs.logits
+    np.testing.assert_array_equal(first.potentials(rows) > 0, run(convolved, x).reshape(50, -1) > 0)
+    np.testing.assert_array_equal(network.predict(rows), run(model, x).argmax(axis=1))
+
+
+def onnx_reference(model: Any, x: Any) -> Any:
+    from onnx.reference import ReferenceEvaluator
+
+    return ReferenceEvaluator(model).run(None, {"x": x.astype(np.float32)})[0]
 
 
 def test_rows_to_images_and_kernels_that_are_not_square(tmp_path):

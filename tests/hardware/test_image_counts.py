@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,18 @@ def test_a_convolution_at_its_border() -> None:
     assert counts.neuron_updates.tolist() == [[2, 2, 1]] * 2
     # Nothing is left of a potential that spiked, so only neurons that received something are active.
     assert counts.active_updates.tolist() == [[2, 0, 1], [2, 2, 1]]
+
+
+def test_a_dilated_convolution_at_its_border() -> None:
+    """Neuron i of 4 sees pixels i - 2, i and i + 2: every pixel has synapses with two neurons."""
+    wide = Geometry((1, 1, 4), 1, (1, 3), padding=(0, 2), dilation=(1, 2))
+    plain = row(Threshold())
+    first = ConvProjection(INPUT, "h", np.ones((1, 1, 1, 3), int), wide)
+    counts = run(replace(plain, projections=(first, plain.projections[1])), [[1, 0, 0, 0], [0, 1, 1, 0]]).counts
+    # Pixel 0 reaches neurons 0 and 2, one on each core; pixel 1 neurons 1 and 3, pixel 2 neurons 0 and 2.
+    assert counts.synops.tolist() == [[1, 1, 2], [2, 2, 4]]
+    assert counts.packets_in.tolist() == [[1, 1, 2], [2, 2, 4]]
+    assert counts.spikes.tolist() == [[1, 1, 0], [2, 2, 0]]
 
 
 def test_a_graded_spike_is_one_event_whatever_its_value() -> None:
@@ -128,6 +142,22 @@ def test_positions_share_their_lists_and_borders_have_more() -> None:
     dense = encode(ConvProjection(INPUT, "h", kernel, geometry).weights, chip)
     assert dense.lists == 100
     assert dense.bits > 3 * stored.bits
+
+
+def test_positions_of_a_dilated_kernel_share_their_lists_alike() -> None:
+    """A 3 by 3 kernel that spans 5 by 5, on 12 by 12: 8 by 8 neurons, inner pixels 4 to 7, borders of 4 on each side.
+
+    Pixels 0 and 1 of an axis reach one neuron, 2 and 3 two, 4 to 7 three: the first of them alike up to a shift.
+    """
+    kernel = np.arange(1, 10).reshape(1, 1, 3, 3)
+    chip = load_chip("loihi1")
+    stored = encode(
+        ConvProjection(INPUT, "h", kernel, Geometry((1, 12, 12), 1, (3, 3), dilation=(2, 2))).matrix(), chip
+    )
+    near = encode(ConvProjection(INPUT, "h", kernel, Geometry((1, 10, 10), 1, (3, 3))).matrix(), chip)
+    assert stored.name == "conv"
+    assert (stored.axons, stored.synapses) == (144, 64 * 9)
+    assert (stored.lists, stored.stored) == (near.lists, near.stored) == (5 * 5, 9 * 9)
 
 
 def test_counts_take_every_row_of_a_slice_of_several_runs() -> None:

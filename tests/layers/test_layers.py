@@ -45,6 +45,16 @@ def test_counts_of_a_convolution() -> None:
     assert "Conv2d((2, 8, 8) -> (4, 4, 4), kernel 3x3, stride (2, 2), padding (1, 1), threshold" in repr(layer)
 
 
+def test_dilation_spreads_a_kernel_and_adds_no_weights() -> None:
+    layer = conv(4, (2, 8, 8), padding=2, dilation=(2, 1))
+    assert (layer.output_shape, layer.n_weights, layer.geometry.span) == ((4, 8, 10), 72, (5, 3))
+    assert "kernel 3x3, padding (2, 2), dilation (2, 1), threshold" in repr(layer)
+    with pytest.raises(InputError, match=r"kernel \(3, 3\) with dilation \(4, 4\): larger .*less dilation"):
+        conv(1, (1, 8, 8), dilation=4)
+    with pytest.raises(InputError, match="dilation 0; an integer of at least 1"):
+        conv(1, (1, 8, 8), dilation=0)
+
+
 def test_a_maximum_of_sums_is_refused() -> None:
     layers = [SumPool(2, input_shape=(1, 8, 8)), Flatten((1, 4, 4)), MaxPool(2, input_shape=(1, 4, 4))]
     with pytest.raises(InputError, match=r"layer 2 .*0/1"):

@@ -84,7 +84,8 @@ def convolved(layer: Conv2d, x: list[int]) -> list[int]:
     for o, i, j in product(range(channels), range(height), range(width)):
         total = bias[o]
         for c, a, b in product(range(inner), *map(range, g.kernel)):
-            value = pixel(x, g, o // outer * inner + c, i * g.stride[0] + a, j * g.stride[1] + b)
+            row, column = i * g.stride[0] + a * g.dilation[0], j * g.stride[1] + b * g.dilation[1]
+            value = pixel(x, g, o // outer * inner + c, row, column)
             total += kernel[o][c][a][b] * value
         out.append(total)
     return out

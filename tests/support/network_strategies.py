@@ -51,23 +51,19 @@ def image_layers(draw: Any, shape: tuple[int, ...], neuron: Neuron, rng: np.rand
         layer = SumPool if kind == "sum" else MaxPool
         return layer(size, input_shape=shape, stride=stride, padding=draw(st.integers(0, size // 2)))
     groups = {"conv": 1, "depthwise": shape[0]}.get(kind, 2 if shape[0] % 2 == 0 else 1)
+    kernel = [draw(st.integers(1, min(3, side))) for side in shape[1:]]
+    room = [max(1, (side - 1) // max(k - 1, 1)) for side, k in zip(shape[1:], kernel, strict=True)]
+    dilation = [draw(st.integers(1, min(3, most))) for most in room]
     geometry = Geometry(
         shape,  # type: ignore[arg-type]
         groups * draw(st.integers(1, 3)),
-        (draw(st.integers(1, min(3, shape[1]))), draw(st.integers(1, min(3, shape[2])))),
+        (kernel[0], kernel[1]),
         (draw(st.integers(1, 2)), draw(st.integers(1, 2))),
         (draw(st.integers(0, 2)), draw(st.integers(0, 2))),
         groups,
+        (dilation[0], dilation[1]),
     )
-    return Conv2d(
-        _weights(rng, *geometry.kernel_shape),
-        _bias(rng, geometry.out_channels),
-        neuron,
-        input_shape=shape,
-        stride=geometry.stride,
-        padding=geometry.padding,
-        groups=groups,
-    )
+    return Conv2d(_weights(rng, *geometry.kernel_shape), _bias(rng, geometry.out_channels), neuron, **geometry.window)
 
 
 def residuals(layers: list[Layer], rng: np.random.Generator) -> list[Residual]:

@@ -71,7 +71,10 @@ def load(layer: dict[str, Any]) -> dict[str, Any]:
         loaded |= {name: tuple(layer[name][()][::-1]) for name in ("stride", "padding", "dilation")}
         loaded["groups"] = int(layer["groups"][()])
         loaded["shape"] = tuple(layer["shape"][()][::-1])
-        assert loaded["dilation"] == (1, 1)
+        kernel, (right, down) = loaded["weight"], loaded["dilation"]  # images are (width, height, channels)
+        width, height = ((k - 1) * d + 1 for k, d in zip(kernel.shape[1:3], (right, down), strict=True))
+        loaded["weight"] = np.zeros((len(kernel), width, height, kernel.shape[3]), int)
+        loaded["weight"][:, ::right, ::down] = kernel
     return loaded
 
 

@@ -62,8 +62,11 @@ def evaluate(node: nir.NIRNode, x: np.ndarray, state: dict[str, np.ndarray], nam
         return convolve(x, kernel, tuple(node.stride), tuple(node.padding), len(x))
     if isinstance(node, nir.Conv2d):
         assert tuple(node.input_shape) == x.shape[1:]
-        assert tuple(node.dilation) == (1, 1)
-        out = convolve(x, node.weight, tuple(node.stride), tuple(node.padding), int(node.groups))
+        down, right = (int(d) for d in node.dilation)
+        height, width = node.weight.shape[2:]
+        kernel = np.zeros((*node.weight.shape[:2], (height - 1) * down + 1, (width - 1) * right + 1))
+        kernel[:, :, ::down, ::right] = node.weight
+        out = convolve(x, kernel, tuple(node.stride), tuple(node.padding), int(node.groups))
         return out + node.bias[:, None, None]
     assert isinstance(node, nir.Output), type(node)
     return x

@@ -142,7 +142,7 @@ def larq(seed: int) -> tuple[onnx.ModelProto, tuple[int, ...], bool]:
 
 
 def pytorch(seed: int) -> tuple[onnx.ModelProto, tuple[int, ...], bool]:
-    """Convolutions as torch.onnx writes them: zero padding of 0/1 activations, groups, averages, Flatten, Gemm."""
+    """Convolutions as torch.onnx writes them: zero padding of 0/1 activations, dilation, groups, averages, Gemm."""
     b = Builder(seed)
     channels, side = int(b.rng.choice([2, 4])), int(b.rng.integers(6, 9))
     shape = (channels, side, side)
@@ -152,8 +152,9 @@ def pytorch(seed: int) -> tuple[onnx.ModelProto, tuple[int, ...], bool]:
         weight = b.constant(
             b.ternary(out, shape[0] // groups, 3, 3) * b.rng.uniform(0.1, 1, (out, 1, 1, 1)).astype("f4")
         )
-        stride = int(b.rng.integers(1, 3))
-        b.add("Conv", "", weight, b.constant(b.rng.normal(size=out)), pads=[1] * 4, strides=[stride] * 2, group=groups)
+        stride, apart = (int(n) for n in b.rng.integers(1, 3, 2))
+        window = {"pads": [apart] * 4, "strides": [stride] * 2, "dilations": [apart] * 2, "group": groups}
+        b.add("Conv", "", weight, b.constant(b.rng.normal(size=out)), **window)
         b.normalise(out, 2.0)
         if b.rng.random() < 0.5:
             b.add("Greater", "", b.constant(0.0))

@@ -93,7 +93,8 @@ class Code:
         kind = "uint32_t" if given.binary else "int32_t"
         corner = f"p / {g.output_shape[2]} * {g.stride[0]} - {g.padding[0]}, "
         corner += f"p % {g.output_shape[2]} * {g.stride[1]} - {g.padding[1]}"
-        gather = f"{inner}, {g.input_shape[1]}, {g.input_shape[2]}, {rows}, {columns}, {corner}, g * {inner}, patch"
+        sizes = ", ".join(map(str, (inner, *g.input_shape[1:], rows, columns, *g.dilation)))
+        gather = f"{sizes}, {corner}, g * {inner}, patch"
         call = self._call("patch_bits" if given.binary else "patch_values")
         gather = f"{call}(x, {gather}" + (f", {words(n)});" if given.binary else ");")
         body = [

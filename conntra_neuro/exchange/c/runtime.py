@@ -117,28 +117,30 @@ static inline NAME_sum NAME_dot_digits_values(const uint8_t *row, const int32_t 
 }
 """,
     "patch_bits": """
-/* The spikes under a kernel whose corner is at (top, left), channel after channel, row after row. */
+/* The spikes under a kernel whose corner is at (top, left), channel after channel, row after row; its weights stand
+   down rows and right columns apart. */
 static inline void NAME_patch_bits(const uint32_t *x, int channels, int height, int width, int rows, int columns,
-                                   int top, int left, int first, uint32_t *patch, int n)
+                                   int down, int right, int top, int left, int first, uint32_t *patch, int n)
 {
     int c, a, b, i = 0;
     NAME_clear(patch, n);
     for (c = first; c < first + channels; c++)
-        for (a = top; a < top + rows; a++)
-            for (b = left; b < left + columns; b++, i++)
+        for (a = top; a < top + rows * down; a += down)
+            for (b = left; b < left + columns * right; b += right, i++)
                 if (a >= 0 && a < height && b >= 0 && b < width)
                     NAME_set(patch, i, (int)NAME_bit(x, (c * height + a) * width + b));
 }
 """,
     "patch_values": """
-/* The values under a kernel whose corner is at (top, left), channel after channel, row after row. */
+/* The values under a kernel whose corner is at (top, left), channel after channel, row after row; its weights stand
+   down rows and right columns apart. */
 static inline void NAME_patch_values(const int32_t *x, int channels, int height, int width, int rows, int columns,
-                                     int top, int left, int first, int32_t *patch)
+                                     int down, int right, int top, int left, int first, int32_t *patch)
 {
     int c, a, b;
     for (c = first; c < first + channels; c++)
-        for (a = top; a < top + rows; a++)
-            for (b = left; b < left + columns; b++)
+        for (a = top; a < top + rows * down; a += down)
+            for (b = left; b < left + columns * right; b += right)
                 *patch++ = a >= 0 && a < height && b >= 0 && b < width ? x[(c * height + a) * width + b] : 0;
 }
 """,

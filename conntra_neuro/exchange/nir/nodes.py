@@ -70,17 +70,16 @@ def weights_of(name: str, node: Any, note: Mapping[str, Any], shape: tuple[int, 
         return Weights(name, weight, _flat(bias, len(weight), name), levels, None)
     if weight.ndim != 4:
         raise InputError(f"{what}: shape {weight.shape}; (outputs, inputs, height, width) expected")
-    if set(_pair(node.dilation, "dilation", name)) != {1}:
-        raise InputError(f"node {name}: dilation {node.dilation}; 1 allowed: spread the kernel out with zeros")
     kernel = (weight.shape[2], weight.shape[3])
-    stride = _pair(node.stride, "stride", name)
+    stride, dilation = _pair(node.stride, "stride", name), _pair(node.dilation, "dilation", name)
     groups = int(integers(node.groups, f"node {name}: groups"))
     given = shape if len(shape) == 3 else (weight.shape[1] * groups, *_pair(node.input_shape, "input shape", name))
     window = {
         "input_shape": given,
         "stride": stride,
-        "padding": _padding(node.padding, kernel, stride, name),
+        "padding": _padding(node.padding, kernel, stride, dilation, name),
         "groups": groups,
+        "dilation": dilation,
     }
     return Weights(name, weight, _flat(bias, len(weight), name), levels, window)
 
@@ -122,12 +121,18 @@ def _pair(value: Any, what: str, name: str) -> tuple[int, int]:
     return found[0], found[-1]
 
 
-def _padding(value: Any, kernel: tuple[int, int], stride: tuple[int, int], name: str) -> tuple[int, int]:
+def _padding(
+    value: Any, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int], name: str
+) -> tuple[int, int]:
     text = value.decode() if isinstance(value, bytes) else value
     if isinstance(text, str) and text == "valid":
         return 0, 0
     if isinstance(text, str) and text == "same":
-        if stride != (1, 1) or not all(size % 2 for size in kernel):
-            raise InputError(f"node {name}: padding 'same' with kernel {kernel}, stride {stride}; give it in numbers")
-        return kernel[0] // 2, kernel[1] // 2
+        down, right = ((size - 1) * step for size, step in zip(kernel, dilation, strict=True))
+        if stride != (1, 1) or down % 2 or right % 2:
+            raise InputError(
+                f"node {name}: padding 'same' with kernel {kernel}, stride {stride}, dilation {dilation} is not the "
+                "same on opposite sides; give it in numbers"
+            )
+        return down // 2, right // 2
     return _pair(value, "padding", name)

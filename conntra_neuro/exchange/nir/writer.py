@@ -127,8 +127,8 @@ def _node(layer: Layer, what: str) -> Any:
         return nir.Affine(_floats(layer.weight), _floats(layer.bias), metadata=note)
     if isinstance(layer, Conv2d):
         g = layer.geometry
-        parts = (g.input_shape[1:], _floats(layer.weight), g.stride, g.padding, (1, 1), g.groups, _floats(layer.bias))
-        return nir.Conv2d(*parts, metadata=note)
+        window = (g.stride, g.padding, g.dilation, g.groups)
+        return nir.Conv2d(g.input_shape[1:], _floats(layer.weight), *window, _floats(layer.bias), metadata=note)
     if isinstance(layer, (SumPool, MaxPool)):
         # A maximum of 0/1 spikes is a sum above 0: NIR has no node for the maximum.
         g = layer.geometry

@@ -136,12 +136,10 @@ class _Reader:
     def _append(self, pending: Pending, weight: Array, bias: Array, activation: str) -> None:
         if pending.source.layer != len(self.layers) - 1:
             raise InputError(f"{pending.node}: a branch; networks are chains of layers")
-        g = pending.geometry
-        if g is None:
+        if pending.geometry is None:
             self.layers.append(Dense(weight, bias, activation))
-            return
-        shapes = {"input_shape": g.input_shape, "stride": g.stride, "padding": g.padding, "groups": g.groups}
-        self.layers.append(Conv2d(weight, bias, activation, **shapes))
+        else:
+            self.layers.append(Conv2d(weight, bias, activation, **pending.geometry.window))
 
     def _weighted(self, node: Node, arguments: list[Any]) -> Tensor:
         weight, bias = arguments[1], arguments[2] if len(arguments) > 2 else None

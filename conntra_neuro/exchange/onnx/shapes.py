@@ -115,18 +115,24 @@ def _geometry(
     node: Node, given: Tensor, shape: tuple[int, int, int], channels: int, kernel: tuple[int, int], groups: int
 ) -> Geometry:
     attributes = node.attributes
-    if any(d != 1 for d in attributes.get("dilations", ())):
-        raise InputError(f"{node}: dilations {attributes['dilations']}; 1 allowed")
     strides = [int(s) for s in attributes.get("strides", (1, 1))]
+    dilations = [int(d) for d in attributes.get("dilations", (1, 1))]
     pads = [int(p) for p in attributes.get("pads", (0, 0, 0, 0))]
-    if len(strides) != 2 or len(pads) != 4:
-        raise InputError(f"{node}: strides {strides} and pads {pads}; two and four integers expected")
+    if len(strides) != 2 or len(dilations) != 2 or len(pads) != 4 or min(strides + dilations) < 1:
+        raise InputError(
+            f"{node}: strides {strides}, dilations {dilations} and pads {pads}; two of at least 1, two of at least 1 "
+            "and four integers expected"
+        )
+    if node.op != "Conv" and dilations != [1, 1]:
+        raise InputError(f"{node}: dilations {dilations}; 1 allowed in pooling, any in Conv")
     if _same(node):
-        pads = _same_pads(node, shape, kernel, strides)
+        spans = [(size - 1) * step + 1 for size, step in zip(kernel, dilations, strict=True)]
+        pads = _same_pads(node, shape, spans, strides)
     top, left, bottom, right = (a + b for a, b in zip(pads, given.pad, strict=True))
     if (top, left) != (bottom, right):
         raise InputError(f"{node}: pads {[top, left, bottom, right]}; the same on opposite sides expected")
-    return Geometry(shape, channels, kernel, (strides[0], strides[1]), (top, left), groups)
+    window = ((strides[0], strides[1]), (top, left), groups, (dilations[0], dilations[1]))
+    return Geometry(shape, channels, kernel, *window)
 
 
 def _same(node: Node) -> bool:
@@ -137,10 +143,10 @@ def _same(node: Node) -> bool:
     return text.startswith("SAME")
 
 
-def _same_pads(node: Node, shape: tuple[int, int, int], kernel: tuple[int, int], strides: list[int]) -> list[int]:
+def _same_pads(node: Node, shape: tuple[int, int, int], spans: list[int], strides: list[int]) -> list[int]:
     totals = [
         max((-(-side // step) - 1) * step + size - side, 0)
-        for side, size, step in zip(shape[1:], kernel, strides, strict=True)
+        for side, size, step in zip(shape[1:], spans, strides, strict=True)
     ]
     halves = [total // 2 for total in totals]
     rest = [total - half for total, half in zip(totals, halves, strict=True)]

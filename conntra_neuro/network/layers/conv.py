@@ -21,6 +21,7 @@ class Conv2d(Weighted):
     bias         integers (out,), one for each channel, in weight units
     input_shape  (in, height, width)
     stride       of the kernel, one integer or (vertical, horizontal);  ``padding`` by zeros alike
+    dilation     distance between the kernel's weights, alike: with 2 a kernel of 3 covers 5 pixels and sees every other
     groups       groups of channels that do not see each other; as many as input channels: depthwise
     activation   as in Dense; parameters that differ are given a channel, or a neuron
     levels       as in Dense
@@ -37,6 +38,7 @@ class Conv2d(Weighted):
         stride: int | tuple[int, int] = 1,
         padding: int | tuple[int, int] = 0,
         groups: int = 1,
+        dilation: int | tuple[int, int] = 1,
     ) -> None:
         super().__init__(weight, bias, activation, levels, ndim=4)
         out, inner, *kernel = self._weight_shape
@@ -47,6 +49,7 @@ class Conv2d(Weighted):
             as_pair(stride, 1, "stride"),
             as_pair(padding, 0, "padding"),
             groups,
+            as_pair(dilation, 1, "dilation"),
         )
         if self.geometry.kernel_shape != self._weight_shape:
             raise InputError(
@@ -96,6 +99,7 @@ class Conv2d(Weighted):
         kernel = "x".join(map(str, g.kernel))
         extras = [] if g.stride == (1, 1) else [f"stride {g.stride}"]
         extras += [] if g.padding == (0, 0) else [f"padding {g.padding}"]
+        extras += [] if g.dilation == (1, 1) else [f"dilation {g.dilation}"]
         extras += [f"groups {g.groups}"] if g.groups > 1 else []
         listed = ", ".join([f"{g.input_shape} -> {g.output_shape}", f"kernel {kernel}", *extras, self.neuron.kind])
         return f"Conv2d({listed}, levels {self.levels})"

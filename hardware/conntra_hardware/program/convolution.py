@@ -1,8 +1,8 @@
 """Two-dimensional convolution of flat integer rows: its geometry, the exact product, and its sparse matrix.
 
 Rows are images (channels, height, width), flattened in that order. As everywhere in machine learning, the kernel is
-not flipped: ``out[o, y, x] = sum kernel[o, i, a, b] * in[i, y * stride + a - padding, x * stride + b - padding]``, with
-zeros outside the image and i over the channels of o's group.
+not flipped: ``out[o, y, x] = sum kernel[o, i, a, b] * in[i, y * stride + a * dilation - padding, x * stride +
+b * dilation - padding]``, with zeros outside the image and i over the channels of o's group.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ _LARGEST_SIDE = 2**15
 class Geometry:
     """Shapes of a convolution: ``input_shape`` (channels, height, width), ``kernel`` (height, width), and the rest.
 
-    ``stride`` and ``padding`` are (vertical, horizontal); channels are cut into ``groups`` that do not see each other.
+    ``stride``, ``padding`` and ``dilation`` are (vertical, horizontal); channels are cut into ``groups`` that do not
+    see each other. With a dilation of d the kernel's weights stand d pixels apart, and what lies between is not seen;
+    it is 1 along an axis on which the kernel has but one weight, whatever is given.
     """
 
     input_shape: tuple[int, int, int]
@@ -38,21 +40,26 @@ class Geometry:
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, int] = (0, 0)
     groups: int = 1
+    dilation: tuple[int, int] = (1, 1)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "input_shape", as_shape(self.input_shape, "input shape"))
         object.__setattr__(self, "kernel", as_pair(self.kernel, 1, "kernel"))
         object.__setattr__(self, "stride", as_pair(self.stride, 1, "stride"))
         object.__setattr__(self, "padding", as_pair(self.padding, 0, "padding"))
+        pairs = zip(as_pair(self.dilation, 1, "dilation"), self.kernel, strict=True)
+        object.__setattr__(self, "dilation", tuple(1 if size == 1 else step for step, size in pairs))
         channels = self.input_shape[0]
         if self.groups < 1 or channels % self.groups or self.out_channels % self.groups:
             raise InputError(
                 f"groups {self.groups}: must divide {channels} input channels and {self.out_channels} output channels"
             )
         if min(self.output_shape) < 1:
+            dilated = self.dilation != (1, 1)
             raise InputError(
-                f"kernel {self.kernel}: larger than the input {self.input_shape} with padding {self.padding}; "
-                "use a smaller kernel or more padding"
+                f"kernel {self.kernel}{f' with dilation {self.dilation}' if dilated else ''}: larger than the input "
+                f"{self.input_shape} with padding {self.padding}; use a smaller kernel"
+                f"{', less dilation' if dilated else ''} or more padding"
             )
 
     @property
@@ -60,9 +67,21 @@ class Geometry:
         """(channels, height, width) of the result."""
         height, width = (
             (side + 2 * pad - size) // step + 1
-            for side, pad, size, step in zip(self.input_shape[1:], self.padding, self.kernel, self.stride, strict=True)
+            for side, pad, size, step in zip(self.input_shape[1:], self.padding, self.span, self.stride, strict=True)
         )
         return self.out_channels, height, width
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """(height, width) of what the kernel covers, from its first weight to its last."""
+        (height, width), (down, right) = self.kernel, self.dilation
+        return (height - 1) * down + 1, (width - 1) * right + 1
+
+    @property
+    def window(self) -> dict[str, Any]:
+        """All but the kernel's shape, by name: the keywords of a layer with this geometry."""
+        names = ("input_shape", "stride", "padding", "groups", "dilation")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def n_in(self) -> int:
@@ -95,8 +114,9 @@ class Geometry:
         (top, left), (down, right) = self.padding, self.stride
         if top or left:
             images = np.pad(images, ((0, 0), (0, 0), (top, top), (left, left)))
-        rows = np.lib.stride_tricks.sliding_window_view(images, self.kernel[0], axis=2)
-        return np.lib.stride_tricks.sliding_window_view(rows, self.kernel[1], axis=3)[:, :, ::down, ::right]
+        rows = np.lib.stride_tricks.sliding_window_view(images, self.span[0], axis=2)
+        spans = np.lib.stride_tricks.sliding_window_view(rows, self.span[1], axis=3)
+        return spans[:, :, ::down, ::right, :: self.dilation[0], :: self.dilation[1]]
 
     def columns(self, x: npt.NDArray[Any], dtype: npt.DTypeLike | None = None) -> npt.NDArray[Any]:
         """Return the inputs of each place of the kernel, (groups, n * positions, group's channels * kernel), copied.
@@ -139,8 +159,8 @@ class Geometry:
         weight = kernel[o, i, a, b]
         channel = o // outputs * inputs + i
         y, x = (grid.ravel() for grid in np.indices((out_height, out_width)))
-        row = y[:, None] * self.stride[0] + a - self.padding[0]
-        column = x[:, None] * self.stride[1] + b - self.padding[1]
+        row = y[:, None] * self.stride[0] + a * self.dilation[0] - self.padding[0]
+        column = x[:, None] * self.stride[1] + b * self.dilation[1] - self.padding[1]
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
         target = o * self.positions + np.arange(self.positions)[:, None]
         source = (channel * height + row) * width + column

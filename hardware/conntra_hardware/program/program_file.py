@@ -111,7 +111,7 @@ def projection_to_file(name: str, projection: AnyProjection, tensors: Tensors) -
     if isinstance(projection, ConvProjection):
         kernel = projection.kernel.reshape(len(projection.kernel), -1)
         stored = weights_to_file(name, kernel, projection.alphabet.tolist(), tensors)
-        return entry | {"type": "convolution", "geometry": asdict(projection.geometry), "weights": stored}
+        return entry | {"type": "convolution", "geometry": _geometry(projection.geometry), "weights": stored}
     matrix = projection.matrix()
     stored = weights_to_file(name, matrix.data[None, :], projection.alphabet.tolist() or [0], tensors)
     tensors |= {f"{name}.indices": _smallest(matrix.indices), f"{name}.indptr": _smallest(matrix.indptr)}
@@ -182,6 +182,12 @@ def _parts(program: Program) -> tuple[dict[str, Any], Tensors]:
         "labels": labels_to_file(program.labels),
     }
     return body, tensors
+
+
+def _geometry(geometry: Geometry) -> dict[str, Any]:
+    """A dilation of 1 is left out, as in the first files; readers that do not know of it refuse any other."""
+    entry = asdict(geometry)
+    return entry if geometry.dilation != (1, 1) else {key: v for key, v in entry.items() if key != "dilation"}
 
 
 def _slice(s: CoreSlice) -> list[Any]:

@@ -149,6 +149,7 @@ class Stock:
             input_shape=(width, height, channels),
             padding=(geometry.padding[1], geometry.padding[0]),
             stride=(geometry.stride[1], geometry.stride[0]),
+            dilation=(geometry.dilation[1], geometry.dilation[0]),
             groups=geometry.groups,
             num_message_bits=bits,
         )
