@@ -116,7 +116,7 @@ def data_of_program(program: Program, info: dict[str, Any], data: str | None, se
 
 
 def select(data: Dataset, split: str, samples: int | None) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Return the first ``samples`` samples (n, features) of a split, and their class indices (n,)."""
+    """Return the first ``samples`` samples (n, ...) of a split, and their class indices (n,)."""
     import numpy as np
 
     parts = {"test": ("test",), "train": ("train",), "all": ("train", "test")}
@@ -128,4 +128,4 @@ def select(data: Dataset, split: str, samples: int | None) -> tuple[npt.NDArray[
         raise InputError(
             f"--samples {samples}: {data.name} has {len(x)} samples in split {split}; 1 to {len(x)} allowed"
         )
-    return x[:samples].reshape(len(x[:samples]), -1), y[:samples]
+    return x[:samples], y[:samples]

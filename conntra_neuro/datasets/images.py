@@ -22,12 +22,14 @@ import numpy.typing as npt
 
 from conntra_hardware.base.errors import FileFormatError, InputError
 from conntra_neuro.datasets.files import existing
+from conntra_neuro.datasets.pixels import as_rgb
 
 __all__ = ["ImageFolder", "parse_spec", "read_images"]
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
 _IN_MEMORY = 2**30  # bytes of images up to which they are read whole
 _LARGEST_SIDE = 4096
+_RULES = 2  # of what pixels mean, in ``pixels``; what was decoded by other rules is decoded again
 _AT_ONCE = 256  # images decoded before they are written
 
 Array = npt.NDArray[Any]
@@ -63,8 +65,9 @@ def read_images(spec: str, cache: Callable[[], Path]) -> ImageFolder:
     """Read ``DIR`` or ``DIR?size=N``: images uint8 (n, 3, height, width), labels the names of the folders.
 
     With a size, the shorter side is resized to it and the middle cut out; without one, all images must be of one size
-    (they are never resized in silence). Files that are no images, or damaged, are skipped and counted; InputError where
-    nothing is left. ``cache`` says in which folder decoded images are kept.
+    (they are never resized in silence). ``pixels`` says what each kind of pixel means. Files that are no images, or
+    damaged, are skipped and counted; InputError where nothing is left, and for images that mean nothing in 8 bits a
+    colour. ``cache`` says in which folder decoded images are kept.
     """
     folder, size = parse_spec(spec)
     folder = existing(folder)
@@ -111,7 +114,7 @@ def _cached(folder: Path, size: int | None, cache: Callable[[], Path]) -> Path:
 
 
 def _key(folder: Path, files: Sequence[Path], size: int | None) -> str:
-    digest = hashlib.sha256(f"{folder.resolve()} {size} 1".encode())
+    digest = hashlib.sha256(f"{folder.resolve()} {size} {_RULES}".encode())
     for file in files:
         found = file.stat()
         digest.update(f"{file.relative_to(folder)} {found.st_size} {found.st_mtime_ns}".encode())
@@ -168,12 +171,13 @@ def _read(file: Path, size: int | None) -> Array | None:
         with Image.open(file) as image:
             if size is not None:
                 image.draft("RGB", (size, size))  # JPEG decodes to a half, a quarter or an eighth for nothing
-            found = image.convert("RGB")
-            if size is not None:
-                found = _cropped(found, size)
-            return np.ascontiguousarray(np.asarray(found).transpose(2, 0, 1))
+            image.load()
     except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
+    found = as_rgb(image, file)
+    if size is not None:
+        found = _cropped(found, size)
+    return np.ascontiguousarray(np.asarray(found).transpose(2, 0, 1))
 
 
 def _cropped(image: Any, size: int) -> Any:

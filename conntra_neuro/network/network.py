@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from conntra_hardware.base.arguments import class_indices
 from conntra_hardware.base.arrays import ArrayLike, IntArray, SpikeArray, as_spikes
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import Neuron, common_steps
@@ -189,8 +190,14 @@ class DiscreteNetwork:
         return self.forward(self.encode(x)).argmax(axis=1)
 
     def error(self, x: ArrayLike, y: ArrayLike) -> float:
-        """Return the fraction of ``x`` whose prediction differs from the class indices ``y``."""
-        return float(np.mean(self.predict(x) != np.asarray(y)))
+        """Return the fraction of ``x`` whose prediction differs from the class indices ``y`` (n,).
+
+        InputError for no samples, and for labels of another shape or type.
+        """
+        predicted = self.predict(x)
+        if len(predicted) == 0:
+            raise InputError("samples: none given; at least 1 expected")
+        return float(np.mean(predicted != class_indices(y, len(predicted), self.n_classes)))
 
     def __repr__(self) -> str:
         parts = [*map(repr, self.layers), *map(str, self.residuals)]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from conntra_hardware.base.arguments import seconds, whole
 from conntra_hardware.base.arrays import ArrayLike
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.program.input_encoding import Encoder
@@ -159,11 +160,10 @@ def _gear(name: str, task: Task, options: dict[str, Any], threads: Threads, crew
 
 
 def _check_numbers(seed: int, sweeps: int | None, time_limit_s: float | None, validation_fraction: float) -> None:
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise InputError(f"seed {seed!r}: an integer from 0 on expected")
-    if sweeps is not None and (not isinstance(sweeps, (int, np.integer)) or sweeps < 1):
-        raise InputError(f"sweeps {sweeps!r}: an integer of at least 1 expected")
-    if time_limit_s is not None and not time_limit_s > 0:
-        raise InputError(f"time limit {time_limit_s!r} s: more than 0 expected")
-    if not 0 <= validation_fraction < 1:
+    whole(seed, "seed", 0)
+    if sweeps is not None:
+        whole(sweeps, "sweeps", 1)
+    if time_limit_s is not None:
+        seconds(time_limit_s)
+    if not isinstance(validation_fraction, (int, float, np.floating)) or not 0 <= validation_fraction < 1:
         raise InputError(f"validation_fraction {validation_fraction!r}: 0 up to 1 expected")

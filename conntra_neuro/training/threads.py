@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
-from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.arguments import whole
 
 __all__ = ["Threads"]
 
@@ -22,8 +22,8 @@ class Threads:
     """A pool of ``count`` threads, the calling one among them; a context manager. None takes every core."""
 
     def __init__(self, count: int | None = None) -> None:
-        if count is not None and count < 1:
-            raise InputError(f"threads {count}: at least 1 expected")
+        if count is not None:
+            whole(count, "threads", 1)
         self.count: int = count or _cores()
         self._pool = ThreadPoolExecutor(self.count - 1, "conntra") if self.count > 1 else None
 

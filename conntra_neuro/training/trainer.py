@@ -7,21 +7,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.arrays import ArrayLike, SpikeArray, as_spikes
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.program.input_encoding import Encoder
+from conntra_hardware.program.input_encoding import (
+    Encoder,
+    LatencyEncoder,
+    RateEncoder,
+    ThermometerEncoder,
+    ThresholdEncoder,
+)
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.levels import Levels
 from conntra_neuro.training.bits import Spikes, chunks, stored
 from conntra_neuro.training.fit import fit_spikes
 from conntra_neuro.training.result import Progress, TrainResult
 from conntra_neuro.training.samples import default_layers, image_shape, width_of
-from conntra_neuro.training.specs import as_specs, names_of
+from conntra_neuro.training.specs import as_specs, names_of, parse_neurons
 from conntra_neuro.training.warm import fit_warm
 
 if TYPE_CHECKING:
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 METHODS = ("conntra", "backprop", "warm")
+_CHANNELS = (1, 3, 4)  # of grey, colour, and colour with transparency
 
 
 def train(
@@ -41,7 +48,7 @@ def train(
     method: str = "conntra",
     gear: str = "blocks",
     seed: int = 0,
-    encoder: Encoder | Literal["auto"] | None = "auto",
+    encoder: Encoder | str | None = "auto",
     time_limit_s: float | None = None,
     sweeps: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -65,7 +72,9 @@ def train(
                          of the same integer network), or "warm" (CoNNTrA from where backpropagation ends); the last
                          two need JAX
     gear                 "blocks" (fast, the default), "annealed", or "exact" (the objective never rises)
-    encoder              "auto" fits one to the training data, None takes features that are spikes already
+    encoder              "auto" fits one to the training data, "thermometer:3" and the like one of that kind (see
+                         ``fit_encoder``); None takes features that are spikes already, (n, ...), and for neurons of
+                         T time steps (n, T, ...)
     time_limit_s         seconds; where it cuts the training short, the result depends on the machine's speed
     sweeps               passes over the data (blocks) or over all units; None leaves it to the gear
     checkpoint           a folder to keep the state in, at the end of sweeps
@@ -91,9 +100,12 @@ def train(
         raise InputError(f"cluster {cluster!r}: method {method} trains on one machine; use conntra, or no cluster")
     layers = default_layers(len(data.y_train)) if layers is None else layers
     encoder = _encoder_for(data, encoder)
+    steps = encoder.steps if encoder else parse_neurons(neuron).steps
+    shape = data.feature_shape if encoder else _shape_of_a_step(data, steps)
+    if options.get("shift") or options.get("elastic") or not all(isinstance(spec, int) for spec in as_specs(layers)):
+        _check_channels_first(data, shape)
     spikes = _spikes_of(data, encoder)
-    steps = encoder.steps if encoder else 1
-    image = image_shape(data.feature_shape, spikes.shape[1] // steps)
+    image = image_shape(shape, spikes.shape[1] // steps)
     if method == "backprop":
         gear = "straight-through"
     fitter = fit_warm if method == "warm" else fit_spikes
@@ -137,12 +149,37 @@ def train(
     )
 
 
-def _encoder_for(data: Dataset, encoder: Encoder | Literal["auto"] | None) -> Encoder | None:
-    if encoder != "auto":
-        return encoder
-    from conntra_neuro.datasets import fit_encoder
+def _encoder_for(data: Dataset, encoder: Encoder | str | None) -> Encoder | None:
+    if isinstance(encoder, str):
+        from conntra_neuro.datasets import fit_encoder
 
-    return fit_encoder(data.x_train)
+        return fit_encoder(data.x_train, encoder)
+    if encoder is None or isinstance(encoder, (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder)):
+        return encoder
+    raise InputError(f"encoder {encoder!r}: an encoder of fit_encoder, the name of one, or None expected")
+
+
+def _shape_of_a_step(data: Dataset, steps: int) -> tuple[int, ...]:
+    """Return the shape of what enters at a time step, of samples that are spikes already."""
+    shape = data.feature_shape
+    if steps == 1:
+        return shape
+    if len(shape) < 2 or shape[0] != steps:
+        raise InputError(
+            f"{data.name}: samples of shape {shape} without an encoder, for neurons of {steps} time steps; "
+            f"({steps}, ...) expected, what enters at each step"
+        )
+    return shape[1:]
+
+
+def _check_channels_first(data: Dataset, shape: tuple[int, ...]) -> None:
+    """Raise InputError for images that seem to have their channels last: they would be taken for something else."""
+    if len(shape) == 3 and shape[2] in _CHANNELS and shape[0] not in _CHANNELS:
+        height, width, channels = shape
+        raise InputError(
+            f"{data.name}: images of shape {shape}, channels last; ({channels}, {height}, {width}) expected: "
+            "move the channels first, as by x.transpose(0, 3, 1, 2)"
+        )
 
 
 def _spikes_of(data: Dataset, encoder: Encoder | None) -> Spikes:
@@ -167,6 +204,6 @@ def _error(network: DiscreteNetwork, x: ArrayLike, y: ArrayLike) -> float:
     targets = np.asarray(y)
     wrong = 0
     for part in chunks(len(samples), 4 * samples[:1].size):
-        rows = samples[part] if network.encoder else _flat(samples[part])
+        rows = samples[part]
         wrong += int(np.count_nonzero(network.predict(rows) != targets[part]))
     return wrong / len(samples)

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from conntra_hardware.backends import load_backend
 from conntra_hardware.backends.host import Host
 from conntra_hardware.backends.protocol import Recording, RunOptions
-from conntra_hardware.base.arrays import ArrayLike, IntArray, as_array
+from conntra_hardware.base.arguments import class_indices, seconds, whole
+from conntra_hardware.base.arrays import ArrayLike, IntArray
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.cost.events import EventCounts, count_events
 from conntra_hardware.cost.measured import Measured
@@ -70,17 +71,20 @@ def run(
     are for the backend "loihi"; see ``RunOptions``.
     Raises InputError for samples that do not match, BackendError where the backend cannot run or fails.
     """
+    seconds(time_limit_s)
+    if batch_size is not None:
+        whole(batch_size, "batch size", 1)
     inputs = program.encode(x)
     if len(inputs) == 0:
         raise InputError("samples: none given; at least 1 expected")
-    labels = None if y is None else _labels(y, len(inputs) // program.steps, program.readout.size)
+    labels = None if y is None else class_indices(y, len(inputs) // program.steps, program.readout.size)
     simulator = load_backend(backend)
     dry = backend == "loihi-dry" and not host and not measure
     if (host or measure or not probe) and not (backend == "loihi" or dry):
         raise InputError(f"backend {backend}: no chip to find, measure or probe; those options belong to backend loihi")
     start = time.perf_counter()
     recording = simulator.execute(program, inputs, RunOptions(time_limit_s, batch_size, host, measure, probe))
-    seconds = time.perf_counter() - start
+    took = time.perf_counter() - start
     predictions = recording.logits.argmax(axis=1)
     counted_on, spikes = backend, recording.spikes
     if not probe:
@@ -92,19 +96,8 @@ def run(
         accuracy=None if labels is None else float(np.mean(predictions == labels)),
         spikes=recording.spikes,
         counts=count_events(program, inputs, spikes),
-        seconds=seconds,
+        seconds=took,
         recording=recording,
         program=program,
         counted_on=counted_on,
     )
-
-
-def _labels(y: ArrayLike, n: int, classes: int) -> npt.NDArray[np.int64]:
-    labels = as_array(y, "labels")
-    if labels.shape != (n,):
-        raise InputError(f"labels: shape {labels.shape}; ({n},) expected, one class index a sample")
-    if not np.issubdtype(labels.dtype, np.number):
-        raise InputError(f"labels: type {labels.dtype}; class indices 0 to {classes - 1} expected")
-    if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() >= classes:
-        raise InputError(f"labels: class indices 0 to {classes - 1} expected, got {labels.min()} to {labels.max()}")
-    return labels.astype(np.int64)

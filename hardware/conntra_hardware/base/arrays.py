@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -55,11 +56,14 @@ def as_integers(values: ArrayLike, what: str, *, ndim: int, dtype: type = np.int
 def as_spikes(values: ArrayLike, n_in: int, what: str = "spikes", steps: int = 1) -> SpikeArray:
     """Return ``values`` as 0/1 spikes of shape (n * steps, n_in), uint8: the ``steps`` of a sample in a row.
 
-    ``values`` has that shape, or (n, steps, n_in).
+    ``values`` has that shape, or (n, steps, ...) with n_in values a step; of one step also (n, ...).
     """
     array = as_array(values, what)
-    if array.ndim == 3 and array.shape[1:] == (steps, n_in):
-        array = array.reshape(-1, n_in)
+    if array.ndim > 2:
+        a_sample = array.shape[1:]
+        over_time = a_sample[0] == steps and math.prod(a_sample[1:]) == n_in
+        if over_time or (steps == 1 and math.prod(a_sample) == n_in):
+            array = array.reshape(-1, n_in)
     if array.ndim != 2 or array.shape[1] != n_in or len(array) % steps:
         expected = f"(n, {n_in})" if steps == 1 else f"(n, {steps}, {n_in})"
         raise InputError(f"{what}: shape {array.shape}; {expected} expected")

@@ -212,6 +212,11 @@ def _check_structure(program: Program) -> None:
         _check_hop(program, projection)
     if program.encoder is not None and program.encoder.n_out != program.n_inputs:
         raise InputError(f"program: the encoder gives {program.encoder.n_out} spikes for {program.n_inputs} inputs")
+    if program.encoder is not None and program.encoder.steps not in (1, program.steps):
+        raise InputError(
+            f"program: the encoder gives {program.encoder.steps} time steps, the neurons take {program.steps}; one "
+            "number for both expected, or an encoder of one time step, which is repeated"
+        )
     if program.labels is not None and len(program.labels) != program.readout.size:
         raise InputError(f"program: {len(program.labels)} labels for {program.readout.size} readout neurons")
     _check_slices(program)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from conntra_hardware.backends import load_backend
 from conntra_hardware.backends.protocol import Backend, Recording, RunOptions
 from conntra_hardware.backends.versions import versions_of
+from conntra_hardware.base.arguments import seconds, whole
 from conntra_hardware.base.arrays import ArrayLike, IntArray, SpikeArray
 from conntra_hardware.base.errors import BackendError, DoesNotVerify, InputError
 from conntra_hardware.base.files import write_atomically
@@ -133,6 +134,9 @@ def verify(
     unusable samples or names, BackendError where a backend is not available or fails; backends that differ
     are an answer, not an error.
     """
+    seconds(time_limit_s)
+    if batch_size is not None:
+        whole(batch_size, "batch size", 1)
     simulators = _simulators(backends)
     inputs = program.encode(x)
     if len(inputs) == 0:
