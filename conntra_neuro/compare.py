@@ -84,7 +84,9 @@ class Row:
         return "float64" if self.method == METHODS[0] else f"{self.bits:.3g}-bit"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the row as in interface.md; a spread is the standard deviation over seeds, None for one seed."""
+        """Return the row as ``conntra compare --json`` prints it; a spread is the standard deviation over seeds, None
+        for one seed.
+        """
         found: dict[str, Any] = {
             "method": self.method,
             "levels": self.levels,

@@ -33,10 +33,17 @@ def test_rows_have_the_four_figures(found: Comparison) -> None:
         assert {"method", "levels", "dtype", "train_error", "test_error", "memory_bytes", "train_seconds"} <= set(row)
         assert 0 <= row["train_error"] < 0.4
         assert row["train_seconds"] > 0
-        assert row["test_error_spread"] >= 0
+        assert 0 <= row["test_error"] < 0.5
         assert row["runs"] == row["seeds"] == 2
         assert len(row["curve"]) >= 30
     json.dumps(rows, allow_nan=False)
+
+
+def test_the_spread_is_that_of_the_runs(found: Comparison) -> None:
+    for row in found.rows:
+        one, other = row.test_errors
+        assert row.to_dict()["test_error_spread"] == pytest.approx(abs(one - other) / 2**0.5)
+    assert any(row.to_dict()["test_error_spread"] > 0 for row in found.rows)
 
 
 def test_memory_is_what_is_stored(found: Comparison) -> None:

@@ -1,5 +1,7 @@
 """What each format can say: found by exporting a network of every kind, and reading it back where that can be done.
 
+ONNX is not written; there a graph of each kind is made (``onnx.sample``), read, and held to the network it was made of.
+
     python -m conntra_neuro.exchange.support
 
 prints the table of docs/exchange.md.
@@ -15,12 +17,13 @@ import numpy as np
 
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Neuron
-from conntra_hardware.program.input_encoding import ThermometerEncoder
+from conntra_hardware.program.input_encoding import ThresholdEncoder
 from conntra_neuro.exchange.files import FORMATS, export, import_network
+from conntra_neuro.exchange.onnx.sample import comes_from_onnx
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.layers import Conv2d, Dense, Flatten, Layer, MaxPool, Residual, SumPool
 
-__all__ = ["FROM_ONNX", "KINDS", "LIMITS", "support", "support_table"]
+__all__ = ["KINDS", "LIMITS", "support", "support_table"]
 
 _IMAGE = (2, 4, 4)
 
@@ -44,7 +47,7 @@ def _skipping(connection: Dense | None, scale: int) -> DiscreteNetwork:
     return _network(_dense(), _dense(), _dense(), residuals=[Residual(0, 2, connection, scale)])
 
 
-_ENCODER = ThermometerEncoder(np.array([[0.1, 0.2], [0.5, 0.6]]))
+_ENCODER = ThresholdEncoder(np.array([0.1, 0.2, 0.5, 0.6]))
 KINDS: dict[str, DiscreteNetwork] = {
     "Dense": _network(_dense()),
     "Conv2d": _network(_conv()),
@@ -58,7 +61,7 @@ KINDS: dict[str, DiscreteNetwork] = {
     "Residual, by a factor": _skipping(None, -2),
     "Residual, through weights": _skipping(_dense(neuron="readout"), 1),
     "Threshold": _network(_dense()),
-    "GradedRelu": _network(_dense(neuron=GradedRelu(2))),
+    "GradedRelu": _network(Dense(7 * np.eye(4, dtype=int) + 2, activation=GradedRelu(1))),
     "IntegrateAndFire, hard reset": _network(_dense(neuron=IntegrateAndFire(3, 4, "hard"))),
     "IntegrateAndFire, soft reset": _network(_dense(neuron=IntegrateAndFire(3, 4, "soft"))),
     "encoder": _network(_dense(), encoder=_ENCODER),
@@ -95,12 +98,6 @@ LIMITS: Mapping[tuple[str, str], str] = {
 }
 """What is to be known where the answer is yes, by kind and format."""
 
-FROM_ONNX = (
-    *("Dense", "Conv2d", "Conv2d, groups", "Conv2d, dilation", "Conv2d, kernel not square"),
-    *("SumPool", "MaxPool", "Flatten", "rows to images", "Threshold", "encoder"),
-)
-"""The kinds that ``conntra import`` makes of ONNX graphs."""
-
 
 def support() -> dict[str, dict[str, bool]]:
     """Return for each kind whether it can be written in each format, and read back from NIR ("nir in") and ONNX."""
@@ -109,7 +106,7 @@ def support() -> dict[str, dict[str, bool]]:
         for kind, network in KINDS.items():
             found[kind] = {name: _written(network, name, Path(folder, "a")) for name in FORMATS}
             found[kind]["nir in"] = found[kind]["nir"] and _comes_back(network, Path(folder, "a.nir"))
-            found[kind]["onnx"] = kind in FROM_ONNX
+            found[kind]["onnx"] = comes_from_onnx(network, Path(folder, "a.onnx"))
     return found
 
 

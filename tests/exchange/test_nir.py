@@ -306,3 +306,26 @@ def dense(encoder: Any, labels: Any) -> DiscreteNetwork:
     rng = np.random.default_rng(0)
     hidden = Dense(rng.integers(-1, 2, (4, 6)), [0, 1, -1, 4000], levels=Levels((-3, -1, 0, 1)))
     return DiscreteNetwork([hidden, Dense(rng.integers(-1, 2, (2, 4)), activation="readout")], encoder, labels)
+
+
+def test_a_graph_that_ends_in_spikes_is_told_so(tmp_path):
+    nodes = {
+        "input": nir.Input({"input": np.array([4])}),
+        "a": nir.Affine(np.ones((3, 4)), np.zeros(3)),
+        "t": nir.Threshold(np.zeros(3)),
+        "output": nir.Output({"output": np.array([3])}),
+    }
+    nir.write(tmp_path / "a.nir", nir.NIRGraph(nodes, [("input", "a"), ("a", "t"), ("t", "output")]))
+    with pytest.raises(FileFormatError, match="the neurons before it spike; the potentials of the last weights"):
+        cn.import_network(tmp_path / "a.nir")
+
+
+def test_a_file_of_another_format_is_named(tmp_path):
+    network = cn.DiscreteNetwork([cn.Dense([[1, -1]]), cn.Dense([[1], [-1]], activation="readout")])
+    cn.export(network, tmp_path / "a.net")
+    with pytest.raises(FileFormatError, match=r"a network of lava-dl \(NetX, .net\), not a NIR graph"):
+        cn.import_network(tmp_path / "a.net", format="nir")
+    with h5py.File(tmp_path / "b.nir", "w") as file:
+        file["other"] = np.zeros(3)
+    with pytest.raises(FileFormatError, match="without a NIR graph in it"):
+        cn.import_network(tmp_path / "b.nir")

@@ -384,3 +384,36 @@ def test_rows_to_images_and_kernels_that_are_not_square(tmp_path):
     assert [layer.output_shape for layer in network.layers] == [(12,), (2, 4, 2), (3,)]
     x = np.array(np.meshgrid(*[[0, 1]] * 7)).reshape(7, -1).T
     np.testing.assert_array_equal(network.predict(x), onnx_graphs.logits(model, x).argmax(axis=1))
+
+
+def test_an_error_names_its_node_once(tmp_path):
+    b = onnx_graphs.Builder(0)
+    weight = b.add("EyeLike", b.constant(np.ones((4, 3))))
+    b.add("MatMul", "x", weight)
+    onnx.save(b.model((4,), 3), tmp_path / "a.onnx")
+    with pytest.raises(FileFormatError) as caught:
+        import_network(tmp_path / "a.onnx")
+    assert str(caught.value).count("node n0") == 1
+
+
+def test_units_laid_out_as_an_image_are_pooled(tmp_path):
+    """Of one pair of values; where they differ by unit there is no maximum of spikes that says the same."""
+    x = np.array(list(np.ndindex(2, 2, 2, 2)), np.float32)
+    for values, fits in ((1.0, True), ([1.0, 2.0, 1.0, 1.0], False)):
+        b = onnx_graphs.Builder(0)
+        b.add("MatMul", "x", b.constant(np.eye(4)))
+        b.add("Greater", "", b.constant(0.5))
+        b.add("Cast", "", to=1)
+        b.add("Mul", "", b.constant(values))
+        b.add("Reshape", "", b.constant([-1, 1, 2, 2], np.int64))
+        b.add("MaxPool", "", kernel_shape=[2, 2])
+        b.add("Flatten", "", axis=1)
+        b.add("MatMul", "", b.constant([[1.0, -1.0]]))
+        b.add("Add", "", b.constant([0.0, 1.0]))
+        onnx.save(b.model((4,), 2), tmp_path / "a.onnx")
+        if not fits:
+            with pytest.raises(FileFormatError, match="pools units whose values differ"):
+                import_network(tmp_path / "a.onnx")
+            continue
+        (theirs,) = onnx_graphs.onnxruntime.InferenceSession(tmp_path / "a.onnx").run(None, {"x": x})
+        assert np.array_equal(import_network(tmp_path / "a.onnx").predict(x), theirs.argmax(axis=1))

@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from conntra_neuro.exchange.files import FORMATS, READERS
-from conntra_neuro.exchange.support import FROM_ONNX, KINDS, LIMITS, support, support_table
-from conntra_neuro.network.layers import Conv2d, Dense, MaxPool, SumPool
+from conntra_neuro.exchange.onnx.reader import read_onnx
+from conntra_neuro.exchange.onnx.sample import comes_from_onnx
+from conntra_neuro.exchange.support import KINDS, LIMITS, support, support_table
+from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.layers import Dense
 
-for package in ("h5py", "nir"):
+for package in ("h5py", "nir", "onnx"):
     pytest.importorskip(package)
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "exchange.md"
@@ -35,7 +38,17 @@ def test_every_kind_has_an_answer_for_c():
     assert all(answers["c"] for answers in support().values())
 
 
-def test_the_kinds_of_onnx_are_those_that_its_tests_find():
-    """test_onnx.test_the_kinds_of_layers_that_come finds the types of layers of these networks."""
-    kinds = {type(layer) for kind in FROM_ONNX for layer in KINDS[kind].layers}
-    assert kinds >= {Dense, Conv2d, MaxPool, SumPool}
+def test_the_column_of_onnx_is_measured(tmp_path, monkeypatch):
+    """A reader that got weights wrong, or refused a kind, would show."""
+    answers = {kind: comes_from_onnx(network, tmp_path / "a.onnx") for kind, network in KINDS.items()}
+    assert answers["Dense"]
+    assert not answers["GradedRelu"]
+    assert not answers["Residual, by a factor"]
+
+    def other_weights(path):
+        read = read_onnx(path)
+        layers = [Dense(-layer.weight, layer.bias, layer.neuron) for layer in read.layers]
+        return DiscreteNetwork(layers, read.encoder)
+
+    monkeypatch.setattr("conntra_neuro.exchange.onnx.sample.read_onnx", other_weights)
+    assert not comes_from_onnx(KINDS["Dense"], tmp_path / "a.onnx")

@@ -35,6 +35,7 @@ def read_nir(path: str | Path, steps: int | None = None) -> DiscreteNetwork:
     import nir
 
     check_hdf5(path, "NIR")
+    _check_graph_there(path)
     try:
         graph = nir.read(path, type_check=False)
     except Exception as error:  # nir meets a malformed file with whatever its lines happen to raise
@@ -47,6 +48,19 @@ def read_nir(path: str | Path, steps: int | None = None) -> DiscreteNetwork:
         return network_of_graph(graph, steps)
     except (TypeError, ValueError, IndexError, AttributeError, OverflowError, ConntraError) as error:
         raise FileFormatError(f"{path}: {error}") from None
+
+
+def _check_graph_there(path: str | Path) -> None:
+    """Say what a sound HDF5 file is instead, where it is no NIR graph."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        found = set(file)
+    if "node" in found:
+        return
+    if "layer" in found:
+        raise FileFormatError(f"{path}: a network of lava-dl (NetX, .net), not a NIR graph; save it as NIR")
+    raise FileFormatError(f"{path}: an HDF5 file without a NIR graph in it; write one with nir.write")
 
 
 def network_of_graph(graph: nir.NIRGraph, steps: int | None = None) -> DiscreteNetwork:
@@ -198,6 +212,11 @@ class _Walk:
 
         last = len(self.layers) - 1
         main = [v for v in given if isinstance(v, _Pending) and v.source.index == last]
+        if isinstance(node, nir.Output) and given and not any(isinstance(v, _Pending) for v in given):
+            raise InputError(
+                f"node {name}: the neurons before it spike; the potentials of the last weights are the logits here: "
+                "let these lead into the output, without neurons between"
+            )
         if len(main) != 1:
             raise InputError(
                 f"node {name}: {len(main)} weighted nodes from the layer before lead into it; exactly 1 expected"

@@ -109,6 +109,8 @@ def evaluate_elementwise(node: Node, arrays: Sequence[Array | None]) -> Array:
         numbers = [a if a is None or a.dtype.kind == "b" else a.astype(np.float64) for a in arrays]
         try:
             found = np.asarray(ELEMENTWISE[node.op](*numbers, attributes=node.attributes))
+        except InputError:  # it names the node already
+            raise
         except (TypeError, ValueError, KeyError) as error:
             raise InputError(f"{node}: {error}") from None
     if found.dtype.kind == "f" and np.isnan(found).any():
@@ -132,6 +134,8 @@ def evaluate_constant(node: Node, arrays: Sequence[Array | None]) -> Array:
         return evaluate_elementwise(node, arrays)
     try:
         found = _constant(node, arrays)
+    except InputError:  # it names the node already
+        raise
     except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
         raise InputError(f"{node}: {error}") from None
     if found.size > _MOST_ELEMENTS:

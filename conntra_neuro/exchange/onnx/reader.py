@@ -20,7 +20,18 @@ from conntra_neuro.exchange.onnx.graph import Graph, Node, load_graph
 from conntra_neuro.exchange.onnx.input import INPUTS, spikes_of
 from conntra_neuro.exchange.onnx.ops import ELEMENTWISE, evaluate_constant
 from conntra_neuro.exchange.onnx.shapes import RESHAPING, constant_pad, convolution, reshaped, window
-from conntra_neuro.exchange.onnx.values import Pending, Raw, Settled, Tensor, apply, factored, line_of, rows_of, step_of
+from conntra_neuro.exchange.onnx.values import (
+    Pending,
+    Raw,
+    Settled,
+    Tensor,
+    apply,
+    by_channel,
+    factored,
+    line_of,
+    rows_of,
+    step_of,
+)
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.layers import Conv2d, Dense, Layer, MaxPool, SumPool
 
@@ -200,7 +211,7 @@ class _Reader:
             and not _is_step(value)
         ):
             return self._pool_of_sums(node, value, value.base)
-        settled = self._settled(value, node)
+        settled = by_channel(self._settled(value, node), node)
         geometry = window(node, settled)
         base = settled.base
         assert isinstance(base, Settled)
@@ -225,6 +236,8 @@ class _Reader:
 
     def _pool_of_sums(self, node: Node, value: Tensor, pending: Pending) -> Tensor:
         """A maximum before the step: of the sums u, where the values rise with u, by turning those that fall."""
+        if pending.geometry is None:
+            raise InputError(f"{node}: a maximum of the sums of a dense layer; put it behind the activation")
         slope, _ = line_of(value, str(node))
         falls = slope < 0
         if falls.any() and pending.pools:

@@ -20,7 +20,7 @@ from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.exchange.onnx.graph import Node
 from conntra_neuro.exchange.onnx.ops import evaluate_elementwise
 
-__all__ = ["Pending", "Raw", "Settled", "Tensor", "apply", "factored", "line_of", "rows_of", "step_of"]
+__all__ = ["Pending", "Raw", "Settled", "Tensor", "apply", "by_channel", "factored", "line_of", "rows_of", "step_of"]
 
 Array = npt.NDArray[Any]
 _MOST_ENTRIES = 2**26
@@ -232,3 +232,20 @@ def factored(weight: Array, what: str) -> tuple[IntArray, Array]:
             "binary or ternary weights expected: export the quantised network, not its latent weights"
         )
     return whole.astype(np.int64).reshape(weight.shape), scale
+
+
+def by_channel(value: Tensor, node: Node) -> Tensor:
+    """Return ``value`` (channels, height, width) with a column of its table for each channel, as pooling needs it.
+
+    Units of a dense layer that are laid out as an image have a column each: these must agree within a channel.
+    """
+    base = value.base
+    if len(value.shape) != 3 or not isinstance(base, Settled) or base.columns <= value.shape[0]:
+        return value
+    by_unit = np.broadcast_to(value.table, (len(value.table), base.columns))[:, value.column]
+    first = by_unit[:, :, :1, :1]
+    in_order = np.array_equal(value.index, np.arange(base.size).reshape(value.shape))
+    if not in_order or (by_unit != first).any():
+        raise InputError(f"{node}: pools units whose values differ; one pair of values a channel expected")
+    channels = replace(base, columns=value.shape[0])
+    return replace(value, base=channels, table=np.ascontiguousarray(first[:, :, 0, 0]))
