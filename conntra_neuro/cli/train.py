@@ -25,7 +25,8 @@ def train(
     layers: Annotated[
         str | None,
         typer.Option(
-            help="Hidden layers: 256 or conv16k5s2,maxpool2,128; none is logistic regression.",
+            help="Hidden layers: 256 or conv16k5s2,conv16k3d2,maxpool2,128 (k kernel, s stride, p padding, d dilation, "
+            "g groups); none is logistic regression.",
             show_default="256, 1024 from 20,000 samples on, or as in --from",
         ),
     ] = None,

@@ -4,6 +4,7 @@ Hidden layers from the first to the last, parted by commas; the readout is added
 
     256                   a dense layer of 256 units
     conv16k5s2p1g4        a convolution to 16 channels: kernel 5 x 5, stride 2, padding 1, 4 groups (s1, p0, g1)
+    conv16k3p2d2          dilation 2: the kernel's weights stand 2 pixels apart, so that it covers 5 x 5 (d1)
     dwconvk3s2p1          a depthwise convolution: each channel on its own
     maxpool2s2            the largest of 2 x 2 binary spikes (an OR), windows 2 apart (side by side)
     sumpool2s2            their sum, on to the next layer
@@ -27,15 +28,15 @@ from conntra_hardware.neurons import IntegrateAndFire
 
 __all__ = ["Conv", "LayerSpec", "Neurons", "Pool", "as_specs", "names_of", "parse_layers", "parse_neurons"]
 
-_TOKEN = "a width such as 256, conv16k5s2p1g4, dwconvk3, maxpool2 or sumpool2 expected"
-_PARTS = {"k": "kernel", "s": "stride", "p": "padding", "g": "groups"}
+_TOKEN = "a width such as 256, conv16k5s2p1g4, conv16k3d2, dwconvk3, maxpool2 or sumpool2 expected"
+_PARTS = {"k": "kernel", "s": "stride", "p": "padding", "g": "groups", "d": "dilation"}
 
 
 @dataclass(frozen=True)
 class Conv:
     """A convolution; ``channels`` None: depthwise. ``skip``: what its input was so many layers before is added.
 
-    ``scale`` times; a skip of 0 adds nothing.
+    ``scale`` times; a skip of 0 adds nothing. ``dilation`` is 1 where the kernel is one pixel.
     """
 
     channels: int | None
@@ -45,16 +46,21 @@ class Conv:
     groups: int = 1
     skip: int = 0
     scale: int = 1
+    dilation: int = 1
 
     def __post_init__(self) -> None:
-        counts = (self.kernel, self.stride, self.groups, self.scale, 1 if self.channels is None else self.channels)
+        sizes = (self.kernel, self.stride, self.groups, self.scale, self.dilation)
+        counts = (*sizes, 1 if self.channels is None else self.channels)
         if min(counts) < 1 or min(self.padding, self.skip) < 0 or (self.channels is None and self.groups != 1):
             raise InputError(f"layer {self}: {_TOKEN}")
+        if self.kernel == 1:
+            object.__setattr__(self, "dilation", 1)
 
     def __str__(self) -> str:
         parts = f"dwconvk{self.kernel}" if self.channels is None else f"conv{self.channels}k{self.kernel}"
         parts += f"s{self.stride}" if self.stride > 1 else ""
         parts += f"p{self.padding}" if self.padding else ""
+        parts += f"d{self.dilation}" if self.dilation != 1 else ""
         parts += f"g{self.groups}" if self.groups > 1 else ""
         parts += f"+{self.skip}" if self.skip else ""
         return parts + (f"x{self.scale}" if self.skip and self.scale > 1 else "")
@@ -145,7 +151,7 @@ def _parse_token(token: str, text: str) -> LayerSpec:
     if token.isdecimal() and int(token) > 0:
         return int(token)
     pool = re.fullmatch(r"(max|sum)pool(\d+)(?:s(\d+))?", token)
-    conv = re.fullmatch(r"(?:conv(\d+)|(dwconv))((?:[kspg]\d+)+)(?:\+(\d+)(?:x(\d+))?)?", token)
+    conv = re.fullmatch(r"(?:conv(\d+)|(dwconv))((?:[kspgd]\d+)+)(?:\+(\d+)(?:x(\d+))?)?", token)
     try:
         if pool:
             return Pool(pool[1], int(pool[2]), int(pool[3] or pool[2]))
@@ -157,7 +163,7 @@ def _parse_token(token: str, text: str) -> LayerSpec:
 
 
 def _conv(channels: str | None, depthwise: str | None, parts: str, skip: str | None, scale: str | None) -> Conv:
-    numbers = re.findall(r"([kspg])(\d+)", parts)
+    numbers = re.findall(r"([kspgd])(\d+)", parts)
     given = {_PARTS[letter]: int(number) for letter, number in numbers}
     if len(given) < len(numbers) or "kernel" not in given:
         raise InputError(f"layer {parts}: {_TOKEN}")

@@ -1,6 +1,7 @@
 import pytest
 
-import conntra_hardware.proof.verify  # noqa: F401  before its names are replaced here
+import conntra_hardware.proof.verify
+import conntra_hardware.runtime  # noqa: F401  before their names are replaced here: it would keep the fake
 import conntra_neuro as cn
 from conntra_hardware.backends.protocol import Availability
 from conntra_hardware.backends.reference import ReferenceBackend

@@ -130,7 +130,7 @@ def test_a_network_of_another_tool_is_refined_and_never_worse_on_what_is_held_ou
 
 @pytest.mark.parametrize("neuron", ["threshold", "relu", "if2soft"])
 def test_convolutions_are_trained_further_from_a_file(conntra, neuron):
-    layers = "conv4k3s2p1,conv4k3p1+1,conv6k3p1+1,sumpool2,9"
+    layers = "conv4k3s2p1,conv4k3p2d2+1,conv6k3p1+1,sumpool2,9"
     first = conntra("train", "digits", "--layers", layers, "--neuron", neuron, "--sweeps", "1", "--out", "a.conntra")
     assert first.status == 0, first
     ran = conntra(
@@ -141,6 +141,7 @@ def test_convolutions_are_trained_further_from_a_file(conntra, neuron):
     before, after = cn.load("a.conntra"), cn.load("b.conntra")
     assert [layer.neuron for layer in after.layers] == [layer.neuron for layer in before.layers]
     assert len(after.residuals) == 2
+    assert [g.dilation for layer in after.layers if (g := getattr(layer, "geometry", None))][1] == (2, 2)
     history = ran.document["history"]
     assert history[-1]["objective"] < history[0]["objective"]
     data = cn.load_dataset("digits", seed=0)

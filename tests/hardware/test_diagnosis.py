@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +21,10 @@ from wrong_backends import (
 
 from conntra_hardware.backends.protocol import Backend
 from conntra_hardware.base.errors import DoesNotVerify
-from conntra_hardware.neurons import IntegrateAndFire, Readout
+from conntra_hardware.chip import load_chip
+from conntra_hardware.neurons import IntegrateAndFire, Readout, Threshold
+from conntra_hardware.program import ConvProjection, CoreSlice, Population, Program, Projection, SparseProjection
+from conntra_hardware.program.convolution import Geometry
 from conntra_hardware.proof.diagnosis import Finding
 from conntra_hardware.proof.verify import verify
 
@@ -278,3 +282,32 @@ def test_integrate_and_fire_that_is_not_cleared_between_samples() -> None:
     assert finding(rounded).cause == "weight rounding"
     readout = Layer(Population("out", Readout(), bias), weights, names, sources, (potentials.sum(axis=1) + 4)[:, None])
     assert _finding(readout).text.startswith("neuron 0: the bias is off by +1")
+
+
+@pytest.mark.parametrize(("taken", "says"), [((1, 1), "is left out"), ((2, 3), "is exchanged, across for down")])
+@pytest.mark.parametrize("stride", [(1, 1), (2, 1)])
+def test_another_dilation(taken: tuple[int, int], says: str, stride: tuple[int, int]) -> None:
+    """A backend whose kernel of 3 x 2 weights, 3 rows and 2 columns apart, sees other pixels from the same places."""
+    rng = np.random.default_rng(0)
+    geometry = Geometry((2, 9, 8), 3, (3, 2), stride, (1, 2), dilation=(3, 2))
+    kernel = rng.integers(-2, 3, geometry.kernel_shape)
+    right = ConvProjection("input", "h", kernel, geometry)
+    wrong = np.zeros((*geometry.output_shape, *geometry.input_shape), int)
+    for y, x, a, b in np.ndindex(*geometry.output_shape[1:], 3, 2):
+        row, column = y * stride[0] + a * taken[0] - 1, x * stride[1] + b * taken[1] - 2
+        if 0 <= row < 9 and 0 <= column < 8:
+            wrong[:, y, x, :, row, column] = kernel[:, :, a, b]
+    program = _image_program(right, rng)
+    parts = (SparseProjection("input", "h", wrong.reshape(right.shape)), *program.projections[1:])
+    drawn = Case((), (), 0, 50, program, rng.integers(0, 2, (50, 144)).astype(np.uint8), {}, np.empty(0))
+    found = one(drawn, WrongBackend("wrong", program=lambda p: replace(p, projections=parts)))
+    assert (found.layer, found.cause, found.neurons, found.also) == ("h", "dilation", (), ())
+    assert f"the dilation (3, 2) of the kernel from input {says}" in found.text
+
+
+def _image_program(first: ConvProjection, rng: np.random.Generator) -> Program:
+    size = first.shape[0]
+    populations = (Population("h", Threshold(), rng.integers(-2, 3, size)), Population("out", Readout(), [0, 0]))
+    projections = (first, Projection("h", "out", rng.integers(-1, 2, (2, size))))
+    slices = (CoreSlice("h", 0, size, 0), CoreSlice("out", 0, 2, 1))
+    return Program(load_chip("loihi1"), first.shape[1], populations, projections, slices)

@@ -19,6 +19,7 @@ from conntra_hardware.fit.overflow import prove_no_overflow
 from conntra_hardware.fit.resources import core_usage
 from conntra_hardware.neurons import IntegrateAndFire
 from conntra_hardware.program import INPUT, ConvProjection, Program, Projection, SparseProjection
+from conntra_hardware.program.fingerprint import program_sha256
 from conntra_hardware.program.program_file import load_program
 from conntra_hardware.proof.fuzz import fuzz
 from conntra_hardware.proof.fuzz_case import dense_case, random_case
@@ -74,6 +75,33 @@ def test_a_third_of_the_programs_are_of_the_other_kinds() -> None:
         assert sum(isinstance(projection, kind) for projection in projections) > 15
     assert max(len(p.incoming(q.name)) for p in programs for q in p.populations) == 2
     assert max(p.steps for p in programs) == 6
+
+
+def test_some_convolutions_are_dilated_and_all_else_stays_as_it_was() -> None:
+    before, now = ([random_case(0, index, dilated) for index in range(240)] for dilated in (False, True))
+    gaps = [_dilations(case.program) for case in now]
+    assert {d for found in gaps for pair in found for d in pair} == {1, 2, 3}
+    assert sum(any(pair != (1, 1) for pair in found) for found in gaps) > 10
+    assert not any(pair != (1, 1) for case in before for pair in _dilations(case.program))
+    for one, other, found in zip(before, now, gaps, strict=True):
+        if not any(pair != (1, 1) for pair in found):
+            assert program_sha256(one.program) == program_sha256(other.program)
+            assert np.array_equal(one.inputs, other.inputs)
+    assert all(usage.fits for case in now for core in core_usage(case.program) for usage in core.resources.values())
+    assert all(proof.holds for case in now for proof in prove_no_overflow(case.program))
+
+
+def _dilations(program: Program) -> list[tuple[int, int]]:
+    return [p.geometry.dilation for p in program.projections if isinstance(p, ConvProjection)]
+
+
+def test_reports_of_the_time_before_dilation_are_checked_with_the_programs_of_that_time() -> None:
+    old, new = (json.loads(json.dumps(fuzz(30, seed=3, dilated=dilated).to_dict())) for dilated in (False, True))
+    assert old["digest"] != new["digest"]
+    assert recheck_fuzz(old).mismatch is None
+    assert recheck_fuzz(new).mismatch is None
+    del old["dilated"]  # they do not say so
+    assert recheck_fuzz(old).mismatch is None
 
 
 def test_what_a_backend_does_not_run_is_counted_apart() -> None:

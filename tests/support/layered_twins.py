@@ -35,11 +35,13 @@ def layered_task(
 @st.composite
 def layer_texts(draw: Any, graded: bool = False) -> str:
     """Hidden layers for images: convolutions of every kind, pooling, residuals, then dense ones."""
-    tokens = [draw(st.sampled_from(["conv4k3p1", "conv3k3s2p1", "dwconvk3p1", "conv4k2g2", "conv2k3p1"]))]
+    tokens = [draw(st.sampled_from(["conv4k3p1", "conv3k3s2p1", "dwconvk3p1", "conv4k2g2", "conv2k3p1", "conv3k3p2d2",
+                                    "conv4k2s2d3g2"]))]  # fmt: skip
     if draw(st.booleans()):
         tokens.append("sumpool2" if graded else draw(st.sampled_from(["maxpool2", "sumpool2", "maxpool2s1"])))
     if draw(st.booleans()):
-        tokens.append(draw(st.sampled_from(["conv4k3p1", "conv4k3p1+1", "conv2k1", "conv6k3s2p1", "conv6k3s2p1+1"])))
+        tokens.append(draw(st.sampled_from(["conv4k3p1", "conv4k3p1+1", "conv2k1", "conv6k3s2p1", "conv6k3s2p1+1",
+                                             "conv2k3p2d2", "conv4k3p2d2+1"])))  # fmt: skip
     if draw(st.booleans()):
         tokens.append("sumpool2s1")
     if draw(st.booleans()):
@@ -88,7 +90,8 @@ def kernel_score(network: DiscreteNetwork, task: Task, number: int, scale: float
                 )
                 q = (on - off) * slope[:, unit]
                 y, x = r * g.stride[0], c * g.stride[1]
-                patch = padded[:, first : first + inner, y : y + g.kernel[0], x : x + g.kernel[1]]
+                patch = padded[:, first : first + inner, y : y + g.span[0], x : x + g.span[1]]
+                patch = patch[:, :, :: g.dilation[0], :: g.dilation[1]]
                 found[o] += np.tensordot(q, patch, 1)
                 biases[o] += q.sum()
     return found, biases

@@ -8,8 +8,10 @@ from conntra_hardware.base.errors import InputError
 from conntra_neuro.training.specs import Conv, LayerSpec, Pool, as_specs, parse_layers, parse_neurons
 
 _numbers = st.integers(1, 30)
-_convs = st.builds(Conv, _numbers, _numbers, _numbers, st.integers(0, 5), _numbers, st.integers(0, 4), st.just(1))
-_depthwise = st.builds(Conv, st.none(), _numbers, _numbers, st.integers(0, 5))
+_convs = st.builds(
+    Conv, _numbers, _numbers, _numbers, st.integers(0, 5), _numbers, st.integers(0, 4), st.just(1), _numbers
+)
+_depthwise = st.builds(Conv, st.none(), _numbers, _numbers, st.integers(0, 5), dilation=_numbers)
 _pools = st.builds(Pool, st.sampled_from(["max", "sum"]), _numbers, _numbers)
 
 
@@ -29,12 +31,30 @@ def test_what_tokens_mean() -> None:
         256,
     )
     assert parse_layers("conv8k3p1g2+2x4") == (Conv(8, 3, 1, 1, 2, 2, 4),)
+    assert parse_layers("conv16k3d2,dwconvk3p3d3s2") == (Conv(16, 3, dilation=2), Conv(None, 3, 2, 3, dilation=3))
+    assert str(Conv(16, 5, 2, 4, 4, 1, dilation=2)) == "conv16k5s2p4d2g4+1"
+    assert str(Conv(16, 1, dilation=2)) == "conv16k1"  # one pixel has no distance from another
     assert parse_layers("none") == ()
 
 
 @pytest.mark.parametrize(
     "token",
-    ["conv16", "convk3", "conv0k3", "conv8k3k5", "conv8k3+0", "pool2", "maxpool0", "-5", "1.5", "dwconv3", "0x"],
+    [
+        "conv16",
+        "convk3",
+        "conv0k3",
+        "conv8k3k5",
+        "conv8k3+0",
+        "pool2",
+        "maxpool0",
+        "-5",
+        "1.5",
+        "dwconv3",
+        "0x",
+        "conv8k3d0",
+        "conv8d2",
+        "maxpool2d2",
+    ],
 )
 def test_what_is_no_layer_is_named(token: str) -> None:
     with pytest.raises(InputError, match=f"'{token.replace('+', '.')}' is no layer"):

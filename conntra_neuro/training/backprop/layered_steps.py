@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.training.backprop.steps import (
@@ -36,7 +37,13 @@ def linear(x: jax.Array, weight: jax.Array, geometry: Geometry | None) -> jax.Ar
         return _place_by_place(x, kernel, g)
     padding = [(side, side) for side in g.padding]
     return jax.lax.conv_general_dilated(
-        x, kernel, g.stride, padding, dimension_numbers=_LAYOUT, feature_group_count=g.groups
+        x,
+        kernel,
+        g.stride,
+        padding,
+        rhs_dilation=g.dilation,
+        dimension_numbers=_LAYOUT,
+        feature_group_count=g.groups,
     )
 
 
@@ -60,9 +67,9 @@ def _place_by_place(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
 def _places(x: jax.Array, g: Geometry) -> Iterator[tuple[tuple[int, int], jax.Array]]:
     """Yield each place of a window, and what all windows have there; ``x`` is padded already."""
     (down, right), (rows, columns) = g.stride, g.output_shape[1:]
-    for i in range(g.kernel[0]):
-        for j in range(g.kernel[1]):
-            yield (i, j), x[:, i : i + down * (rows - 1) + 1 : down, j : j + right * (columns - 1) + 1 : right]
+    for i, j in np.ndindex(*g.kernel):
+        top, left = i * g.dilation[0], j * g.dilation[1]
+        yield (i, j), x[:, top : top + down * (rows - 1) + 1 : down, left : left + right * (columns - 1) + 1 : right]
 
 
 def pooled(x: jax.Array, node: Node, scale: float = 1.0) -> jax.Array:

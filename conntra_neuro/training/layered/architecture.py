@@ -186,7 +186,8 @@ class _Maker:
             else:
                 groups = channels if spec.channels is None else spec.groups
                 sizes = _square(spec.kernel, spec.stride, spec.padding)
-                kernel = Geometry((channels, height, width), spec.channels or channels, *sizes, groups)
+                apart = (spec.dilation, spec.dilation)
+                kernel = Geometry((channels, height, width), spec.channels or channels, *sizes, groups, apart)
                 self._conv(name, spec, kernel, number)
         except InputError as error:
             raise InputError(str(error) if str(error).startswith("layer") else f"{name}: {error}") from None
@@ -291,9 +292,7 @@ def _layer(node: Node, found: Parameters, levels: Levels) -> Layer:
     g = node.geometry
     if node.kind == "conv":
         weight = _kernel(found.weights[node.index], g)
-        window: dict[str, Any] = {"stride": g.stride, "padding": g.padding, "groups": g.groups}
-        bias = found.biases[node.index]
-        return Conv2d(weight, bias, _known(node), levels, input_shape=g.input_shape, **window)
+        return Conv2d(weight, found.biases[node.index], _known(node), levels, **g.window)
     pool = MaxPool if node.kind == "max" else SumPool
     return pool(g.kernel, input_shape=g.input_shape, stride=g.stride)
 

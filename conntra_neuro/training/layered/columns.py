@@ -38,19 +38,19 @@ def scatter(columns: Floats, geometry: Geometry, threads: Threads) -> Floats:
 
 
 def _sizes(g: Geometry) -> tuple[int, ...]:
-    return (*g.output_shape[1:], *g.kernel, *g.stride, *g.padding, g.groups)
+    return (*g.output_shape[1:], *g.kernel, *g.stride, *g.padding, *g.dilation, g.groups)
 
 
 @_fast
-def _gather(x, rows, width, kernel_h, kernel_w, down, right, top, left, groups, out, first, last):
+def _gather(x, rows, width, kernel_h, kernel_w, down, right, top, left, below, beside, groups, out, first, last):
     inner = x.shape[3] // groups
     for n in range(first, last):
         for r in range(rows):
             for c in range(width):
                 for a in range(kernel_h):
-                    y = r * down + a - top
+                    y = r * down + a * below - top
                     for b in range(kernel_w):
-                        z = c * right + b - left
+                        z = c * right + b * beside - left
                         at = (a * kernel_w + b) * inner
                         inside = 0 <= y < x.shape[1] and 0 <= z < x.shape[2]
                         for g in range(groups):
@@ -60,17 +60,17 @@ def _gather(x, rows, width, kernel_h, kernel_w, down, right, top, left, groups, 
 
 
 @_fast
-def _scatter(columns, rows, width, kernel_h, kernel_w, down, right, top, left, groups, out, first, last):
+def _scatter(columns, rows, width, kernel_h, kernel_w, down, right, top, left, below, beside, groups, out, first, last):
     inner = out.shape[3] // groups
     for n in range(first, last):
         for r in range(rows):
             for c in range(width):
                 for a in range(kernel_h):
-                    y = r * down + a - top
+                    y = r * down + a * below - top
                     if y < 0 or y >= out.shape[1]:
                         continue
                     for b in range(kernel_w):
-                        z = c * right + b - left
+                        z = c * right + b * beside - left
                         if z < 0 or z >= out.shape[2]:
                             continue
                         at = (a * kernel_w + b) * inner

@@ -104,24 +104,46 @@ def _push_places(graph, room, edge, target, step, place, count):
     """As ``_push``, to all places of a kernel, or windows of pooling, that see the outputs."""
     y, x = place // edge.width + edge.top, place % edge.width + edge.left
     r = min(y // edge.down, edge.rows - 1)
-    while r >= 0 and y - r * edge.down < edge.kernel_h:
-        c = min(x // edge.right, edge.columns - 1)
-        while c >= 0 and x - c * edge.right < edge.kernel_w:
-            at = _touch(room, edge.target, target, step, r * edge.columns + c)
-            if edge.kind == WINDOW:
-                for i in range(count):
-                    room.dz[at + room.channel[i]] += room.change[i]
-            else:
-                seen = (y - r * edge.down) * edge.kernel_w + x - c * edge.right
-                row = edge.weight_at + seen * edge.inner * edge.out
-                for i in range(count):
-                    channel = room.channel[i]
-                    group = 0 if edge.inner == edge.channels else channel // edge.inner
-                    left = group * edge.outer
-                    first = row + (channel - group * edge.inner) * edge.out + left
-                    _add(room.dz, at + left, graph.weights, first, edge.outer, room.change[i])
+    while r >= 0:
+        a = y - r * edge.down
+        if edge.below != 1:
+            a = _weight_at(a, edge.below)
+        if a >= edge.kernel_h:
+            break
+        c = min(x // edge.right, edge.columns - 1) if a >= 0 else -1
+        while c >= 0:
+            b = x - c * edge.right
+            if edge.beside != 1:
+                b = _weight_at(b, edge.beside)
+            if b >= edge.kernel_w:
+                break
+            if b >= 0:
+                _push_place(graph, room, edge, target, step, r * edge.columns + c, a * edge.kernel_w + b, count)
             c -= 1
         r -= 1
+
+
+@_inner
+def _weight_at(distance, apart):
+    """Return which weight of a kernel's row or column lies so far from its corner; -1 in the gaps of a dilated one."""
+    return distance // apart if distance % apart == 0 else -1
+
+
+@_inner
+def _push_place(graph, room, edge, target, step, place, seen, count):
+    """As ``_push``, to ``place``, which sees the outputs through weight ``seen`` of its kernel, or in its window."""
+    at = _touch(room, edge.target, target, step, place)
+    if edge.kind == WINDOW:
+        for i in range(count):
+            room.dz[at + room.channel[i]] += room.change[i]
+        return
+    row = edge.weight_at + seen * edge.inner * edge.out
+    for i in range(count):
+        channel = room.channel[i]
+        group = 0 if edge.inner == edge.channels else channel // edge.inner
+        left = group * edge.outer
+        first = row + (channel - group * edge.inner) * edge.out + left
+        _add(room.dz, at + left, graph.weights, first, edge.outer, room.change[i])
 
 
 @_inner
@@ -143,9 +165,9 @@ def _begin(graph, room, n, move):
     for step in range(graph.steps):
         first = source.out_at + step * units + channel
         for r in range(edge.rows):
-            y = r * edge.down + a - edge.top
+            y = r * edge.down + a * edge.below - edge.top
             for c in range(edge.columns):
-                x = c * edge.right + b - edge.left
+                x = c * edge.right + b * edge.beside - edge.left
                 value = np.int64(1)
                 if row < edge.n_in:
                     inside = 0 <= y < edge.height and 0 <= x < edge.width

@@ -66,8 +66,8 @@ def _spec(number: int, layer: Layer, residual: Residual | None) -> LayerSpec:
         return layer.n_out
     assert isinstance(layer, (Conv2d, MaxPool, SumPool))
     g = layer.geometry
-    if any(a != b for a, b in (g.kernel, g.stride, g.padding)):
-        raise InputError(f"{where}: kernel, stride or padding is not square; only square ones can be trained")
+    if any(a != b for a, b in (g.kernel, g.stride, g.padding, g.dilation)):
+        raise InputError(f"{where}: kernel, stride, padding or dilation is not square; only square ones can be trained")
     size, stride, padding = g.kernel[0], g.stride[0], g.padding[0]
     if not isinstance(layer, Conv2d):
         if padding:
@@ -77,7 +77,7 @@ def _spec(number: int, layer: Layer, residual: Residual | None) -> LayerSpec:
     scale = 1 if residual is None else residual.scale
     if scale < 1:
         raise InputError(f"{where}: a residual connection of scale {scale} cannot be trained; 1 or more can")
-    return Conv(g.out_channels, size, stride, padding, g.groups, skip, scale)
+    return Conv(g.out_channels, size, stride, padding, g.groups, skip, scale, g.dilation[0])
 
 
 def _neurons(hidden: Sequence[Layer]) -> Neurons:

@@ -49,13 +49,14 @@ z_at, out_at      where they begin in a row of ``z`` and of ``outputs``; ``place
 
 _ENDS = ("source", "target", "kind", "scale", "weight_at", "n_in")
 _IMAGES = ("height", "width", "channels", "rows", "columns", "out")
-_KERNEL = ("kernel_h", "kernel_w", "down", "right", "top", "left", "inner", "outer")
+_KERNEL = ("kernel_h", "kernel_w", "down", "right", "top", "left", "below", "beside", "inner", "outer")
 EDGE = np.dtype([(name, np.int64) for name in _ENDS + _IMAGES + _KERNEL])
 """What one vertex (``target``) reads of another.
 
 kind             dense, kernel (a convolution), window (pooling) or same (``scale`` times, unit by unit)
 weight_at, n_in  its weights in ``Graph.weights``: (n_in, out) row-major
 height .. left   the image read, the image put out, ``out`` channels or units; kernel, stride and padding
+below, beside    how far a kernel's weights stand apart
 inner, outer     channels read and put out by a group; groups do not see each other
 """
 
@@ -137,10 +138,11 @@ def edges_of(arch: Architecture) -> npt.NDArray[Any]:
 def _sizes(g: Geometry | None, fan_in: int, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return n_in, and the sizes of an edge from height to outer."""
     if g is None:
-        return (fan_in, 1, 1, fan_in, 1, 1, shape[-1], 1, 1, 1, 1, 0, 0, fan_in, shape[-1])
+        return (fan_in, 1, 1, fan_in, 1, 1, shape[-1], 1, 1, 1, 1, 0, 0, 1, 1, fan_in, shape[-1])
     channels, height, width = g.input_shape
     sides = (height, width, channels, *g.output_shape[1:], g.out_channels)
-    return (fan_in, *sides, *g.kernel, *g.stride, *g.padding, channels // g.groups, g.out_channels // g.groups)
+    window = (*g.kernel, *g.stride, *g.padding, *g.dilation)
+    return (fan_in, *sides, *window, channels // g.groups, g.out_channels // g.groups)
 
 
 def types_of(arch: Architecture, largest: int) -> tuple[Any, Any]:

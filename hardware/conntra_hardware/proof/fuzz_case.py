@@ -55,10 +55,14 @@ class FuzzCase:
         }
 
 
-def random_case(seed: int, index: int) -> FuzzCase:
-    """Return program ``index`` of the run with ``seed``: always the same."""
+def random_case(seed: int, index: int, dilated: bool = False) -> FuzzCase:
+    """Return program ``index`` of the run with ``seed``: always the same.
+
+    ``dilated`` has some convolutions dilated, of which earlier versions knew nothing; no other program changes.
+    """
     if index % _LAYERED_ONE_IN == _LAYERED_ONE_IN - 1:
-        program, inputs = layered_case(np.random.default_rng([seed, index]))
+        gaps = np.random.default_rng([seed, index, 1]) if dilated else None
+        program, inputs = layered_case(np.random.default_rng([seed, index]), gaps)
         return FuzzCase(program, inputs, index)
     return dense_case(seed, index)
 

@@ -1,7 +1,7 @@
 """Random programs of all that is not a chain of dense layers of threshold neurons.
 
-Convolutions with strides, padding and groups, sparse synapses, graded and integrate-and-fire neurons, several time
-steps a sample, and connections that skip a layer, handed on by a population beside it.
+Convolutions with strides, padding, groups and dilation, sparse synapses, graded and integrate-and-fire neurons,
+several time steps a sample, and connections that skip a layer, handed on by a population beside it.
 """
 
 from __future__ import annotations
@@ -29,33 +29,37 @@ from conntra_hardware.program.projection import one_to_one
 
 __all__ = ["DRAWS", "MIXES", "Draw", "layered_case"]
 
-_DEEPEST, _MOST_ROWS, _MOST_SLICES = 4, 48, 4
+_DEEPEST, _MOST_ROWS, _MOST_SLICES, _FURTHEST = 4, 48, 4, 3
 _GRADED_BITS = 7
 """Graded spikes stay below 2^7, so that sums of a later layer stay within every register."""
 
 
 @dataclass
 class _Drawn:
-    """A program in the making; ``spikes`` (samples, steps, size) are what each source sends."""
+    """A program in the making; ``spikes`` (samples, steps, size) are what each source sends.
+
+    ``gaps`` draws dilations, apart from all else: without it programs are those of the time before there were any.
+    """
 
     rng: np.random.Generator
     steps: int
     kinds: tuple[str, ...]
     spikes: dict[str, IntArray]
     shape: tuple[int, int, int] | None
+    gaps: np.random.Generator | None
     populations: list[Population] = field(default_factory=list)
     projections: list[AnyProjection] = field(default_factory=list)
 
 
-def layered_case(rng: np.random.Generator) -> tuple[Program, SpikeArray]:
-    """Return a random program and its input spikes (samples * steps, n_inputs)."""
+def layered_case(rng: np.random.Generator, gaps: np.random.Generator | None = None) -> tuple[Program, SpikeArray]:
+    """Return a random program and its input spikes (samples * steps, n_inputs); dilations are drawn from ``gaps``."""
     kinds = MIXES[rng.integers(len(MIXES))]
     steps = int(rng.integers(2, 7)) if any(DRAWS[kind].over_time for kind in kinds) else 1
     shape = tuple(int(n) for n in rng.integers((1, 3, 3), (4, 10, 10)))
     samples = int(rng.integers(1, _MOST_ROWS // steps + 1))
     density = rng.choice([0.05, 0.2, 0.5, 0.9], (samples, 1, 1))
     inputs = (rng.random((samples, steps, int(np.prod(shape)))) < density).astype(np.uint8)
-    drawn = _Drawn(rng, steps, kinds, {INPUT: inputs.astype(np.int64)}, (shape[0], shape[1], shape[2]))
+    drawn = _Drawn(rng, steps, kinds, {INPUT: inputs.astype(np.int64)}, (shape[0], shape[1], shape[2]), gaps)
     before, source = None, INPUT
     for depth in range(1, int(rng.integers(0, _DEEPEST)) + 1):
         before, source = source, _layer(drawn, f"h{depth}", source, before)
@@ -109,9 +113,8 @@ def _convolution(drawn: _Drawn, shape: tuple[int, int, int], source: str, name: 
     groups = int(rng.choice([g for g in (1, 2, 3) if shape[0] % g == 0]))
     padding = tuple(min(p, k - 1) for p, k in zip(padding, kernel, strict=True))
     outputs = groups * int(rng.integers(1, 4))
-    geometry = Geometry(
-        shape, outputs, (kernel[0], kernel[1]), (stride[0], stride[1]), (padding[0], padding[1]), groups
-    )
+    window = ((stride[0], stride[1]), (padding[0], padding[1]), groups, _dilation(drawn, shape, (kernel[0], kernel[1])))
+    geometry = Geometry(shape, outputs, (kernel[0], kernel[1]), *window)
     drawn.shape = geometry.output_shape
     return ConvProjection(source, name, _weights(drawn, geometry.kernel_shape), geometry)
 
@@ -122,6 +125,15 @@ def _sparse(drawn: _Drawn, source: str, name: str, size: int | None = None) -> S
     n_out = int(drawn.rng.integers(1, 40)) if size is None else size
     weights = _weights(drawn, (n_out, drawn.spikes[source].shape[2]))
     return SparseProjection(source, name, sp.coo_array(np.where(drawn.rng.random(weights.shape) < 0.3, weights, 0)))
+
+
+def _dilation(drawn: _Drawn, shape: tuple[int, int, int], kernel: tuple[int, int]) -> tuple[int, int]:
+    """Draw distances of the kernel's weights that leave it within the image."""
+    if drawn.gaps is None:
+        return 1, 1
+    most = [min(_FURTHEST, (side - 1) // max(size - 1, 1)) for side, size in zip(shape[1:], kernel, strict=True)]
+    down, right = (int(drawn.gaps.integers(1, max(n, 1) + 1)) for n in most)
+    return down, right
 
 
 def _dense(drawn: _Drawn, source: str, name: str, n_out: int) -> Projection:

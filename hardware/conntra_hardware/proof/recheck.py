@@ -89,7 +89,8 @@ def recheck_fuzz(document: Mapping[str, Any], progress: Callable[[str, int, int]
         raise FileFormatError(
             f"fuzz report: {error} missing or unusable; give one of `conntra verify --fuzz`"
         ) from None
-    fresh = fuzz(programs, seed=seed, backends=list(tallies), limits=limits, progress=progress)
+    dilated = bool(document.get("dilated", False))
+    fresh = fuzz(programs, seed=seed, backends=list(tallies), limits=limits, dilated=dilated, progress=progress)
     ours = json.loads(json.dumps(fresh.to_dict()))
     document = copy.deepcopy(dict(document))
     for report in (document, ours):

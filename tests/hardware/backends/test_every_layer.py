@@ -13,10 +13,10 @@ from conntra_hardware.backends import load_backend
 from conntra_hardware.backends.protocol import RunOptions
 from conntra_hardware.base.errors import BackendError
 from conntra_hardware.neurons import GradedRelu
-from conntra_hardware.program import Program
+from conntra_hardware.program import ConvProjection, Program
 from conntra_neuro.compiler import compile
 from conntra_neuro.network import DiscreteNetwork
-from conntra_neuro.network.layers import Conv2d, Dense
+from conntra_neuro.network.layers import Conv2d, Dense, SumPool
 
 SIMULATORS = ("lava", "lava-stock", "brian2")
 
@@ -73,3 +73,26 @@ def test_biases_that_a_shift_does_not_divide_on_stock_processes(shift):
         program = compile(net, "loihi2")
         assert any((p.bias % 2**p.neuron.shift).any() for p in program.populations if p.neuron.graded)
         assert_equal_to_network(net, spikes, simulator.execute(program, program.encode(spikes), RunOptions(300)))
+
+
+@pytest.mark.parametrize("name", [*SIMULATORS, "loihi-dry"])
+def test_dilated_convolutions(name):
+    """Other distances down than across, with strides, padding and groups, and behind a sum over windows."""
+    simulator = load_backend(name)
+    found = simulator.availability()
+    if not found.ok:
+        pytest.skip(f"{name}: {found.reason}")
+    rng = np.random.default_rng(4)
+    first = {"stride": (2, 1), "padding": (1, 2), "dilation": (3, 2), "groups": 2}
+    layers = [
+        Conv2d(rng.integers(-1, 2, (4, 1, 3, 2)), rng.integers(-1, 3, 4), input_shape=(2, 11, 8), **first),
+        SumPool(2, input_shape=(4, 4, 10)),
+        Conv2d(rng.integers(-2, 3, (3, 4, 1, 2)), rng.integers(-1, 3, 3), input_shape=(4, 2, 5), dilation=(1, 3)),
+        Dense(rng.integers(-1, 2, (3, 12)), None, "readout"),
+    ]
+    network = DiscreteNetwork(layers)
+    program = spread_program(network)
+    kernels = [p.geometry for p in program.projections if isinstance(p, ConvProjection)]
+    assert [g.dilation for g in kernels] == [(3, 2), (1, 1)]  # windows fill the gaps of the second
+    spikes = rng.integers(0, 2, (4, network.n_in))
+    assert_equal_to_network(network, spikes, simulator.execute(program, program.encode(spikes), RunOptions(300)))

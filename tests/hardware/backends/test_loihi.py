@@ -245,12 +245,11 @@ def test_options_of_a_chip_belong_to_a_chip():
             run(case.program, case.inputs, **options)
 
 
-def test_a_convolution_beside_a_relay_and_a_readout_of_both():
+@pytest.mark.parametrize("dilation", [(1, 1), (2, 3)])
+def test_a_convolution_beside_a_relay_and_a_readout_of_both(wired, dilation):
     """Convolutions go as sparse synapses, and populations side by side meet in the readout."""
-    if not DRY.availability().ok:
-        pytest.skip(DRY.availability().reason)
     rng = np.random.default_rng(5)
-    geometry = Geometry((2, 5, 4), 4, (3, 2), (2, 1), (1, 0), 2)
+    geometry = Geometry((2, 5, 4), 4, (3, 2), (2, 1), (1, 0), 2, dilation)
     conv = ConvProjection(INPUT, "c", rng.integers(-2, 3, geometry.kernel_shape), geometry)
     relay = one_to_one(INPUT, "r", geometry.n_in, 1)
     sizes = {"c": geometry.n_out, "r": geometry.n_in, "out": 3}
@@ -265,7 +264,9 @@ def test_a_convolution_beside_a_relay_and_a_readout_of_both():
     x = rng.integers(0, 2, (6, geometry.n_in)).astype(np.uint8)
     spikes = {"c": (conv.apply(x) + populations[0].bias > 0).astype(np.uint8), "r": x}
     logits = sum(p.apply(spikes[p.source]) for p in readouts) + populations[2].bias
-    equal(DRY.execute(program, x, RunOptions(60)), Case((), (), 0, 6, program, x, spikes, logits))
+    case = Case((), (), 0, 6, program, x, spikes, logits)
+    equal(DRY.execute(program, x, RunOptions(60)), case)
+    equal(wired.execute(program, x, RunOptions(60, host=Host())), case)
 
 
 def test_a_readout_alone():

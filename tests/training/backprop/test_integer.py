@@ -82,6 +82,7 @@ def _assert_same(task: Task, gear: IntegerStraightThrough, dtype: Any, centred: 
         ("conv4k3p1,conv4k3s2p1+1", "if3"),
         ("conv2k3p1,conv2k3p1+1x2", "relu"),
         ("dwconvk3,8", "if4soft"),
+        ("conv4k3p2d2,conv4k2d2g2", "relu"),
     ],
 )
 def test_a_mini_batch_sees_the_network_that_is_returned(layers: str, neuron: str) -> None:

@@ -20,7 +20,12 @@ from conntra_neuro.training.backprop.layered import LayeredStraightThrough
 from conntra_neuro.training.backprop.straight_through import StraightThroughOptions
 
 SHAPE = (2, 7, 6)
-LAYERS = ["conv4k3p1,maxpool2,conv4k2,5", "conv4k3p1,conv4k3p1+1,sumpool2", "dwconvk3s2p1,conv6k2s2p1+1"]
+LAYERS = [
+    "conv4k3p1,maxpool2,conv4k2,5",
+    "conv4k3p1,conv4k3p1+1,sumpool2",
+    "dwconvk3s2p1,conv6k2s2p1+1",
+    "conv4k3p2d2,conv4k2d2,5",
+]
 
 
 def _gear(layers: str, seed: int = 0, sweeps: int = 2) -> tuple[Any, LayeredStraightThrough]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import layered_twins as twins
 import numpy as np
 import pytest
@@ -38,19 +40,21 @@ def test_its_layers_are_those_of_the_discrete_network() -> None:
 
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize(("stride", "padding"), [((1, 1), (0, 0)), ((2, 1), (1, 0)), ((2, 2), (1, 1))])
-def test_convolutions_in_float64_are_those_of_the_layer(
-    groups: int, stride: tuple[int, int], padding: tuple[int, int]
+@pytest.mark.parametrize("dilation", [(1, 1), (2, 3)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_convolutions_are_those_of_the_layer(
+    dtype: Any, groups: int, stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int]
 ) -> None:
     rng = np.random.default_rng(groups)
-    geometry = Geometry((4, 7, 6), 8, (3, 2), stride, padding, groups)
+    geometry = Geometry((4, 7, 6), 8, (3, 2), stride, padding, groups, dilation)
     kernel = rng.integers(-1, 2, geometry.kernel_shape)
-    layer = Conv2d(kernel, input_shape=(4, 7, 6), stride=stride, padding=padding, groups=groups)
+    layer = Conv2d(kernel, **geometry.window)
     x = rng.integers(0, 2, (5, 4 * 7 * 6))
-    weight = kernel.transpose(2, 3, 1, 0).reshape(-1, 8).astype(np.float64)  # as in ``Architecture.weight_shapes``
+    weight = kernel.transpose(2, 3, 1, 0).reshape(-1, 8).astype(dtype)  # as in ``Architecture.weight_shapes``
     with load_steps().double_precision():
-        images = x.reshape(5, 4, 7, 6).transpose(0, 2, 3, 1).astype(np.float64)
+        images = x.reshape(5, 4, 7, 6).transpose(0, 2, 3, 1).astype(dtype)
         found = np.asarray(load_layered_steps().linear(images, weight, geometry))
-    assert found.dtype == np.float64
+    assert found.dtype == dtype
     np.testing.assert_array_equal(found.transpose(0, 3, 1, 2).reshape(5, -1), layer.potentials(x))
 
 

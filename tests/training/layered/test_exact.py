@@ -125,7 +125,7 @@ def _silent(done: float, running: Evaluation) -> None:
 
 
 @given(
-    st.sampled_from(["conv4k3p1,maxpool2,conv4k3p1+1", "conv4k2g2,sumpool2,5", "dwconvk3p1,conv6k3s2p1+1", "6"]),
+    st.sampled_from(["conv4k3p1,maxpool2,conv4k3p2d2+1", "conv4k2g2,sumpool2,5", "dwconvk3p1,conv6k3s2p1+1", "6"]),
     st.sampled_from(["threshold", "if3", "relu"]),
     st.integers(0, 10**6),
 )
@@ -249,7 +249,7 @@ def _like(neuron: Any) -> DiscreteNetwork:
     return DiscreteNetwork(
         [
             Conv2d(weights(4, 2, 3, 3), None, neuron, input_shape=(2, 7, 6), padding=1),
-            Conv2d(weights(4, 4, 3, 3), None, neuron, input_shape=(4, 7, 6), padding=1),
+            Conv2d(weights(4, 4, 3, 3), None, neuron, input_shape=(4, 7, 6), padding=2, dilation=2),
             SumPool(2, input_shape=(4, 7, 6)),
             Flatten((4, 3, 3)),
             Dense(weights(5, 36), None, neuron),
@@ -263,7 +263,7 @@ def _like(neuron: Any) -> DiscreteNetwork:
 def test_a_network_is_described_as_what_trains_it_further(neuron: Any) -> None:
     network = without_flatten(_like(neuron))
     specs, neurons = described(network)
-    assert [str(spec) for spec in specs] == ["conv4k3p1", "conv4k3p1+1", "sumpool2", "5"]
+    assert [str(spec) for spec in specs] == ["conv4k3p1", "conv4k3p2d2+1", "sumpool2", "5"]
     text = ",".join(map(str, specs))
     task = twins.layered_task(text, 0, str(neurons))
     assert task.layered is not None
@@ -273,6 +273,8 @@ def test_a_network_is_described_as_what_trains_it_further(neuron: Any) -> None:
     np.testing.assert_array_equal(again.forward(spikes), _like(neuron).forward(spikes))
     fitted = _fit(task, text, neuron=str(neurons), initial=network)
     assert fitted.network().layers[0].neuron == network.layers[0].neuron
+    with pytest.raises(InputError, match=r"layer 1 \(Conv2d.*dilation \(2, 2\).*: layer 1 \(conv4k3p1\+1\) .*expected"):
+        _fit(task, text.replace("p2d2", "p1"), neuron=str(neurons), initial=network)
     with pytest.raises(InputError, match="residual connection to layer 1"):
         _fit(task, text.replace("+1", ""), neuron=str(neurons), initial=network)
 
@@ -281,6 +283,7 @@ def test_a_network_is_described_as_what_trains_it_further(neuron: Any) -> None:
     ("layer", "residuals", "named"),
     [
         (Conv2d(np.ones((2, 2, 3, 2)), input_shape=(2, 7, 6)), [], "not square"),
+        (Conv2d(np.ones((2, 2, 3, 3)), input_shape=(2, 7, 6), dilation=(2, 1)), [], "dilation is not square"),
         (SumPool(2, input_shape=(2, 7, 6), padding=1), [], "pooling with padding"),
         (Dense(np.ones((5, 84)), activation=GradedRelu(1)), [], "neurons of several kinds"),
         (Dense(np.ones((5, 84))), [Residual(-1, 1, Dense(np.ones((5, 84)), None, "readout"))], "to a dense layer"),

@@ -81,6 +81,9 @@ class _Clock:
         ("conv3k3,sumpool2", 0),
         ("conv3k3p1,conv4k3s2", 1),
         ("conv4k3p1,conv4k3p1+1", 1),
+        ("conv4k2d3g2", 0),
+        ("conv3k3p1,conv4k3s2p2d2", 1),
+        ("conv4k3p1,conv4k3p2d2+1", 1),
     ],
 )
 @pytest.mark.parametrize("seed", [0, 1])
@@ -160,6 +163,7 @@ def test_train_takes_colour_images() -> None:
     ("given", "named"),
     [
         ({"layers": "conv4k9"}, r"layer 0 \(conv4k9\).*kernel"),
+        ({"layers": "conv4k3d4"}, r"layer 0 \(conv4k3d4\): kernel \(3, 3\) with dilation \(4, 4\): .*less dilation"),
         ({"layers": "8,conv4k3"}, r"layer 1 \(conv4k3\): what comes before"),
         ({"layers": "conv4k3g3"}, r"layer 0 \(conv4k3g3\).*groups"),
         ({"layers": "conv4k3,sumpool2,maxpool2"}, r"layer 2 \(maxpool2\).*0/1"),

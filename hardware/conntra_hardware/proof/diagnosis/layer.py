@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.neurons import Neuron
-from conntra_hardware.program import AnyProjection, Population, Program
+from conntra_hardware.program import AnyProjection, ConvProjection, Population, Program
 
 __all__ = ["Layer", "layer_of"]
 
@@ -29,6 +29,7 @@ class Layer:
               of each column
     sources   (samples, steps, n_source) what arrived
     got       (samples, steps, size) what its neurons are said to have sent; logits (samples, 1, size)
+    kernels   the convolutions among the projections, each with the first of its columns
     """
 
     population: Population
@@ -36,6 +37,7 @@ class Layer:
     names: tuple[tuple[str, int], ...]
     sources: IntArray
     got: IntArray
+    kernels: tuple[tuple[int, ConvProjection], ...] = ()
 
     @property
     def neuron(self) -> Neuron:
@@ -80,13 +82,15 @@ def layer_of(
     """Return a layer; ``inputs`` maps sources to recorded spikes (rows, size), ``got`` is this layer's recording."""
     incoming = program.incoming(population.name)
     samples = len(got) // steps if population.neuron.spikes else len(got)
+    first = np.cumsum([0, *(p.shape[1] for p in incoming)]).tolist()
     arrived = [inputs[p.source].reshape(samples, steps, -1) for p in incoming]
     return Layer(
         population=population,
         weights=np.concatenate([_weights(p) for p in incoming], axis=1),
-        names=tuple((p.source, i) for p in incoming for i in range(p.weights.shape[1])),
+        names=tuple((p.source, i) for p in incoming for i in range(p.shape[1])),
         sources=np.concatenate(arrived, axis=2),
         got=got.reshape(samples, -1, population.size),
+        kernels=tuple((at, p) for at, p in zip(first, incoming, strict=False) if isinstance(p, ConvProjection)),
     )
 
 

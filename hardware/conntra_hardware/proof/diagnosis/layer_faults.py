@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.arrays import IntArray
+from conntra_hardware.program import ConvProjection
 from conntra_hardware.proof.diagnosis.layer import ALL, Layer, Rows, product
 
 __all__ = ["Hypothesis", "explains", "only_the_start", "whole_layer"]
@@ -54,6 +55,7 @@ def explains(hypothesis: Hypothesis, layer: Layer) -> bool:
 def whole_layer(layer: Layer) -> Iterator[Hypothesis]:
     """Yield the mistakes that may have been made, the ones with the fewest free choices first."""
     yield from _weights(layer)
+    yield from _dilations(layer)
     if layer.neuron.spikes:
         yield from _thresholds(layer)
     yield Hypothesis("missing bias", "the bias is not added", lambda la, rows: la.potentials[rows] - la.population.bias)
@@ -75,6 +77,33 @@ def _weights(layer: Layer) -> Iterator[Hypothesis]:
 
 def _with(weights: IntArray, layer: Layer, samples: Rows) -> IntArray:
     return product(layer.sources[samples], weights) + layer.population.bias
+
+
+def _dilations(layer: Layer) -> Iterator[Hypothesis]:
+    """Simulators count pixels from left to right first, or do not know of dilation."""
+    for first, projection in layer.kernels:
+        (down, across), name = projection.geometry.dilation, f"of the kernel from {projection.source}"
+        for dilation, how in (
+            ((1, 1), "is left out: its weights stand side by side"),
+            ((across, down), "is exchanged, across for down"),
+        ):
+            if dilation != (down, across):
+                weights = layer.weights.copy()
+                weights[:, first : first + projection.shape[1]] = _as_if_dilated(projection, dilation)
+                text = f"the dilation {(down, across)} {name} {how}"
+                yield Hypothesis("dilation", text, partial(_with, weights))
+
+
+def _as_if_dilated(projection: ConvProjection, dilation: tuple[int, int]) -> IntArray:
+    """Return the weights (n_target, n_source) of another dilation, its places begun where they are."""
+    g = projection.geometry
+    (_, rows, columns), (channels, height, width) = g.output_shape, g.input_shape
+    # The image goes on with zeros, far enough for every place to have what it would see.
+    beyond = max(g.kernel) * max(g.dilation)
+    wider = replace(g, dilation=dilation, input_shape=(channels, height + beyond, width + beyond))
+    targets = np.arange(wider.n_out).reshape(wider.output_shape)[:, :rows, :columns]
+    sources = np.arange(wider.n_in).reshape(wider.input_shape)[:, :height, :width]
+    return wider.matrix(projection.kernel)[targets.ravel()][:, sources.ravel()].toarray()
 
 
 def _thresholds(layer: Layer) -> Iterator[Hypothesis]:
