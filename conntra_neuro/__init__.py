@@ -10,6 +10,8 @@ result = program.run(data.x_test, data.y_test, backend="lava")
 
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
+from conntra_hardware.base.upward import upward as _upward
+
 if _TYPE_CHECKING:
     from conntra_hardware.backends.host import Host
     from conntra_hardware.base.errors import (
@@ -125,7 +127,9 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """Import what is asked for, when it is asked for: NumPy alone would take longer than all else."""
     if name == "__version__":
-        return _version()
+        from conntra_hardware.base.version import package_version
+
+        return package_version()
     if name not in _HOME_OF:
         raise AttributeError(f"module 'conntra_neuro' has no attribute {name!r}")
     from importlib import import_module
@@ -135,13 +139,19 @@ def __getattr__(name: str) -> object:
     return value
 
 
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
+def _summary(value: object) -> str:
+    from conntra_neuro.report.summary import summary
 
-    try:
-        return version("conntra-neuro")
-    except PackageNotFoundError:  # run from its folder, not installed
-        return "unknown"
+    return summary(value)
+
+
+def _html(value: object) -> str:
+    from conntra_neuro.report.summary import html
+
+    return html(value)
+
+
+_upward.update(summary=_summary, html=_html)
 
 
 def __dir__() -> list[str]:

@@ -133,6 +133,7 @@ def test_networks_of_every_kind_of_layer_round_trip(tmp_path_factory, network, s
     path = tmp_path_factory.mktemp("every") / "a.conntra"
     save(network, path)
     again = load_network(path)
+    assert list(map(repr, again.layers)) == list(map(repr, network.layers))
     assert repr(again) == repr(network)
     spikes = network_strategies.inputs(network, 5, seed)
     np.testing.assert_array_equal(again.forward(spikes), network.forward(spikes))

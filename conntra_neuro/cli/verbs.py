@@ -39,9 +39,9 @@ def _root(
     version: bool = typer.Option(False, "--version", metavar="", help="Show the version and exit."),
 ) -> None:
     if version:
-        import conntra_neuro
+        from conntra_hardware.base.version import package_version
 
-        print(f"conntra {conntra_neuro.__version__}")
+        print(f"conntra {package_version()}")
         raise typer.Exit
     if context.invoked_subcommand is None:
         print(context.get_help())

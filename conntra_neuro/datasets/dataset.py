@@ -39,6 +39,8 @@ class Dataset:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))
+        if len(set(self.labels)) < len(self.labels):
+            raise InputError(f"{self.name}: labels {self.labels}; each class needs one of its own")
         for part in ("train", "test"):
             x = _features(self.name, f"x_{part}", getattr(self, f"x_{part}"))
             y = _indices(self.name, f"y_{part}", getattr(self, f"y_{part}"), len(self.labels))

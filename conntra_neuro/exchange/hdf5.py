@@ -19,8 +19,8 @@ _BYTES = 2**31
 _STRINGS = 2**20
 
 
-def check_hdf5(path: str | Path, kind: str) -> None:
-    """Raise FileFormatError where ``path`` is no HDF5 file, or one that asks for more than a network needs.
+def check_hdf5(path: str | Path, kind: str) -> frozenset[str]:
+    """Return what an HDF5 file holds at its root; FileFormatError where ``path`` is none, or asks for too much.
 
     Refused are groups that hold themselves, links and storage outside the file, and data that unpacks to more than
     2 GiB: a dataset of zeros of any size takes no room in a file. ``kind`` names what the file should be.
@@ -32,6 +32,7 @@ def check_hdf5(path: str | Path, kind: str) -> None:
     try:
         with h5py.File(path, "r") as file:
             _Survey(path).group(file, 0)
+            return frozenset(file)
     except FileFormatError:
         raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # what h5py raises on damaged files

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from conntra_hardware.base.arguments import class_indices
 from conntra_hardware.base.arrays import ArrayLike, IntArray, SpikeArray, as_spikes
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.values import Immutable, Shown
 from conntra_hardware.neurons import Neuron, common_steps
 from conntra_hardware.program.input_encoding import Encoder
 from conntra_neuro.network.layers import INPUT_LAYER, Conv2d, Dense, Flatten, Layer, MaxPool, Residual, SumPool
@@ -32,7 +33,7 @@ __all__ = [
 ]
 
 
-class DiscreteNetwork:
+class DiscreteNetwork(Immutable, Shown):
     """A feed-forward network of discrete layers, the last one a readout.
 
     layers     hidden layers spike, the last is a readout; none hidden is logistic regression
@@ -57,6 +58,7 @@ class DiscreteNetwork:
         self.labels: tuple[Any, ...] | None = None if labels is None else tuple(labels)
         self.residuals: tuple[Residual, ...] = tuple(residuals)
         self._check()
+        self._seal()
 
     def _check(self) -> None:
         if not self.layers:
@@ -74,6 +76,8 @@ class DiscreteNetwork:
         self.steps: int = common_steps(
             {f"layer {index}": layer.neuron for index, layer in enumerate(self.layers) if layer.neuron is not None}
         )
+        if self.labels is not None and len(set(self.labels)) < len(self.labels):
+            raise InputError(f"network: labels {self.labels}; each class needs one of its own")
         if self.encoder is not None and self.encoder.n_out != self.n_in:
             raise InputError(f"network: the encoder gives {self.encoder.n_out} spikes, layer 0 takes {self.n_in}")
         if self.encoder is not None and self.encoder.steps not in (1, self.steps):
@@ -200,8 +204,11 @@ class DiscreteNetwork:
         return float(np.mean(predicted != class_indices(y, len(predicted), self.n_classes)))
 
     def __repr__(self) -> str:
-        parts = [*map(repr, self.layers), *map(str, self.residuals)]
-        return f"DiscreteNetwork({', '.join(parts)})"
+        widths = " -> ".join(map(str, (self.n_in, *(layer.n_out for layer in self.layers))))
+        kinds = dict.fromkeys(layer.neuron.kind for layer in self.layers[:-1] if layer.neuron is not None)
+        extras = [*kinds, *([f"{len(self.residuals)} residual"] if self.residuals else [])]
+        extras += [f"{self.steps} time steps"] if self.steps > 1 else []
+        return f"DiscreteNetwork({', '.join([widths, *extras, f'{self.n_weights:,} weights'])})"
 
 
 def _agree(given: tuple[int, ...], taken: tuple[int, ...]) -> bool:

@@ -23,7 +23,7 @@ __all__ = ["compile_document", "memory_document", "provenance", "run_document", 
 
 def provenance(trained: TrainResult, data: str) -> dict[str, Any]:
     """Return what a model file says of where it comes from; ``data`` is the dataset's specification."""
-    import conntra_neuro
+    from conntra_hardware.base.version import package_version
 
     return {
         "data": data,
@@ -37,7 +37,7 @@ def provenance(trained: TrainResult, data: str) -> dict[str, Any]:
         "test_error": trained.test_error,
         "train_seconds": trained.train_seconds,
         "interrupted": trained.interrupted,
-        "conntra_neuro": conntra_neuro.__version__,
+        "conntra_neuro": package_version(),
     }
 
 

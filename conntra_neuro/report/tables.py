@@ -93,8 +93,8 @@ def shape(network: Any) -> str:
     return " -> ".join(str(n) for n in (network.n_in, *(layer.n_out for layer in network.layers)))
 
 
-def cores_table(program: Program, cores: Sequence[CoreUsage], path: str) -> RenderableType:
-    """Return what a program takes of each core; the fullest cores where there are many."""
+def cores_table(program: Program, cores: Sequence[CoreUsage], path: str | None) -> RenderableType:
+    """Return what a program takes of each core; the fullest cores where there are many. ``path`` None: in no file."""
     shown = sorted(sorted(cores, key=lambda c: -c.utilization)[:_CORES_SHOWN], key=lambda c: c.core)
     rows = [
         [
@@ -112,7 +112,7 @@ def cores_table(program: Program, cores: Sequence[CoreUsage], path: str) -> Rend
     ]
     left_out = f"the {_CORES_SHOWN} fullest of {len(cores)} cores; " if len(cores) > len(shown) else ""
     title = f"{program.chip.name}: {program.cores_used} of {count(program.chip.total_cores)} cores"
-    caption = f"{left_out}program in {path}; next: conntra run {path}"
+    caption = left_out.rstrip("; ") if path is None else f"{left_out}program in {path}; next: conntra run {path}"
     return grid(title, ["core>", "holds", *headings, "nearest to its limit"], rows, caption)
 
 
@@ -144,7 +144,7 @@ def violations_table(error: DoesNotFit, model: str) -> RenderableType:
     return grid(f"{model} does not fit {error.chip}", columns, rows)
 
 
-def run_table(result: RunResult, data: str, split: str) -> RenderableType:
+def run_table(result: RunResult, data: str = "", split: str = "") -> RenderableType:
     """Return a run's accuracy and its events, per sample and layer."""
     n, totals, program = result.samples, result.counts.totals(), result.program
     per = {name: {key: value / n for key, value in counts.items()} for name, counts in result.counts.by_layer().items()}
@@ -159,7 +159,7 @@ def run_table(result: RunResult, data: str, split: str) -> RenderableType:
     ]
     rate = f" ({si(n / result.seconds, 'samples/s')})" if result.seconds > 0 else ""
     rows = [
-        ("accuracy", f"{percent(result.accuracy)} of {count(n)} samples ({data}, {split})"),
+        ("accuracy", f"{percent(result.accuracy)} of {count(n)} samples" + (f" ({data}, {split})" if data else "")),
         ("time", f"{seconds(result.seconds)} on this machine{rate}"),
     ]
     if result.counted_on != result.backend:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from conntra_hardware.base.values import Shown
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.levels import Levels
 
@@ -47,7 +48,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class TrainResult:
+class TrainResult(Shown):
     """A trained network and how it came about. Errors are fractions of samples.
 
     train_error is over all training samples (a held-out part included), test_error over the test samples, None where
@@ -67,3 +68,7 @@ class TrainResult:
     seed: int
     interrupted: bool = False
     neuron: str = "threshold"
+
+    def __repr__(self) -> str:
+        error = "" if self.test_error is None else f", test error {100 * self.test_error:.2f} %"
+        return f"TrainResult({self.method}, {self.gear}: {self.network!r}{error}, {self.train_seconds:.3g} s)"

@@ -36,5 +36,18 @@ def _verify(*arguments: Any, **options: Any) -> Any:
     return verify(*arguments, **options)
 
 
+def _plain(value: Any) -> str:
+    return repr(value)
+
+
+def _plain_html(value: Any) -> str:
+    from html import escape
+
+    return f"<pre>{escape(repr(value))}</pre>"
+
+
 # Imported when called: NumPy alone takes longer than the rest of ``conntra --help``.
 upward.update(usage=_usage, run=_run, verify=_verify)
+# The tables are drawn by a package that stands above this one; without it a value is shown in a line.
+upward.setdefault("summary", _plain)
+upward.setdefault("html", _plain_html)

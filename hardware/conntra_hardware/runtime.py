@@ -15,6 +15,7 @@ from conntra_hardware.backends.protocol import Recording, RunOptions
 from conntra_hardware.base.arguments import class_indices, seconds, whole
 from conntra_hardware.base.arrays import ArrayLike, IntArray
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.values import Shown
 from conntra_hardware.cost.events import EventCounts, count_events
 from conntra_hardware.cost.measured import Measured
 from conntra_hardware.program import Program
@@ -23,7 +24,7 @@ __all__ = ["RunResult", "run"]
 
 
 @dataclass(frozen=True, eq=False)
-class RunResult:
+class RunResult(Shown):
     """Outputs of a run. ``logits`` (n, classes) int64; ``predictions`` (n,) class indices; ``spikes`` as in Recording.
 
     ``accuracy`` is None where no labels were given. ``seconds`` is wall time, all included. ``counts`` are those of
@@ -40,6 +41,10 @@ class RunResult:
     recording: Recording = field(repr=False)
     program: Program = field(repr=False)
     counted_on: str = ""
+
+    def __repr__(self) -> str:
+        right = "" if self.accuracy is None else f", accuracy {100 * self.accuracy:.2f} %"
+        return f"RunResult({self.backend}: {self.samples:,} samples{right}, {self.seconds:.3g} s)"
 
     @property
     def measured(self) -> Measured:

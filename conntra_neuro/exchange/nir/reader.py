@@ -34,8 +34,11 @@ def read_nir(path: str | Path, steps: int | None = None) -> DiscreteNetwork:
     """Return the network of a NIR file. ``steps``: time steps of a sample, where the file does not say."""
     import nir
 
-    check_hdf5(path, "NIR")
-    _check_graph_there(path)
+    found = check_hdf5(path, "NIR")
+    if "node" not in found:
+        what = "a network of lava-dl (NetX, .net), not a NIR graph; save it as NIR"
+        other = "an HDF5 file without a NIR graph in it; write one with nir.write"
+        raise FileFormatError(f"{path}: {what if 'layer' in found else other}")
     try:
         graph = nir.read(path, type_check=False)
     except Exception as error:  # nir meets a malformed file with whatever its lines happen to raise
@@ -48,19 +51,6 @@ def read_nir(path: str | Path, steps: int | None = None) -> DiscreteNetwork:
         return network_of_graph(graph, steps)
     except (TypeError, ValueError, IndexError, AttributeError, OverflowError, ConntraError) as error:
         raise FileFormatError(f"{path}: {error}") from None
-
-
-def _check_graph_there(path: str | Path) -> None:
-    """Say what a sound HDF5 file is instead, where it is no NIR graph."""
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        found = set(file)
-    if "node" in found:
-        return
-    if "layer" in found:
-        raise FileFormatError(f"{path}: a network of lava-dl (NetX, .net), not a NIR graph; save it as NIR")
-    raise FileFormatError(f"{path}: an HDF5 file without a NIR graph in it; write one with nir.write")
 
 
 def network_of_graph(graph: nir.NIRGraph, steps: int | None = None) -> DiscreteNetwork:

@@ -59,6 +59,7 @@ class Conv2d(Weighted):
 
         self.neuron = self.neuron.spread(out, self.geometry.n_out)
         self.neuron.check_size(self.geometry.n_out, "Conv2d")
+        self._seal()
 
     @property
     def shape(self) -> tuple[int, int, int, int]:

@@ -34,6 +34,7 @@ class Dense(Weighted):
         super().__init__(weight, bias, activation, levels, ndim=2)
         self.shape: tuple[int, int] = (self._weight_shape[0], self._weight_shape[1])
         self.neuron.check_size(self.shape[0], "Dense")
+        self._seal()
 
     @property
     def n_in(self) -> int:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from conntra_hardware.base.arrays import ArrayLike, IntArray, as_integers, frozen
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.values import Immutable
 from conntra_hardware.base.weight_packing import pack, unpack
 from conntra_hardware.neurons import Neuron, neuron_from_name
 from conntra_neuro.network.levels import Levels
@@ -80,7 +81,7 @@ def neuron_of(activation: str | Neuron) -> Neuron:
     raise InputError(f"activation {activation!r}: a name or a neuron expected, as 'threshold' or GradedRelu(shift=2)")
 
 
-class Weighted:
+class Weighted(Immutable):
     """Weights from a finite set, packed; biases; neurons: what Dense and Conv2d have in common.
 
     Axis 0 of the weight is the output (a neuron, or a channel of neurons that share weights), with one bias each.

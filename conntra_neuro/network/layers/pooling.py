@@ -6,6 +6,7 @@ import numpy as np
 
 from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.values import Immutable
 from conntra_hardware.neurons import Neuron, Threshold
 from conntra_hardware.program.convolution import Geometry, as_pair, as_shape
 from conntra_neuro.network.layers.layer import Shape
@@ -13,7 +14,7 @@ from conntra_neuro.network.layers.layer import Shape
 __all__ = ["Flatten", "MaxPool", "SumPool"]
 
 
-class _Fixed:
+class _Fixed(Immutable):
     """A layer without parameters."""
 
     n_weights = 0
@@ -38,6 +39,7 @@ class _Pool(_Fixed):
         window = as_pair(size, 1, "pooling size")
         step = window if stride is None else as_pair(stride, 1, "stride")
         self.geometry = Geometry(shape, shape[0], window, step, as_pair(padding, 0, "padding"), shape[0])
+        self._seal()
 
     @property
     def kernel(self) -> IntArray:
@@ -92,11 +94,13 @@ class Flatten(_Fixed):
 
     def __init__(self, input_shape: Shape) -> None:
         try:
-            self.input_shape: Shape = tuple(int(side) for side in input_shape)
+            sides = tuple(int(side) for side in input_shape)
         except (TypeError, ValueError):
-            self.input_shape = ()
-        if not self.input_shape or min(self.input_shape) < 1:
+            sides = ()
+        if not sides or min(sides) < 1:
             raise InputError(f"Flatten: input shape {input_shape!r}; such as (channels, height, width) expected")
+        self.input_shape: Shape = sides
+        self._seal()
 
     @property
     def n_in(self) -> int:

@@ -58,6 +58,10 @@ class Recording:
     start_seconds: float = 0.0
     measured: Measured = field(default_factory=Measured)
 
+    def __repr__(self) -> str:
+        spikes = sum(int((values != 0).sum()) for values in self.spikes.values())
+        return f"Recording({len(self.logits):,} samples, {spikes:,} spikes, {self.run_seconds:.3g} s)"
+
 
 class Backend(Protocol):
     """A simulator or a chip that runs programs exactly."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
-from importlib import metadata
 
 import numpy as np
 
 from conntra_hardware.backends.protocol import Backend
 from conntra_hardware.base.errors import BackendError
+from conntra_hardware.base.version import package_version
 
 __all__ = ["versions_of"]
 
@@ -17,10 +17,7 @@ __all__ = ["versions_of"]
 def versions_of(simulators: Iterable[Backend]) -> dict[str, str]:
     """Return the versions of this package, Python, NumPy and the simulators; BackendError where one cannot run here."""
     versions = {"python": platform.python_version(), "numpy": np.__version__}
-    try:
-        versions["conntra-neuro"] = metadata.version("conntra-neuro")
-    except metadata.PackageNotFoundError:
-        versions["conntra-neuro"] = "not installed"
+    versions["conntra-neuro"] = package_version("not installed")
     for simulator in simulators:
         found = simulator.availability()
         if not found.ok:

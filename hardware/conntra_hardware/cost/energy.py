@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.values import Shown
 from conntra_hardware.cost.coefficients import Coefficients, load_coefficients
 from conntra_hardware.cost.events import INPUT_CORE, Counts, EventCounts
 from conntra_hardware.program import INPUT, Program
@@ -39,7 +40,7 @@ _PERCENTILE = 95
 
 
 @dataclass(frozen=True)
-class EnergyEstimate:
+class EnergyEstimate(Shown):
     """Modelled, not measured: what a run takes in energy and time under one coefficient set.
 
     ``breakdown`` holds the dynamic energy by kind (synapse, neuron, spike, network, input, and chip_links where there
@@ -70,6 +71,10 @@ class EnergyEstimate:
     modelled: bool = True
     steps: int = 1
     """Time steps of a sample."""
+
+    def __repr__(self) -> str:
+        joules, latency = f"{self.per_inference_j:.3g} J", f"{self.latency_s:.3g} s"
+        return f"EnergyEstimate({self.coefficients}: {joules} a sample, latency {latency}; modelled, not measured)"
 
     @property
     def dynamic_j(self) -> float:

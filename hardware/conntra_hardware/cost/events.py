@@ -64,6 +64,10 @@ class EventCounts:
     steps: int = 1
     arrivals: Mapping[tuple[str, str], tuple[Counts, Counts]] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        totals = ", ".join(f"{count:,} {name}" for name, count in self.totals().items() if name != "time_steps")
+        return f"EventCounts({self.samples:,} samples: {totals})"
+
     @property
     def samples(self) -> int:
         """Number of samples."""

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from conntra_hardware.base.arrays import ArrayLike, IntArray, SpikeArray, as_integers, as_spikes
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.upward import upward
+from conntra_hardware.base.values import Shown
 from conntra_hardware.chip import Chip
 from conntra_hardware.neurons import Neuron, common_steps
 from conntra_hardware.program.input_encoding import Encoder
@@ -87,7 +88,7 @@ class CoreSlice:
 
 
 @dataclass(frozen=True, eq=False)
-class Program:
+class Program(Shown):
     """Populations in feed-forward order, their synapses, and the core of every neuron.
 
     The last population is the readout. A hop from a population to the next takes one time step: every projection leads
@@ -109,6 +110,11 @@ class Program:
         for name in ("populations", "projections", "slices"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         _check_structure(self)
+
+    def __repr__(self) -> str:
+        sizes = " -> ".join(map(str, (self.n_inputs, *(population.size for population in self.populations))))
+        over = f", {self.steps} time steps" if self.steps > 1 else ""
+        return f"Program({self.chip.name}: {sizes}{over}, {self.cores_used} core{'s' * (self.cores_used != 1)})"
 
     def population(self, name: str) -> Population:
         """Return the population called ``name``."""
@@ -217,6 +223,8 @@ def _check_structure(program: Program) -> None:
             f"program: the encoder gives {program.encoder.steps} time steps, the neurons take {program.steps}; one "
             "number for both expected, or an encoder of one time step, which is repeated"
         )
+    if program.labels is not None and len(set(program.labels)) < len(program.labels):
+        raise InputError(f"program: labels {program.labels}; each class needs one of its own")
     if program.labels is not None and len(program.labels) != program.readout.size:
         raise InputError(f"program: {len(program.labels)} labels for {program.readout.size} readout neurons")
     _check_slices(program)

@@ -22,6 +22,7 @@ from conntra_hardware.base.arguments import seconds, whole
 from conntra_hardware.base.arrays import ArrayLike, IntArray, SpikeArray
 from conntra_hardware.base.errors import BackendError, DoesNotVerify, InputError
 from conntra_hardware.base.files import write_atomically
+from conntra_hardware.base.values import Shown
 from conntra_hardware.fit.overflow import prove_no_overflow
 from conntra_hardware.program import INPUT, AnyProjection, Program
 from conntra_hardware.program.fingerprint import inputs_sha256, program_sha256, recording_sha256
@@ -71,7 +72,7 @@ class Divergence:
 
 
 @dataclass(frozen=True)
-class Certificate:
+class Certificate(Shown):
     """What was compared, and whether it was equal.
 
     compared            values compared on each backend with the first one: "spikes", "potentials", "layers" by name,
@@ -100,6 +101,10 @@ class Certificate:
     diagnoses: tuple[Diagnosis, ...] = ()
     overflow: tuple[Mapping[str, Any], ...] = ()
     chosen: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        verdict = "equal" if self.equal else f"NOT equal, first on {getattr(self.first_divergence, 'backend', '?')}"
+        return f"Certificate({verdict}: {', '.join(self.backends)}, {self.samples:,} samples)"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the certificate as values for JSON."""
