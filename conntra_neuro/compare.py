@@ -24,7 +24,7 @@ from conntra_neuro.datasets import Dataset, fit_encoder
 from conntra_neuro.network.levels import Levels, parse_levels
 from conntra_neuro.network.storage import memory_report
 from conntra_neuro.training import Progress, TrainResult, train
-from conntra_neuro.training.specs import as_specs, names_of, parse_neurons
+from conntra_neuro.training.architecture.words import as_specs, names_of, parse_neurons
 
 __all__ = ["METHODS", "Comparison", "Row", "compare"]
 
@@ -252,7 +252,7 @@ def _real_run(
     progress: Callable[[Progress], None] | None,
 ) -> Run:
     from conntra_neuro.training.backprop.real import fit_real
-    from conntra_neuro.training.samples import image_shape, make_task
+    from conntra_neuro.training.task_of_samples import image_shape, make_task
 
     train_spikes, test_spikes = (encoder.encode(x).reshape(len(x), -1) for x in (data.x_train, data.x_test))
     image = image_shape(data.feature_shape, train_spikes.shape[1] // encoder.steps)

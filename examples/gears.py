@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 import conntra_neuro as cn
+from conntra_neuro.training.architecture.words import LayerSpec, parse_layers
 from conntra_neuro.training.calibrate import calibrated_scale
 from conntra_neuro.training.objective import Objective
-from conntra_neuro.training.specs import LayerSpec, parse_layers
 
 POLISH: dict[str, dict[str, Any]] = {"annealed": {"sweeps": 10, "sigma": 0.1, "moves": 4}, "exact": {"sweeps": 20}}
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from conntra_hardware.program import Program
     from conntra_neuro.datasets import Dataset
-    from conntra_neuro.training.specs import LayerSpec
+    from conntra_neuro.training.architecture.words import LayerSpec
 
 __all__ = [
     "ChipOption",
@@ -76,7 +76,7 @@ def example(*lines: str) -> str:
 
 def hidden_layers(text: str) -> tuple[LayerSpec, ...]:
     """Return the hidden layers that ``--layers`` names: "256", "conv16k5s2,128"; "none" is logistic regression."""
-    from conntra_neuro.training.specs import parse_layers
+    from conntra_neuro.training.architecture.words import parse_layers
 
     try:
         return parse_layers(text)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from conntra_neuro.datasets import Dataset
     from conntra_neuro.network import DiscreteNetwork
     from conntra_neuro.network.levels import Levels
-    from conntra_neuro.training.specs import LayerSpec
+    from conntra_neuro.training.architecture.words import LayerSpec
 
 __all__ = ["Beginning", "beginning"]
 
@@ -38,7 +38,7 @@ def beginning(
     from conntra_neuro.network import Conv2d, Dense
     from conntra_neuro.network.levels import Levels, parse_levels
     from conntra_neuro.network.storage import load_network
-    from conntra_neuro.training.layered.further import described, without_flatten
+    from conntra_neuro.training.architecture.of_network import described, without_flatten
 
     network = load_network(path)
     _check_options(network, path, layers, neuron, encoder, data)

@@ -95,8 +95,8 @@ def settings_of(task: Task, gear: str, options: Any, sweeps: int, validation_fra
             digest.update(np.ascontiguousarray(array[first : first + _ROWS]).data)
     return {
         "gear": gear,
-        "layers": task.layer_names,
-        **({} if task.layered is None else {"neuron": str(task.layered.neurons)}),
+        "layers": task.architecture.names,
+        "neuron": str(task.architecture.neurons),
         "levels": list(task.levels.values),
         "seed": task.seed,
         "sweeps": sweeps,

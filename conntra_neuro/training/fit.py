@@ -20,18 +20,21 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.program.input_encoding import Encoder
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.levels import Levels, parse_levels
-from conntra_neuro.training.bits import BitSpikes
+from conntra_neuro.training.architecture.architecture import Architecture
 from conntra_neuro.training.checkpoint import Checkpoints, load_checkpoint, settings_of
-from conntra_neuro.training.drive import drive
+from conntra_neuro.training.inputs.bits import BitSpikes
+from conntra_neuro.training.inputs.image import ImageShape
+from conntra_neuro.training.loop import drive
+from conntra_neuro.training.neurons import of_word
 from conntra_neuro.training.options import parse_options
-from conntra_neuro.training.parameters import Parameters, network_of
+from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.result import Progress, Record
-from conntra_neuro.training.samples import make_task
-from conntra_neuro.training.task import Clock, Gear, ImageShape, Task
+from conntra_neuro.training.task import Clock, Gear, Task
+from conntra_neuro.training.task_of_samples import make_task
 
 if TYPE_CHECKING:
-    from conntra_neuro.training.blocks import Crew
-    from conntra_neuro.training.layered.architecture import Architecture
+    from conntra_neuro.training.backprop.gear import StraightThrough
+    from conntra_neuro.training.gears.blocks import Crew
     from conntra_neuro.training.threads import Threads
 
 __all__ = ["Fit", "fit_spikes"]
@@ -44,18 +47,16 @@ class Fit:
     """What ``fit_spikes`` returns: the best parameters found, and how it went; see ``TrainResult``."""
 
     parameters: Parameters
+    architecture: Architecture
     levels: Levels
     history: tuple[Record, ...]
     validation_error: float | None
     seconds: float
     interrupted: bool
-    layered: Architecture | None = None
 
     def network(self, encoder: Encoder | None = None, labels: Sequence[object] | None = None) -> DiscreteNetwork:
         """Return the network."""
-        if self.layered is not None:
-            return self.layered.network(self.parameters, self.levels, encoder, labels)
-        return network_of(self.parameters, self.levels, encoder, labels)
+        return self.architecture.network(self.parameters, self.levels, encoder, labels)
 
 
 def fit_spikes(
@@ -103,7 +104,8 @@ def fit_spikes(
         clock = Clock(time_limit_s, resumed.seconds if resumed else 0.0)
         kept, interrupted = drive(engine, task, clock, progress, checkpoints, resumed)
     assert kept.best is not None
-    return Fit(kept.best, task.levels, tuple(kept.history), kept.error, clock.seconds, interrupted, task.layered)
+    history = tuple(kept.history)
+    return Fit(kept.best, task.architecture, task.levels, history, kept.error, clock.seconds, interrupted)
 
 
 def _crew(cluster: str | None, gear: str) -> AbstractContextManager[Crew | None]:
@@ -119,43 +121,36 @@ def _crew(cluster: str | None, gear: str) -> AbstractContextManager[Crew | None]
 
 def _gear(name: str, task: Task, options: dict[str, Any], threads: Threads, crew: Crew | None) -> tuple[Gear, Any]:
     """Return the gear called ``name``, and its options."""
-    if task.layered is not None and name == "annealed":
-        raise InputError(
-            f"gear {name}: trains dense layers of threshold neurons only, not {task.layer_names}; use blocks or exact"
-        )
+    chain = task.architecture.is_chain
     if name == "blocks":
-        from conntra_neuro.training.blocks import Blocks, BlocksOptions
+        from conntra_neuro.training.gears.blocks import Blocks, BlocksOptions
 
         chosen = parse_options(BlocksOptions, options, name)
         return Blocks(task, chosen, threads, crew), chosen
     if name == "annealed":
-        from conntra_neuro.training.annealed import Annealed, AnnealedOptions
+        from conntra_neuro.training.gears.annealed import Annealed, AnnealedOptions
 
         chosen = parse_options(AnnealedOptions, options, name)
-        return Annealed(task, chosen, threads), chosen
-    if name == "exact" and task.layered is not None:
-        from conntra_neuro.training.layered.exact import LayeredExact, LayeredExactOptions
+        if chain:
+            return Annealed(task, chosen, threads), chosen
+        from conntra_neuro.training.gears.annealed_layers import AnnealedLayers
 
-        chosen = parse_options(LayeredExactOptions, options, name)
-        return LayeredExact(task, chosen, threads), chosen
-    if name == "exact":
-        from conntra_neuro.training.exact import Exact, ExactOptions
+        return AnnealedLayers(task, chosen, threads), chosen
+    if name == "exact" and chain:
+        from conntra_neuro.training.gears.exact_chain import ExactChain, ExactOptions
 
         chosen = parse_options(ExactOptions, options, name)
-        return Exact(task, chosen, threads), chosen
+        return ExactChain(task, chosen, threads), chosen
+    if name == "exact":
+        from conntra_neuro.training.gears.exact_layers import ExactLayers, ExactLayersOptions
+
+        chosen = parse_options(ExactLayersOptions, options, name)
+        return ExactLayers(task, chosen, threads), chosen
     if name == "straight-through":
-        from conntra_neuro.training.backprop.straight_through import StraightThrough, StraightThroughOptions
+        from conntra_neuro.training.backprop.gear import StraightThroughOptions
 
         chosen = parse_options(StraightThroughOptions, options, name)
-        if task.layered is not None:
-            if task.layered.neurons.kind != "threshold":
-                from conntra_neuro.training.backprop.integer import IntegerStraightThrough
-
-                return IntegerStraightThrough(task, chosen, threads), chosen
-            from conntra_neuro.training.backprop.layered import LayeredStraightThrough
-
-            return LayeredStraightThrough(task, chosen, threads), chosen
-        return StraightThrough(task, chosen), chosen
+        return _straight_through(task)(task, chosen, threads), chosen
     raise InputError(f"gear {name!r}: unknown; allowed: {', '.join(GEARS)}")
 
 
@@ -167,3 +162,14 @@ def _check_numbers(seed: int, sweeps: int | None, time_limit_s: float | None, va
         seconds(time_limit_s)
     if not isinstance(validation_fraction, (int, float, np.floating)) or not 0 <= validation_fraction < 1:
         raise InputError(f"validation_fraction {validation_fraction!r}: 0 up to 1 expected")
+
+
+def _straight_through(task: Task) -> type[StraightThrough]:
+    """Return the gear for the network's neurons."""
+    if of_word(task.architecture.neurons.kind).folds:
+        from conntra_neuro.training.backprop.folded import FoldedStraightThrough
+
+        return FoldedStraightThrough
+    from conntra_neuro.training.backprop.whole import WholeStraightThrough
+
+    return WholeStraightThrough

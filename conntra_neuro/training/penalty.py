@@ -7,24 +7,24 @@ The penalised objective is the mean cross-entropy in nats plus, by a weight each
     nonzero  nats for a thousand nonzero weights
     energy   nats for a microjoule of an inference on Loihi 1, coefficients sanafe2025
 
-Counts are exact. A nonzero weight costs its input's spike rate times a synop; a spike costs itself, a packet to every
-core of the next layer, and the synops that it sets off. Neuron updates and packets that enter the chip are left out:
-no single move changes them. So are hops, a fortieth of a packet. The report's figure, which has them all, comes from
-``conntra_hardware.cost.energy`` and the compiled program.
+Counts are exact. A nonzero weight costs its input's spike rate times a synop, a kernel's at every place and time step;
+a spike costs itself, a packet to every core of the layers that read it (of a convolution's cores to as many as the
+share of its units that the spike reaches), and the synops that it sets off. Neuron updates and packets that enter the
+chip are left out: no single move changes them. So are hops, a fortieth of a packet. The report's figure, which has
+them all, comes from ``conntra_hardware.cost.energy`` and the compiled program.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.errors import InputError
+from conntra_neuro.training.architecture.architecture import Architecture, Node
 
 __all__ = ["PENALTIES", "Prices", "parse_penalty", "prices_of"]
 
@@ -46,59 +46,77 @@ class _Weights(Protocol):
 
 @dataclass(frozen=True)
 class Prices:
-    """Prices in nats: of a synaptic operation, of a nonzero weight, of a spike of each hidden layer's units."""
+    """Prices in nats: of a synaptic operation, of a nonzero weight, of a spike of each hidden node's units.
+
+    Of a spike with the spikes of its relays; ``relayed`` is what those of an input's spike cost.
+    """
 
     synop: float
     nonzero: float
     spike: tuple[float, ...]
+    relayed: float = 0.0
 
     def times(self, share: float) -> Prices:
         """Return all prices times ``share``."""
-        return Prices(self.synop * share, self.nonzero * share, tuple(price * share for price in self.spike))
+        spike = tuple(price * share for price in self.spike)
+        return Prices(self.synop * share, self.nonzero * share, spike, self.relayed * share)
 
     def of_weights(self, rates: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-        """Return the price of a nonzero weight from each input (n_in,), whose spike rates are ``rates``."""
+        """Return the price of each nonzero weight that sees ``rates`` spikes in a sample."""
         return (self.nonzero + self.synop * rates).astype(np.float32)
 
     def of_spikes(self, layer: int, fan_out: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Return the price of a spike of each unit of hidden layer ``layer``, with so many synapses each."""
+        """Return the price of a spike of each unit of hidden node ``layer``, with so many synapses each."""
         return (self.spike[layer] + self.synop * fan_out).astype(np.float32)
 
-    def mean_cost(self, rates: Sequence[npt.NDArray[np.floating]], fan_out: Sequence[npt.NDArray[np.int64]]) -> float:
-        """Return the nats of a sample: ``rates`` of the inputs and of each hidden layer, ``fan_out`` of the same."""
-        synops = sum(float(rate @ count) for rate, count in zip(rates, fan_out, strict=True))
-        spikes = sum(price * float(rate.sum()) for price, rate in zip(self.spike, rates[1:], strict=True))
-        return self.synop * synops + spikes + self.nonzero * sum(int(count.sum()) for count in fan_out)
 
-
-def prices_of(weights: _Weights, sizes: Sequence[int]) -> Prices | None:
-    """Return what the penalty weights amount to for a network of ``sizes``; None where all of them are 0."""
+def prices_of(weights: _Weights, arch: Architecture) -> Prices | None:
+    """Return what the penalty weights amount to for a network of ``arch``; None where all of them are 0."""
     if not any((weights.penalty_synops, weights.penalty_spikes, weights.penalty_nonzero, weights.penalty_energy)):
         return None
     synop, spike = weights.penalty_synops / 1e3, weights.penalty_spikes / 1e3
-    spikes = [spike] * (len(sizes) - 2)
+    spikes, relay = [spike] * (len(arch.nodes) - 1), spike
     if weights.penalty_energy:
-        synop, spikes = _with_energy(weights.penalty_energy * 1e6, synop, spikes, sizes)
-    return Prices(synop, weights.penalty_nonzero / 1e3, tuple(spikes))
+        synop, spikes, relay = _with_energy(weights.penalty_energy * 1e6, synop, spikes, arch)
+    inputs, *hops = arch.relays
+    spikes = [price + count * relay for price, count in zip(spikes, hops, strict=True)]
+    return Prices(synop, weights.penalty_nonzero / 1e3, tuple(spikes), inputs * relay)
 
 
 def _with_energy(
-    nats_a_joule: float, synop: float, spikes: list[float], sizes: Sequence[int]
-) -> tuple[float, list[float]]:
+    nats_a_joule: float, synop: float, spikes: list[float], arch: Architecture
+) -> tuple[float, list[float], float]:
+    """Return the prices of a synop, of a spike of each hidden node, and of a relay's spike, which goes to one core."""
     from conntra_hardware.chip import load_chip
     from conntra_hardware.cost.coefficients import load_coefficients
 
     cost, chip = load_coefficients(_COEFFICIENTS).energy_j, load_chip(_CHIP)
 
-    def cores(n_in: int, n_out: int) -> int:
-        bits = n_in * n_out * _BITS_A_WEIGHT
-        return max(math.ceil(n_out / chip.neurons_per_core), math.ceil(bits / chip.synapse_memory_bits))
+    def packets(node: Node) -> float:
+        """To how many cores a spike goes that a unit of ``node`` reads."""
+        units = math.prod(node.shape)
+        bits = node.fan_in * units * _BITS_A_WEIGHT
+        cores = max(math.ceil(units / chip.neurons_per_core), math.ceil(bits / chip.synapse_memory_bits))
+        return max(1.0, cores * min(1.0, node.fan_in / math.prod(node.shape_in)))
 
+    readers = _readers(arch)
     found = [
-        price + nats_a_joule * (cost["spike"] + cores(*pair) * cost["packet_out"])
-        for price, pair in zip(spikes, pairwise(sizes[1:]), strict=True)
+        price + nats_a_joule * (cost["spike"] + sum(map(packets, above)) * cost["packet_out"])
+        for price, above in zip(spikes, readers, strict=True)
     ]
-    return synop + nats_a_joule * cost["synop_sparse"], found
+    relay = spikes[0] + nats_a_joule * (cost["spike"] + cost["packet_out"]) if spikes else 0.0
+    return synop + nats_a_joule * cost["synop_sparse"], found, relay
+
+
+def _readers(arch: Architecture) -> list[list[Node]]:
+    """Return the layers that read each node below the readout, through sums of windows."""
+    nodes = arch.nodes
+    found: list[list[Node]] = [[] for _ in nodes]
+    for number in range(len(nodes) - 2, -1, -1):
+        above = nodes[number + 1]
+        found[number] = list(found[number + 1]) if above.kind == "sum" else [above]
+        found[number] += [node for node in nodes if node.skip is not None and node.skip.source == number]
+    return found[:-1]
 
 
 def parse_penalty(text: str) -> dict[str, float]:

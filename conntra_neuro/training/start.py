@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.neurons import Readout
 from conntra_neuro.network.levels import Levels
+from conntra_neuro.training.architecture.architecture import Architecture, Node
+from conntra_neuro.training.layers.forward import Activity, node_potentials, respond, rows_of
+from conntra_neuro.training.neurons import of_neuron
 from conntra_neuro.training.objective import SMALLEST_SCALE, Objective
-from conntra_neuro.training.parameters import Parameters, random_parameters
+from conntra_neuro.training.parameters import BIAS_LIMIT, Parameters, start_shares
+from conntra_neuro.training.scoring.plan import exact_float
 from conntra_neuro.training.task import Task, generator
 from conntra_neuro.training.threads import Threads
 
 __all__ = ["check_exponents", "start_of"]
 
+_ONE = Threads(1)
 _SAMPLES = 2000  # that place the thresholds and measure the spreads
+_COLUMNS = 64  # at a time
 _LARGEST_EXPONENT = 40.0  # exp of it and of its negative are both far inside float32
 _LOGIT_SPREAD = 1.25  # of scaled logits at the start [measured: 0.2 a unit of logit at 784-256-10]
 
@@ -24,18 +35,12 @@ def start_of(task: Task, scale: float | None, margin: int) -> tuple[Parameters, 
     The spread is the standard deviation over samples, mean over units, at least 1. Without a ``scale`` the logits'
     spread at the start decides it.
     """
-    rng = generator(task.seed, purpose=0)
-    sample = task.spikes[np.sort(rng.permutation(len(task.y))[:_SAMPLES])]
-    if task.layered is not None:
-        from conntra_neuro.training.layered.start import layered_start
-
-        rows = max(1, _SAMPLES // task.layered.steps)
-        start, spreads = layered_start(task.layered, task.levels, rng, sample[:rows], task.start, Threads(1))
-    else:
-        start = task.start or random_parameters(task.sizes, task.levels, rng, sample)
-        spreads = [max(float(z.std(axis=0).mean()), 1.0) for z in start.potentials(sample)]
+    rng, arch = generator(task.seed, purpose=0), task.architecture
+    rows = np.sort(rng.permutation(len(task.y))[:_SAMPLES])
+    sample = task.spikes[rows][: max(1, _SAMPLES // arch.steps)]
+    start, spreads = _start(arch, task.levels, rng, sample, task.start)
     if scale is None:
-        largest = max(abs(task.levels.values[0]), abs(task.levels.values[-1]))
+        largest = task.largest_level
         # One weight alone never multiplies an exponential by more than exp(12), whatever the spread of a tiny network.
         scale = max(min(_LOGIT_SPREAD / spreads[-1], 12 / largest), SMALLEST_SCALE)
     return start, Objective(scale, margin), spreads
@@ -47,3 +52,54 @@ def check_exponents(objective: Objective, levels: Levels) -> None:
     if objective.scale * largest > _LARGEST_EXPONENT:
         limit = _LARGEST_EXPONENT / largest
         raise InputError(f"scale {objective.scale}: at most {limit:g} allowed with levels {levels}")
+
+
+def _start(
+    arch: Architecture,
+    levels: Levels,
+    rng: np.random.Generator,
+    sample: npt.NDArray[np.uint8],
+    start: Parameters | None,
+) -> tuple[Parameters, list[float]]:
+    """Return the parameters to start from and the spread of each node's potentials on ``sample`` (n, inputs).
+
+    Random weights where ``start`` is None, and biases that put thresholds at the median potential. The spread is the
+    standard deviation over samples and places, mean over channels, at least 1.
+    """
+    dtype = exact_float(arch, int(np.abs(levels.array).max()))
+    found = Activity(rows_of(arch, sample, dtype))
+    spreads: list[float] = []
+    weights = [np.zeros((rows + 1, columns), dtype) for rows, columns in arch.weight_shapes]
+    for index, own in enumerate(weights):
+        if start is None:
+            own[:-1] = rng.choice(levels.array, size=(len(own) - 1, own.shape[1]), p=start_shares(levels))
+        else:
+            own[:-1], own[-1] = start.weights[index], start.biases[index]
+    for node in arch.nodes:
+        z, _, _ = node_potentials(node, found, weights, _ONE)
+        if node.index >= 0:
+            flat = z.reshape(-1, node.shape[-1])
+            if start is None:
+                bias = np.clip(-np.floor(_by_column(np.median, flat)) + _above(node), -BIAS_LIMIT, BIAS_LIMIT)
+                weights[node.index][-1] = bias
+                z += bias.astype(dtype)
+            if isinstance(node.neuron, Readout):
+                flat = z.reshape(-1, arch.steps, z.shape[-1]).sum(axis=1)
+            spreads.append(max(float(_by_column(np.std, flat).mean()), 1.0))
+        else:
+            spreads.append(1.0)
+        found.outputs.append(respond(node, z, arch.steps)[1])
+    integers = tuple(w.astype(np.int32) for w in weights)
+    return Parameters(tuple(w[:-1] for w in integers), tuple(w[-1] for w in integers)), spreads
+
+
+def _by_column(what: Callable[..., Any], values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return ``what`` of each column of ``values``, in float64, a few columns at a time."""
+    parts = range(0, values.shape[1], _COLUMNS)
+    return np.concatenate([what(values[:, i : i + _COLUMNS].astype(np.float64), axis=0) for i in parts])
+
+
+def _above(node: Node) -> int:
+    """Return the bias above the median potential; the readout's are centred."""
+    assert node.neuron is not None
+    return 0 if isinstance(node.neuron, Readout) else of_neuron(node.neuron).above(node.neuron)

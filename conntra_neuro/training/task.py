@@ -2,63 +2,62 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from conntra_neuro.network.levels import Levels
-from conntra_neuro.training.bits import Spikes
+from conntra_neuro.training.architecture.architecture import Architecture
+from conntra_neuro.training.inputs.bits import Spikes
+from conntra_neuro.training.inputs.image import ImageShape
 from conntra_neuro.training.parameters import Parameters
 
-if TYPE_CHECKING:
-    from conntra_neuro.training.layered.architecture import Architecture
-
-__all__ = ["Clock", "Evaluation", "Gear", "ImageShape", "Task", "Tick", "generator"]
-
-
-@dataclass(frozen=True)
-class ImageShape:
-    """Inputs as channels of images, channel by channel, row by row: what a shift of an image needs."""
-
-    channels: int
-    rows: int
-    columns: int
-
-    @property
-    def n_in(self) -> int:
-        """Number of inputs."""
-        return self.channels * self.rows * self.columns
+__all__ = ["Clock", "Evaluation", "Gear", "Task", "Tick", "generator"]
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
     """Training samples as spikes, and the network to train on them.
 
-    spikes      (n, n_in) of 0/1, bytes or in a file as bits, and class indices y (n,)
-    held_out    spikes and class indices that decide which network is the best; None where the set is small
-    sizes       inputs, hidden widths, classes
-    start       parameters to start from; None for random ones
-    layered     the layers, where they are not all dense and of one-step threshold neurons; sizes are flat then
+    spikes        (n, n_in) of 0/1, bytes or in a file as bits, and class indices y (n,); of inputs that are given for
+                  several time steps one step after the other
+    architecture  the layers
+    held_out      spikes and class indices that decide which network is the best; None where the set is small
+    start         parameters to start from; None for random ones
+    image         how the inputs of a time step lie in images; None where they are none
     """
 
     spikes: Spikes
     y: npt.NDArray[np.int64]
-    sizes: tuple[int, ...]
+    architecture: Architecture
     levels: Levels
     seed: int
     held_out: tuple[Spikes, npt.NDArray[np.int64]] | None = None
     start: Parameters | None = None
     image: ImageShape | None = None
-    layered: Architecture | None = None
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """Inputs of all time steps, then the units of every layer."""
+        return self.architecture.sizes
 
     @property
-    def layer_names(self) -> list[int | str]:
-        """The hidden layers as JSON values: widths, and tokens of ``specs``."""
-        return list(self.sizes[1:-1]) if self.layered is None else self.layered.names
+    def stored_image(self) -> ImageShape | None:
+        """How samples are stored: the time steps of an image lie like channels, so that they are moved alike."""
+        if self.image is None:
+            return None
+        return dataclasses.replace(self.image, channels=self.image.channels * self.architecture.input_steps)
+
+    @property
+    def largest_level(self) -> int:
+        """The largest magnitude of a level."""
+        return max(abs(self.levels.values[0]), abs(self.levels.values[-1]))
 
 
 @dataclass(frozen=True)

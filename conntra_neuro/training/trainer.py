@@ -23,11 +23,11 @@ from conntra_hardware.program.input_encoding import (
 )
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.levels import Levels
-from conntra_neuro.training.bits import Spikes, chunks, stored
+from conntra_neuro.training.architecture.words import as_specs, names_of, parse_neurons
 from conntra_neuro.training.fit import fit_spikes
+from conntra_neuro.training.inputs.bits import Spikes, chunks, stored
 from conntra_neuro.training.result import Progress, TrainResult
-from conntra_neuro.training.samples import default_layers, image_shape, width_of
-from conntra_neuro.training.specs import as_specs, names_of, parse_neurons
+from conntra_neuro.training.task_of_samples import default_layers, image_shape, width_of
 from conntra_neuro.training.warm import fit_warm
 
 if TYPE_CHECKING:

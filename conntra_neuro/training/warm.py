@@ -17,10 +17,10 @@ import numpy as np
 
 from conntra_hardware.base.arrays import ArrayLike
 from conntra_hardware.base.errors import InputError
-from conntra_neuro.training.bits import BitSpikes
 from conntra_neuro.training.calibrate import calibrated_scale
 from conntra_neuro.training.checkpoint import checkpoint_file
 from conntra_neuro.training.fit import Fit, fit_spikes
+from conntra_neuro.training.inputs.bits import BitSpikes
 from conntra_neuro.training.result import Progress
 
 __all__ = ["fit_warm"]
@@ -134,9 +134,7 @@ def _small_steps(first: Fit) -> dict[str, float]:
 
 def _most_synapses(fit: Fit) -> int:
     """Return the synapses of the largest layer: a kernel's weight is as many as it has places."""
-    if fit.layered is None:
-        return max(weight.size for weight in fit.parameters.weights)
-    nodes = [node for node in fit.layered.nodes if node.index >= 0]
+    nodes = [node for node in fit.architecture.nodes if node.index >= 0]
     places = [1 if node.geometry is None else node.geometry.positions for node in nodes]
     return max(n * fit.parameters.weights[node.index].size for n, node in zip(places, nodes, strict=True))
 

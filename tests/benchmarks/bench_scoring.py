@@ -18,10 +18,11 @@ import numpy.typing as npt
 
 from conntra_neuro.datasets import load_dataset
 from conntra_neuro.network.levels import parse_levels
-from conntra_neuro.training.exact import Exact, ExactOptions
+from conntra_neuro.training.gears.exact_chain import ExactChain, ExactOptions
 from conntra_neuro.training.objective import Objective
 from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.task import Task
+from conntra_neuro.training.task_of_samples import make_task as task_of
 from conntra_neuro.training.threads import Threads
 
 SIZES = (784, 256, 10)
@@ -37,7 +38,7 @@ def make_task(data: str | None, n: int, levels: str) -> Task:
         dataset = load_dataset(data)
         spikes = (dataset.x_train[:n].reshape(-1, SIZES[0]) > 127).astype(np.uint8)
         y = dataset.y_train[:n]
-    return Task(spikes, y.astype(np.int64), SIZES, parse_levels(levels), 0)
+    return task_of(spikes, y.astype(np.int64), SIZES[-1], SIZES[1:-1], parse_levels(levels), 0, 0.0, None, None)
 
 
 class Forward:
@@ -54,7 +55,7 @@ class Forward:
         return int(self._objective.losses(logits, self._y).sum())
 
 
-def score_all(gear: Exact) -> tuple[float, dict[tuple[int, int], npt.NDArray[np.int64]]]:
+def score_all(gear: ExactChain) -> tuple[float, dict[tuple[int, int], npt.NDArray[np.int64]]]:
     """Return the seconds that scoring all moves takes, and the scores of each unit."""
     gear.scores(0, 0)  # compiled before the clock starts
     gear.scores(1, 0)
@@ -77,7 +78,7 @@ def main() -> None:
     moves = weights * (len(task.levels) - 1)
     rng = np.random.default_rng(1)
     with Threads(given.threads) as threads:
-        gear = Exact(task, ExactOptions(), threads)
+        gear = ExactChain(task, ExactOptions(), threads)
         seconds, scores = score_all(gear)
         forward, start = Forward(task, gear.network.objective), gear.parameters()
         base, times, equal = forward.total(start), [], 0

@@ -21,10 +21,10 @@ from threadpoolctl import threadpool_limits
 import conntra_neuro as cn
 from conntra_neuro.network.levels import parse_levels
 from conntra_neuro.training import fit_spikes
-from conntra_neuro.training.layered.state import LayeredNetwork
+from conntra_neuro.training.incremental.layers import IncrementalNetwork
+from conntra_neuro.training.inputs.image import ImageShape
 from conntra_neuro.training.objective import Objective
-from conntra_neuro.training.samples import make_task
-from conntra_neuro.training.task import ImageShape
+from conntra_neuro.training.task_of_samples import make_task
 from conntra_neuro.training.threads import Threads
 
 MOVES, REPEATS, _DENSITY = 64, 5, 0.13
@@ -71,7 +71,7 @@ def main() -> None:
     with threadpool_limits(1), Threads(1) as threads:
         fit = fit_spikes(x, y, n_classes=10, layers=arguments.layers, image=image, sweeps=6, threads=1)
         task = make_task(x, y, 10, arguments.layers, parse_levels("ternary"), 0, 0.0, None, image)
-        network, discrete = LayeredNetwork(task, fit.parameters, Objective(0.2), threads), fit.network()
+        network, discrete = IncrementalNetwork(task, fit.parameters, Objective(0.2), threads), fit.network()
         ours = seconds(lambda: network.evaluate_on(x, y))
         whole = seconds(lambda: discrete.forward(x))
         a_sample = 1e6 / len(x)

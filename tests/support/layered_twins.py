@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.levels import parse_levels
-from conntra_neuro.training.samples import make_task
-from conntra_neuro.training.task import ImageShape, Task
+from conntra_neuro.training.inputs.image import ImageShape
+from conntra_neuro.training.task import Task
+from conntra_neuro.training.task_of_samples import make_task
 
 Array = npt.NDArray[Any]
 

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_neuro.network.levels import Levels, parse_levels
+from conntra_neuro.training.architecture.architecture import architecture_of
+from conntra_neuro.training.architecture.words import Neurons
 from conntra_neuro.training.objective import Objective
 from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.task import Task
@@ -23,7 +25,16 @@ def random_task(
     spikes = (rng.random((n, n_in)) < rng.uniform(0.1, 0.6, n_in)).astype(np.uint8)
     y = (spikes @ rng.integers(-2, 3, (n_in, classes)) + rng.normal(size=(n, classes))).argmax(axis=1)
     y[:classes] = np.arange(classes)
-    return Task(spikes, y.astype(np.int64), (n_in, *layers, classes), parse_levels(levels), seed)
+    return dense_task(spikes, y, layers, classes, levels, seed)
+
+
+def dense_task(
+    spikes: Array, y: Array, layers: tuple[int, ...], classes: int, levels: Any = "ternary", seed: int = 0
+) -> Task:
+    """The task of dense threshold layers of these widths."""
+    values = parse_levels(levels)
+    arch = architecture_of(layers, Neurons(), spikes.shape[1], None, classes, int(abs(values.array).max()))
+    return Task(spikes, y.astype(np.int64), arch, values, seed)
 
 
 def loss(logits: Array, y: Array, scale: float, margin: int = 0) -> Array:

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from conntra_hardware.base.errors import InputError
 from conntra_neuro.training import fit_spikes
-from conntra_neuro.training.annealed import Annealed, AnnealedOptions, _noisy_step
+from conntra_neuro.training.gears.annealed import Annealed, AnnealedOptions, _noisy_step
+from conntra_neuro.training.incremental.chain import Moves, step_curves
 from conntra_neuro.training.threads import Threads
-from conntra_neuro.training.unitwise import Moves, step_curves
 
 
 @given(st.integers(0, 2**31), st.sampled_from([(6,), (7, 5), (5, 6, 4)]), st.sampled_from(["ternary", "5", "binary"]))

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from conntra_hardware.base.errors import InputError
 from conntra_neuro.training import fit_spikes
-from conntra_neuro.training.augment import Augmentation
-from conntra_neuro.training.inputs import Inputs, inputs_of
-from conntra_neuro.training.task import ImageShape
+from conntra_neuro.training.augmentation import Augmentation
+from conntra_neuro.training.inputs.batches import Inputs, inputs_of
+from conntra_neuro.training.inputs.image import ImageShape
 from conntra_neuro.training.threads import Threads
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -117,4 +117,5 @@ def test_images_are_moved_by_default_as_suits_them(
         allowed = f"shift {least}: images are {image.rows} x {image.columns} pixels; 0 to {least - 1} allowed"
         with pytest.raises(InputError, match=allowed):
             Augmentation.of(least, None, task)
-    assert not Augmentation.of(None, None, dataclasses.replace(task, sizes=(8 * n_in, *hidden, 4)))
+    wider = twins.random_task(0, hidden, n_in=8 * n_in)
+    assert not Augmentation.of(None, None, dataclasses.replace(wider, image=image)), "inputs that are not the pixels"

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from conntra_hardware.base.errors import InputError
 from conntra_neuro.network.levels import Levels
-from conntra_neuro.training.exact import Exact, ExactOptions
+from conntra_neuro.training.gears.exact_chain import ExactChain, ExactOptions
+from conntra_neuro.training.incremental.chain import IncrementalChain, Steps
 from conntra_neuro.training.objective import QUANTA, Objective
 from conntra_neuro.training.start import start_of
 from conntra_neuro.training.task import Clock, Evaluation
 from conntra_neuro.training.threads import Threads
-from conntra_neuro.training.unitwise import Steps, UnitwiseNetwork
 
 LAYERS = st.lists(st.integers(1, 9), max_size=3).map(tuple)
 LEVELS = st.sampled_from(["binary", "ternary", "5", "-3,0,1,7", "16"])
@@ -39,7 +39,7 @@ def test_score_of_every_move_is_the_difference_of_the_objective(
     """Every weight to every level, every bias by every step: against a forward pass each, to the last quantum."""
     task = twins.random_task(seed, layers, levels, n=70, n_in=9, classes=3)
     with Threads(count) as threads:
-        gear = Exact(task, ExactOptions(margin=margin), threads)
+        gear = ExactChain(task, ExactOptions(margin=margin), threads)
         network, start = gear.network, gear.parameters()
         base = twins.total(start, task, network.objective)
         assert base == network.total
@@ -67,7 +67,7 @@ def test_the_objective_never_rises_and_equals_the_recomputed_one(
 ) -> None:
     task = twins.random_task(seed, layers, levels, n=60, n_in=12)
     with Threads(2) as threads:
-        gear = Exact(task, ExactOptions(), threads)
+        gear = ExactChain(task, ExactOptions(), threads)
         totals = [gear.network.total]
         for number in range(6):
             for layer, unit in gear.network.units.tolist():
@@ -87,7 +87,7 @@ def test_the_objective_never_rises_and_equals_the_recomputed_one(
 def test_the_end_is_a_local_optimum() -> None:
     task = twins.random_task(3, (4, 3), n=50, n_in=6, classes=3)
     with Threads(1) as threads:
-        gear = Exact(task, ExactOptions(), threads)
+        gear = ExactChain(task, ExactOptions(), threads)
         for number in range(200):
             gear.sweep(number, 200, Clock(), _silent)
             if gear.finished:
@@ -109,7 +109,7 @@ def test_ten_thousand_moves_later_the_objective_is_still_exact() -> None:
     task = twins.random_task(0, (300,), "9", n=700, n_in=48, classes=6)
     moves, changes = 0, [-1]
     with Threads() as threads:
-        gear = Exact(task, ExactOptions(), threads)
+        gear = ExactChain(task, ExactOptions(), threads)
         while min(changes) < 0 and moves < 10_000:
             changes = [gear.visit(layer, unit) for layer, unit in gear.network.units.tolist()]
             assert max(changes) <= 0
@@ -146,7 +146,7 @@ def test_memory_is_at_most_four_bytes_and_a_bit_a_sample_and_unit(levels: str) -
     task = twins.random_task(0, (100,), levels, n=300, n_in=64)
     start, objective, _ = start_of(task, None, 0)
     with Threads(1) as threads:
-        network = UnitwiseNetwork(task, start, objective, threads)
+        network = IncrementalChain(task, start, objective, threads)
     net = network._net
     assert net.potentials.nbytes <= 4 * 300 * 104
     assert net.spikes.nbytes == 300 * (64 + 128) // 8

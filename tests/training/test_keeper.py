@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from conntra_neuro.training.keeper import Keeper
+from conntra_neuro.training.best import Keeper
 from conntra_neuro.training.task import Evaluation, Gear
 
 

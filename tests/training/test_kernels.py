@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,14 +9,18 @@ import training_twins as twins
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conntra_hardware.neurons import Threshold
 from conntra_neuro.network.levels import parse_levels
-from conntra_neuro.training import kernels
-from conntra_neuro.training.inputs import DenseBatch, Inputs, SparseBatch, inputs_of
-from conntra_neuro.training.moves import LayerMoves, select_largest
-from conntra_neuro.training.scoring import _grid, _slope
-from conntra_neuro.training.task import ImageShape
+from conntra_neuro.training.gears.moves import LayerMoves, select_largest
+from conntra_neuro.training.inputs.batches import DenseBatch, Inputs, SparseBatch, inputs_of
+from conntra_neuro.training.inputs.image import ImageShape
+from conntra_neuro.training.neurons.kernels import lower_gains
+from conntra_neuro.training.neurons.threshold import ThresholdTraining
+from conntra_neuro.training.scoring import kernels
+from conntra_neuro.training.scoring.chain import _grid
 from conntra_neuro.training.threads import Threads
 
+_slope = partial(ThresholdTraining().slope, Threshold())
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -172,7 +177,7 @@ def test_prices_and_gains_of_lower_layers_follow_the_slope() -> None:
         2e-5,
     )
     q, reach = gains.astype(np.float32), (len(_slope(1.5)) - 1) // 2
-    kernels.lower_gains(z, q, curve, 1 / grid, grid, 0, 20)
+    lower_gains(z, q, curve, 1 / grid, grid, 0, 20)
     slope = curve[np.clip(z, -reach, reach).astype(int) + reach]
     np.testing.assert_allclose(q, gains * slope, atol=grid)
     assert np.all(q[np.abs(z) > reach] == 0)

@@ -3,8 +3,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import layered_twins
 import numpy as np
 import pytest
+import training_twins
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,11 +14,14 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.cost.coefficients import load_coefficients
 from conntra_neuro.compiler import compile
 from conntra_neuro.datasets import fit_encoder, load_dataset
+from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.levels import parse_levels
-from conntra_neuro.training import fit_spikes, kernels, train
-from conntra_neuro.training.blocks import Blocks, BlocksOptions
-from conntra_neuro.training.moves import LayerMoves
-from conntra_neuro.training.parameters import network_of
+from conntra_neuro.training import fit_spikes, train
+from conntra_neuro.training.architecture.architecture import architecture_of
+from conntra_neuro.training.architecture.words import Neurons
+from conntra_neuro.training.gears.blocks import Blocks, BlocksOptions
+from conntra_neuro.training.gears.moves import LayerMoves
+from conntra_neuro.training.neurons import kernels
 from conntra_neuro.training.penalty import Prices, parse_penalty, prices_of
 from conntra_neuro.training.task import Clock, Task
 from conntra_neuro.training.threads import Threads
@@ -25,28 +30,69 @@ from conntra_neuro.training.threads import Threads
 def _task(layers: tuple[int, ...], n: int = 200) -> Task:
     rng = np.random.default_rng(3)
     spikes = (rng.random((n, 30)) < rng.random(30)).astype(np.uint8)
-    return Task(spikes, (spikes[:, :4].sum(axis=1) > 2).astype(np.int64), (30, *layers, 2), parse_levels("ternary"), 0)
+    return training_twins.dense_task(spikes, spikes[:, :4].sum(axis=1) > 2, layers, 2)
 
 
 _FREE: dict[str, float] = dict.fromkeys(("penalty_synops", "penalty_spikes", "penalty_nonzero", "penalty_energy"), 0.0)
 
 
 def _prices(sizes: tuple[int, ...], **weights: float) -> Prices | None:
-    return prices_of(SimpleNamespace(**(_FREE | weights)), sizes)
+    arch = architecture_of(sizes[1:-1], Neurons(), sizes[0], None, sizes[-1], 1)
+    return prices_of(SimpleNamespace(**(_FREE | weights)), arch)
 
 
-@pytest.mark.parametrize("layers", [(), (12,), (12, 9)])
-def test_objective_adds_the_counts_of_the_compiled_program(layers: tuple[int, ...]) -> None:
-    task = _task(layers)
-    weights: dict[str, Any] = {"penalty_synops": 30.0, "penalty_spikes": 70.0, "penalty_nonzero": 0.5}
+def _added_cost(task: Task, weights: dict[str, Any]) -> tuple[float, DiscreteNetwork]:
+    """What penalties add to the objective of a network after a sweep, and the network."""
     with Threads(1) as threads:
         free, priced = (Blocks(task, BlocksOptions(sweeps=3, scale=0.1, **w), threads) for w in ({}, weights))
         priced.sweep(0, 3, Clock(), lambda done, running: None)
         free.restore(priced.state())
         added = priced.evaluate(held_out=False).objective - free.evaluate(held_out=False).objective
-        network = network_of(priced.parameters(), task.levels)
+        return added, task.architecture.network(priced.parameters(), task.levels)
+
+
+_WEIGHTS: dict[str, Any] = {"penalty_synops": 30.0, "penalty_spikes": 70.0, "penalty_nonzero": 0.5}
+
+
+@pytest.mark.parametrize("layers", [(), (12,), (12, 9)])
+def test_objective_adds_the_counts_of_the_compiled_program(layers: tuple[int, ...]) -> None:
+    task = _task(layers)
+    added, network = _added_cost(task, _WEIGHTS)
     counts = compile(network, "loihi1").run(task.spikes).counts.totals()
     n, nonzero = len(task.y), sum(layer.n_nonzero for layer in network.layers)  # type: ignore[attr-defined]
+    expected = 0.030 * counts["synops"] / n + 0.070 * counts["spikes"] / n + 0.0005 * nonzero
+    assert added == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("layers", "neuron", "input_steps"),
+    [
+        ("conv4k3p1", "threshold", 1),
+        ("conv4k3s2p1,dwconvk3p1,6", "threshold", 1),
+        ("conv4k3p1,maxpool2,conv4k2g2,5", "threshold", 1),
+        ("conv4k3p1,sumpool2,conv3k2d2p1", "threshold", 1),
+        ("conv4k3p1,conv4k3p1+1", "threshold", 1),
+        ("conv4k3p1,conv6k3s2p1+1,sumpool2", "threshold", 1),
+        ("conv4k3p1,conv4k3p1,conv4k3p1+2", "threshold", 1),
+        ("conv2k3p1,sumpool2,conv2k3p1,conv2k1+2", "threshold", 1),
+        ("conv2k3p1,conv2k3p1+1,conv2k3p1+2,4", "if2", 2),
+        ("conv4k3,6", "relu", 1),
+        ("8", "relu", 1),
+        ("conv4k3,6", "if3", 1),
+        ("conv4k3,maxpool2,6", "if3soft", 3),
+    ],
+)
+def test_every_layer_and_neuron_is_counted_as_the_compiled_program_counts_it(
+    layers: str, neuron: str, input_steps: int
+) -> None:
+    task = layered_twins.layered_task(layers, 2, neuron, steps=input_steps)
+    added, network = _added_cost(task, _WEIGHTS)
+    steps, n = network.steps, len(task.y)
+    rows = np.asarray(task.spikes).reshape(n * input_steps, -1)
+    rows = rows if input_steps == steps else rows.repeat(steps, axis=0)
+    counts = compile(network, "loihi2").run(rows).counts.totals()
+    kernels_of = [*network.layers, *(r.connection for r in network.residuals if r.connection is not None)]
+    nonzero = sum(int(np.count_nonzero(layer.weight)) for layer in kernels_of if hasattr(layer, "weight"))
     expected = 0.030 * counts["synops"] / n + 0.070 * counts["spikes"] / n + 0.0005 * nonzero
     assert added == pytest.approx(expected, rel=1e-9)
 
@@ -110,6 +156,24 @@ def test_spike_price_enters_on_the_grid() -> None:
     expected = q + np.rint(price * curve[np.clip(z, -3, 3).astype(int) + 3] * 64) / 64
     kernels.price_spikes(z, price, curve, 64.0, 1 / 64, q, 0, 6)
     np.testing.assert_array_equal(q, expected)
+
+
+@pytest.mark.parametrize(
+    ("layers", "neuron"), [("conv4k3p1,12", "threshold"), ("conv4k3p1,sumpool2", "relu"), ("conv4k3,8", "if3")]
+)
+@pytest.mark.parametrize("name", ["synops", "spikes", "nonzero"])
+def test_a_price_lowers_what_it_is_on_in_every_layer_and_neuron(name: str, layers: str, neuron: str) -> None:
+    task = layered_twins.layered_task(layers, 1, neuron, n=300)
+    weight = {"synops": 3.0, "spikes": 40.0, "nonzero": 3.0}[name]
+    found = []
+    for options in ({}, {f"penalty_{name}": weight}):
+        given = {"n_classes": 3, "layers": layers, "neuron": neuron, "image": task.image, "sweeps": 40}
+        network = fit_spikes(task.spikes, task.y, **given, **options).network()
+        rows = np.asarray(task.spikes).repeat(network.steps, axis=0)
+        counts = compile(network, "loihi2").run(rows).counts.totals()
+        nonzero = sum(layer.n_nonzero for layer in network.layers if hasattr(layer, "n_nonzero"))
+        found.append({"synops": counts["synops"], "spikes": counts["spikes"], "nonzero": nonzero})
+    assert found[1][name] < 0.8 * found[0][name]
 
 
 @pytest.mark.parametrize("name", ["synops", "spikes", "nonzero", "energy"])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conntra_hardware.base.errors import InputError
-from conntra_neuro.training.specs import Conv, LayerSpec, Pool, as_specs, parse_layers, parse_neurons
+from conntra_neuro.training.architecture.words import Conv, LayerSpec, Pool, as_specs, parse_layers, parse_neurons
 
 _numbers = st.integers(1, 30)
 _convs = st.builds(

@@ -10,8 +10,10 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import layered_twins
 import numpy as np
 import pytest
+import training_twins
 import training_twins as twins
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,12 +23,13 @@ from conntra_hardware.program.input_encoding import ThermometerEncoder, Threshol
 from conntra_neuro.datasets import Dataset, fit_encoder, load_dataset
 from conntra_neuro.datasets import files as dataset_files
 from conntra_neuro.datasets.mapped import is_mapped
-from conntra_neuro.network.levels import parse_levels
-from conntra_neuro.training import TrainResult, bits, train
-from conntra_neuro.training.bits import BitSpikes, rates_of, stored
-from conntra_neuro.training.blocks import Blocks, BlocksOptions
-from conntra_neuro.training.inputs import DenseBatch, StreamedInputs, inputs_of
-from conntra_neuro.training.task import Clock, ImageShape, Task
+from conntra_neuro.training import TrainResult, fit_spikes, train
+from conntra_neuro.training.gears.blocks import Blocks, BlocksOptions
+from conntra_neuro.training.inputs import bits
+from conntra_neuro.training.inputs.batches import DenseBatch, StreamedInputs, inputs_of
+from conntra_neuro.training.inputs.bits import BitSpikes, rates_of, stored
+from conntra_neuro.training.inputs.image import ImageShape
+from conntra_neuro.training.task import Clock
 from conntra_neuro.training.threads import Threads
 
 
@@ -207,6 +210,25 @@ def test_a_set_larger_than_memory_is_trained_on(tmp_path: Path) -> None:
     assert n_in == side**2
 
 
+@pytest.mark.parametrize(
+    ("layers", "neuron", "steps"), [("conv4k3p1,maxpool2,6", "threshold", 1), ("conv4k3s2", "relu", 1), ("6", "if2", 2)]
+)
+@pytest.mark.parametrize("gear", ["blocks", "exact", "annealed", "straight-through"])
+def test_every_layer_neuron_and_gear_trains_on_spikes_in_a_file(
+    layers: str, neuron: str, steps: int, gear: str
+) -> None:
+    """Bit for bit the network of the same spikes in memory, moved images and held-out samples included."""
+    if gear == "straight-through":
+        pytest.importorskip("jax")
+    task = layered_twins.layered_task(layers, 2, neuron, n=200, steps=steps)
+    given = {"n_classes": 3, "layers": layers, "neuron": neuron, "input_steps": steps, "image": task.image}
+    given |= {"sweeps": 2, "gear": gear} | ({"shift": 1} if gear in ("blocks", "straight-through") else {})
+    kept = np.asarray(task.spikes)
+    found = [fit_spikes(spikes, task.y, **given).parameters.arrays() for spikes in (kept, stored(kept, None))]
+    for name, array in found[0].items():
+        np.testing.assert_array_equal(array, found[1][name])
+
+
 def test_bits_take_an_eighth_of_a_byte_a_spike() -> None:
     found = stored(np.ones((1000, 80), np.uint8), None)
     assert isinstance(found, BitSpikes)
@@ -215,7 +237,7 @@ def test_bits_take_an_eighth_of_a_byte_a_spike() -> None:
 
 def _swept(n: int, n_in: int, width: int) -> None:
     spikes = (np.random.default_rng(0).random((n, n_in)) < 0.3).astype(np.uint8)
-    task = Task(stored(spikes, None), np.arange(n) % 10, (n_in, width, 10), parse_levels("ternary"), 0)
+    task = training_twins.dense_task(stored(spikes, None), np.arange(n) % 10, (width,), 10)
     del spikes
     tracemalloc.reset_peak()
     with Threads(1) as threads:

@@ -20,8 +20,8 @@ from conntra_hardware.program.input_encoding import ThresholdEncoder
 from conntra_neuro.datasets import Dataset, load_dataset
 from conntra_neuro.training import Fit, Progress, fit_spikes, train
 from conntra_neuro.training import checkpoint as checkpoints
-from conntra_neuro.training.samples import default_layers, make_task
-from conntra_neuro.training.task import ImageShape
+from conntra_neuro.training.inputs.image import ImageShape
+from conntra_neuro.training.task_of_samples import default_layers, make_task
 from conntra_neuro.training.warm import fit_warm
 
 GEARS = ["blocks", "annealed", "exact"]
@@ -187,7 +187,7 @@ def test_an_initial_network_is_never_made_worse(gear: str) -> None:
     best = min(second.history, key=lambda record: (record.objective, record.train_error))
     spikes, y = _samples()
     assert second.network().error(spikes, y) == pytest.approx(best.train_error)
-    with pytest.raises(InputError, match="sizes"):
+    with pytest.raises(InputError, match=r"initial network: 3 layers; 2 expected \(\[12\]\)"):
         _fit(gear, initial=first.network(), layers=(12,))
     with pytest.raises(InputError, match="not one of the levels"):
         _fit(gear, initial=first.network(), levels="binary")
@@ -259,10 +259,10 @@ _CHILD = """
 import os, signal, sys, time
 sys.path.insert(0, {support!r})
 import training_twins as twins
-from conntra_neuro.training import checkpoint, drive, fit_spikes
-from conntra_neuro.training.task import ImageShape
+from conntra_neuro.training import checkpoint, fit_spikes, loop
+from conntra_neuro.training.inputs.image import ImageShape
 from conntra_neuro.training.warm import fit_warm
-checkpoint._EVERY_S, drive._TICK_S = 0.0, 0.0
+checkpoint._EVERY_S, loop._TICK_S = 0.0, 0.0
 def kill(state):
     if state.sweep >= {at}:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -8,7 +8,7 @@ from types import ModuleType
 
 from conntra_hardware.base.errors import InputError
 
-__all__ = ["load_integer_steps", "load_layered_steps", "load_steps"]
+__all__ = ["load_folded_steps", "load_steps", "load_whole_steps"]
 
 
 def load_steps() -> ModuleType:
@@ -28,17 +28,17 @@ def load_steps() -> ModuleType:
     return steps
 
 
-def load_layered_steps() -> ModuleType:
-    """Return the compiled steps for networks with convolutions; as ``load_steps``."""
+def load_folded_steps() -> ModuleType:
+    """Return the compiled steps of folded and of real-valued networks; as ``load_steps``."""
     load_steps()
-    from conntra_neuro.training.backprop import layered_steps
+    from conntra_neuro.training.backprop import folded_steps
 
-    return layered_steps
+    return folded_steps
 
 
-def load_integer_steps() -> ModuleType:
-    """Return the compiled steps for graded and integrate-and-fire neurons; as ``load_steps``."""
+def load_whole_steps() -> ModuleType:
+    """Return the compiled steps for neurons whose scale matters; as ``load_steps``."""
     load_steps()
-    from conntra_neuro.training.backprop import integer_steps
+    from conntra_neuro.training.backprop import whole_steps
 
-    return integer_steps
+    return whole_steps

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from conntra_hardware.base.arrays import IntArray
-from conntra_neuro.training.augment import Augmentation
-from conntra_neuro.training.backprop.load import load_steps
-from conntra_neuro.training.backprop.real_network import Floats, RealNetwork
-from conntra_neuro.training.inputs import DenseBatch, Inputs, StreamedInputs
+from conntra_neuro.training.augmentation import Augmentation
+from conntra_neuro.training.backprop.load import load_folded_steps, load_steps
+from conntra_neuro.training.backprop.real_network import Floats, RealNetwork, input_rates
+from conntra_neuro.training.inputs.batches import DenseBatch, Inputs, StreamedInputs, inputs_of
 from conntra_neuro.training.result import Progress, Record
 from conntra_neuro.training.task import Task, generator
 
@@ -57,7 +57,7 @@ def fit_real(
     n = len(task.y)
     batch = min(batch or max(32, min(200, n // 8)), n)
     sweeps = sweeps or max(20, math.ceil(3000 * batch / n))
-    inputs = _inputs_of(task)
+    inputs = inputs_of(task.spikes, task.stored_image, dense=True)
     moved = partial(Augmentation.of(shift, elastic, task).draw, n=n)
     begin = time.monotonic()
     history: list[Record] = []
@@ -112,34 +112,19 @@ def _sweep(
         samples = inputs.batch(rows, np.float64, None if moves is None else moves[part])
         assert isinstance(samples, DenseBatch)
         x = samples.x[:, :-1]
-        if task.layered is None:
-            tree, moments, losses, errors = steps.real_step(tree, moments, x, task.y[rows], rate)
-        else:
-            from conntra_neuro.training.backprop.real_layered import layered_step
-
-            tree, moments, losses, errors = layered_step(task, tree, moments, x, task.y[rows], rate)
+        inputs_of_step = input_rates(task.architecture, x)
+        args = (tree, moments, inputs_of_step, task.y[rows], rate)
+        tree, moments, losses, errors = load_folded_steps().real_step(*args, arch=task.architecture)
         loss, wrong, seen = loss + float(losses), wrong + int(errors), seen + batch
     return tree, moments, loss / max(seen, 1), wrong / max(seen, 1)
 
 
-def _inputs_of(task: Task) -> Inputs | StreamedInputs:
-    if task.layered is not None:
-        from conntra_neuro.training.layered.scorer import bytes_of
-
-        return bytes_of(task, task.spikes)
-    return Inputs(len(task.y), task.sizes[0], task.image, x=np.ascontiguousarray(task.spikes, dtype=np.uint8))
-
-
 def _first(task: Task) -> list[dict[str, Floats]]:
     """Return weights of variance 2 / n_in (He et al. 2015), and no bias."""
-    if task.layered is not None:
-        from conntra_neuro.training.backprop.real_layered import first_layered
-
-        return first_layered(task)
     rng = generator(task.seed, purpose=3)
-    pairs: Sequence[tuple[int, int]] = list(zip(task.sizes[:-1], task.sizes[1:], strict=True))
     return [
-        {"weight": rng.normal(0, math.sqrt(2 / n_in), (n_in, n_out)), "bias": np.zeros(n_out)} for n_in, n_out in pairs
+        {"weight": rng.normal(0, math.sqrt(2 / shape[0]), shape), "bias": np.zeros(shape[1])}
+        for shape in task.architecture.weight_shapes
     ]
 
 
@@ -150,8 +135,4 @@ def _arrays(tree: Any) -> list[dict[str, Floats]]:
 def _network(tree: Any, task: Task) -> RealNetwork:
     layers = _arrays(tree)
     found = tuple(layer["weight"] for layer in layers), tuple(layer["bias"] for layer in layers)
-    if task.layered is None:
-        return RealNetwork(*found)
-    from conntra_neuro.training.backprop.real_layered import RealLayeredNetwork
-
-    return RealLayeredNetwork(*found, task.layered)
+    return RealNetwork(*found, task.architecture)

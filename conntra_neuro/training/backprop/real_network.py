@@ -1,26 +1,35 @@
-"""A network of real weights, the float64 baseline's: rectified linear units, then a readout."""
+"""A network of real weights, the float64 baseline's: rectified linear units, then a readout.
+
+Beside integrate-and-fire neurons it is the network of their rates: its inputs are the share of a sample's time steps
+in which each one spikes. Sums of windows are their means.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.arrays import SpikeArray, frozen
+from conntra_neuro.training.architecture.architecture import Architecture
+from conntra_neuro.training.backprop.load import load_folded_steps, load_steps
+from conntra_neuro.training.layers.forward import images_of
 
-__all__ = ["Floats", "RealNetwork"]
+__all__ = ["Floats", "RealNetwork", "input_rates"]
 
 Floats = npt.NDArray[np.float64]
-_ROWS = 2048
+_VALUES = 2**22  # of potentials at a time, about
 
 
 @dataclass(frozen=True, eq=False)
 class RealNetwork:
-    """Weights (n_in, n_out) and biases (n_out,) of each layer, float64; rectified linear units, then a readout."""
+    """Weights (inputs of a unit, outputs) and biases (outputs,) of each layer of ``arch``, float64."""
 
     weights: tuple[Floats, ...]
     biases: tuple[Floats, ...]
+    arch: Architecture
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", tuple(frozen(w) for w in self.weights))
@@ -28,17 +37,29 @@ class RealNetwork:
 
     @property
     def memory_bytes(self) -> int:
-        """8 bytes a parameter."""
-        return sum(array.nbytes for array in (*self.weights, *self.biases))
+        """8 bytes a parameter; skip connections have no biases."""
+        joined = {node.skip.index for node in self.arch.nodes if node.skip is not None}
+        biases = (bias.nbytes for index, bias in enumerate(self.biases) if index not in joined)
+        return sum(weight.nbytes for weight in self.weights) + sum(biases)
 
     def forward(self, x: SpikeArray) -> Floats:
-        """Return the logits (n, classes) of inputs (n, n_in)."""
-        h = np.asarray(x, dtype=np.float64)
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            h = np.maximum(h @ weight + bias, 0)
-        return h @ self.weights[-1] + self.biases[-1]
+        """Return the logits (n, classes) of inputs (n, n_in); those of several time steps one after the other."""
+        tree = [{"weight": w, "bias": b} for w, b in zip(self.weights, self.biases, strict=True)]
+        rows = max(1, min(2048, _VALUES // max(self.arch.sizes)))
+        steps = load_folded_steps()
+        with load_steps().double_precision():
+            parts = [
+                np.asarray(steps.real_logits(tree, input_rates(self.arch, x[i : i + rows]), arch=self.arch))
+                for i in range(0, len(x), rows)
+            ]
+        return np.concatenate(parts)
 
     def error(self, x: SpikeArray, y: npt.NDArray[np.int64]) -> float:
         """Return the fraction of ``x`` whose prediction differs from the class indices ``y``."""
-        parts = [slice(first, first + _ROWS) for first in range(0, len(y), _ROWS)]
-        return sum(int((self.forward(x[p]).argmax(axis=1) != y[p]).sum()) for p in parts) / len(y)
+        return float(np.mean(self.forward(x).argmax(axis=1) != y))
+
+
+def input_rates(arch: Architecture, x: npt.NDArray[Any]) -> Floats:
+    """Return flat samples (n, input_steps * n_in) as inputs (n, *shape), the mean over the time steps."""
+    images = images_of(arch, x, np.float64)
+    return images.reshape(len(x), -1, *images.shape[1:]).mean(axis=1)

@@ -1,10 +1,9 @@
-"""The compiled steps of backpropagation. The one module that imports JAX; load it through ``load.load_steps``."""
+"""What compiled steps of backpropagation are made of. Imports JAX: load it through ``load.load_steps``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -23,11 +22,9 @@ __all__ = [
     "normalised",
     "plain_update",
     "quantise",
-    "real_step",
     "restored",
     "spike",
     "start",
-    "straight_through_step",
 ]
 
 EPSILON = 1e-3
@@ -94,41 +91,11 @@ def _spike_jvp(
     return spike(z, width), p * (1 - p) / width * tangents[0]
 
 
-def _discrete_logits(tree: Tree, x: jax.Array, levels: tuple[int, ...], width: jax.Array, normalise: bool) -> jax.Array:
-    for layer in tree[:-1]:
-        z = x @ quantise(layer["weight"], levels)
-        if normalise:
-            z = normalised(z)
-        x = spike(z + layer["bias"], width)
-    last = tree[-1]
-    bias = last["bias"] + jax.lax.stop_gradient(jnp.rint(last["bias"]) - last["bias"])
-    return jnp.exp(last["log_scale"]) * (x @ quantise(last["weight"], levels) + bias)
-
-
 def normalised(z: jax.Array) -> jax.Array:
     """Return ``z`` (..., units) with mean 0 and variance 1 over all but the last axis."""
     flat = z.reshape(-1, z.shape[-1])  # XLA sums over one axis three times as fast as over three
     away = flat - flat.mean(axis=0)
     return (away / jnp.sqrt((away * away).mean(axis=0) + EPSILON)).reshape(z.shape)
-
-
-@partial(jax.jit, static_argnames=("levels", "normalise"), donate_argnums=(0, 1))
-def straight_through_step(
-    tree: Tree,
-    moments: Any,
-    x: jax.Array,
-    y: jax.Array,
-    rate_weight: jax.Array,
-    rate: jax.Array,
-    width: jax.Array,
-    *,
-    levels: tuple[int, ...],
-    normalise: bool,
-) -> tuple[Tree, Any, jax.Array, jax.Array]:
-    """One step of Adam on the quantised network: new parameters and moments, sum of losses, number of errors."""
-
-    update, moments, loss, wrong = descent(lambda t: _discrete_logits(t, x, levels, width, normalise), tree, moments, y)
-    return clipped_update(tree, update, rate_weight, rate, levels), moments, loss, wrong
 
 
 def descent(
@@ -164,20 +131,3 @@ def clipped_update(tree: Tree, changes: Any, rate_weight: jax.Array, rate: jax.A
         {name: moved(name, value, change[name]) for name, value in layer.items()}
         for layer, change in zip(tree, changes, strict=True)
     ]
-
-
-def _real_logits(tree: Tree, x: jax.Array) -> jax.Array:
-    h = x
-    for layer in tree[:-1]:
-        h = jax.nn.relu(h @ layer["weight"] + layer["bias"])
-    return h @ tree[-1]["weight"] + tree[-1]["bias"]
-
-
-@partial(jax.jit, donate_argnums=(0, 1))
-def real_step(
-    tree: Tree, moments: Any, x: jax.Array, y: jax.Array, rate: jax.Array
-) -> tuple[Tree, Any, jax.Array, jax.Array]:
-    """One step of Adam on the real-valued network of rectified linear units; as ``straight_through_step``."""
-
-    update, moments, loss, wrong = descent(lambda t: _real_logits(t, x), tree, moments, y)
-    return plain_update(tree, update, rate), moments, loss, wrong

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.arrays import IntArray
-from conntra_neuro.training.bits import rates_of
 from conntra_neuro.training.cluster.shards import Answer, Ask, Packed, Versions, merged
-from conntra_neuro.training.inputs import Floats
-from conntra_neuro.training.scoring import Plan, Sums
+from conntra_neuro.training.inputs.batches import Floats
+from conntra_neuro.training.inputs.bits import rates_of
+from conntra_neuro.training.scoring.plan import Plan, Sums
 from conntra_neuro.training.task import Task
 
 __all__ = ["Holders", "PartedSamples"]

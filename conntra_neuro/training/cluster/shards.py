@@ -14,7 +14,6 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from importlib.metadata import version
-from itertools import pairwise
 from operator import add
 from typing import Any
 
@@ -22,11 +21,15 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.arrays import IntArray
-from conntra_neuro.training.bits import BitSpikes
-from conntra_neuro.training.inputs import Floats, inputs_of
+from conntra_neuro.training.architecture.architecture import architecture_of
+from conntra_neuro.training.architecture.words import Neurons
+from conntra_neuro.training.inputs.batches import Floats
+from conntra_neuro.training.inputs.bits import BitSpikes
+from conntra_neuro.training.inputs.image import ImageShape
 from conntra_neuro.training.objective import Objective
-from conntra_neuro.training.scoring import LocalSamples, Plan, Scorer, Sums
-from conntra_neuro.training.task import ImageShape, Task
+from conntra_neuro.training.scoring import samples_of, scorer_of
+from conntra_neuro.training.scoring.plan import Plan, Sums
+from conntra_neuro.training.task import Task
 from conntra_neuro.training.threads import Threads
 
 __all__ = ["Answer", "Ask", "Moves", "Packed", "Shard", "Update", "Versions", "fingerprint", "merged"]
@@ -39,7 +42,7 @@ Weights = tuple[npt.NDArray[np.signedinteger[Any]], ...]
 
 @dataclass(frozen=True)
 class Moves:
-    """What changed in a step: flat places in (n_in + 1, n_out) of every layer, uint32, and the values there."""
+    """What changed in a step: flat places in all weights (inputs of a unit + 1, outputs), and the values there."""
 
     places: tuple[npt.NDArray[np.uint32], ...]
     values: Weights
@@ -111,7 +114,7 @@ class Packed:
         """Pack ``rows`` of the training samples."""
         spikes = task.spikes
         bits = spikes.packed(rows) if isinstance(spikes, BitSpikes) else np.packbits(spikes[rows], axis=1)
-        return cls(bits, spikes.shape[1], _narrow(task.y[rows]), task.image)
+        return cls(bits, spikes.shape[1], _narrow(task.y[rows]), task.stored_image)
 
     @property
     def nbytes(self) -> int:
@@ -125,11 +128,11 @@ class Shard:
     def __init__(self, packed: Packed, plan: Plan, threads: int) -> None:
         self._packed, self._plan, self._threads = packed, plan, threads
         pool = Threads(threads)
-        self._weights: list[Floats] = [np.zeros((n_in + 1, n_out), plan.dtype) for n_in, n_out in pairwise(plan.sizes)]
+        self._weights: list[Floats] = [np.zeros((rows + 1, n), plan.dtype) for rows, n in plan.arch.weight_shapes]
         self._version = -1
         y = packed.y.astype(np.int64)
-        inputs = inputs_of(np.unpackbits(packed.bits, axis=1, count=packed.n_in), packed.image)
-        self._samples = LocalSamples(inputs, y, Scorer(plan, self._weights, plan.rows(len(y)), pool))
+        spikes = np.unpackbits(packed.bits, axis=1, count=packed.n_in)
+        self._samples = samples_of(scorer_of(plan, self._weights, len(y), pool), spikes, y, packed.image)
         self._waiting: tuple[int, int, Generator[float, float, Sums]] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -233,12 +236,12 @@ def fingerprint() -> str:
     """
     rng = np.random.Generator(np.random.Philox(7))
     x, y = rng.integers(0, 2, (256, 48)).astype(np.uint8), rng.integers(0, 10, 256)
-    sizes = (48, 64, 10)
-    plan = Plan(sizes, 1, 1, 256, Objective(0.173), (4.0, 4.0), 0.4, 0.19)
-    weights = [rng.integers(-1, 2, (n_in + 1, n_out)).astype(np.float32) for n_in, n_out in ((48, 64), (64, 10))]
+    arch = architecture_of((64,), Neurons(), 48, None, 10, 1)
+    plan = Plan(arch, 1, 1, 256, Objective(0.173), (4.0, 4.0), 0.4, 0.19)
+    weights = [rng.integers(-1, 2, (rows + 1, n)).astype(np.float32) for rows, n in arch.weight_shapes]
     digest = hashlib.sha256()
     with Threads(1) as threads:
-        samples = LocalSamples(inputs_of(x), y, Scorer(plan, weights, 256, threads))
+        samples = samples_of(scorer_of(plan, weights, 256, threads), x, y)
         for time in (0.0, 0.3, 0.6, 0.9):
             for score in samples.score(np.arange(256), None, time).scores:
                 digest.update(score.tobytes())

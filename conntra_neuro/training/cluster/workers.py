@@ -19,8 +19,8 @@ from distributed.scheduler import KilledWorker
 from conntra_hardware.base.errors import BackendError, ConntraError
 from conntra_neuro.training.cluster.samples import PartedSamples
 from conntra_neuro.training.cluster.shards import Answer, Ask, Packed, Shard, fingerprint, merged
-from conntra_neuro.training.inputs import Floats
-from conntra_neuro.training.scoring import Plan
+from conntra_neuro.training.inputs.batches import Floats
+from conntra_neuro.training.scoring.plan import Plan
 from conntra_neuro.training.task import Task
 
 __all__ = ["DaskCrew", "DaskHolders"]

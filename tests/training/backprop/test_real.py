@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import training_twins
 
-from conntra_neuro.network.levels import TERNARY
+from conntra_neuro.training.architecture.architecture import architecture_of
+from conntra_neuro.training.architecture.words import Neurons
 from conntra_neuro.training.task import Task
 
 pytest.importorskip("jax")
@@ -16,7 +18,7 @@ def _task(layers: tuple[int, ...]) -> Task:
     rng = np.random.default_rng(0)
     spikes = (rng.random((400, 12)) < 0.5).astype(np.uint8)
     y = (spikes[:, 0] ^ spikes[:, 1]).astype(np.int64)
-    return Task(spikes, y, (12, *layers, 2), TERNARY, 0)
+    return training_twins.dense_task(spikes, y, layers, 2)
 
 
 def test_learns_what_a_linear_readout_cannot() -> None:
@@ -37,7 +39,9 @@ def test_float64_at_eight_bytes_a_parameter() -> None:
 
 def test_forward_by_hand() -> None:
     network = RealNetwork(
-        (np.array([[1.0, -1.0]]), np.array([[2.0], [3.0]])), (np.array([-0.25, 0.5]), np.array([0.125]))
+        (np.array([[1.0, -1.0]]), np.array([[2.0], [3.0]])),
+        (np.array([-0.25, 0.5]), np.array([0.125])),
+        architecture_of((2,), Neurons(), 1, None, 1, 1),
     )
     assert network.forward(np.array([[1], [0]], dtype=np.uint8)).tolist() == [[0.75 * 2 + 0.125], [1.5 + 0.125]]
 

@@ -12,21 +12,21 @@ from conntra_neuro.training import fit_spikes
 
 pytest.importorskip("jax")
 
-from conntra_neuro.training.backprop.load import load_layered_steps, load_steps
-from conntra_neuro.training.backprop.real import fit_real
-from conntra_neuro.training.backprop.real_layered import RealLayeredNetwork, first_layered
+from conntra_neuro.training.backprop.load import load_folded_steps, load_steps
+from conntra_neuro.training.backprop.real import _first, fit_real
+from conntra_neuro.training.backprop.real_network import RealNetwork
 
 
 def test_its_layers_are_those_of_the_discrete_network() -> None:
     """With integer weights its potentials are the integer layers', rectified instead of thresholded."""
     task = twins.layered_task("conv4k3p1,conv4k3p1+1,sumpool2", 2)
-    arch = task.layered
-    assert arch is not None
+    arch = task.architecture
+
     found = fit_spikes(
         task.spikes, task.y, n_classes=3, layers="conv4k3p1,conv4k3p1+1,sumpool2", image=task.image, sweeps=1
     )
     weights = tuple(w.astype(np.float64) for w in found.parameters.weights)
-    network = RealLayeredNetwork(weights, tuple(b.astype(np.float64) for b in found.parameters.biases), arch)
+    network = RealNetwork(weights, tuple(b.astype(np.float64) for b in found.parameters.biases), arch)
     first, second, pool, last = found.network().layers
     assert isinstance(first, Conv2d)
     assert isinstance(last, Dense)
@@ -53,7 +53,7 @@ def test_convolutions_are_those_of_the_layer(
     weight = kernel.transpose(2, 3, 1, 0).reshape(-1, 8).astype(dtype)  # as in ``Architecture.weight_shapes``
     with load_steps().double_precision():
         images = x.reshape(5, 4, 7, 6).transpose(0, 2, 3, 1).astype(dtype)
-        found = np.asarray(load_layered_steps().linear(images, weight, geometry))
+        found = np.asarray(load_folded_steps().linear(images, weight, geometry))
     assert found.dtype == dtype
     np.testing.assert_array_equal(found.transpose(0, 3, 1, 2).reshape(5, -1), layer.potentials(x))
 
@@ -62,7 +62,7 @@ def test_it_learns() -> None:
     task = twins.layered_task("conv4k3p1,maxpool2", 1, n=200)
     found = fit_real(task, sweeps=120, batch=20)
     assert found.history[-1].objective < found.history[0].objective - 0.1
-    assert isinstance(found.network, RealLayeredNetwork)
+    assert isinstance(found.network, RealNetwork)
     assert found.network.error(task.spikes, task.y) < found.history[0].train_error
 
 
@@ -70,9 +70,8 @@ def test_it_learns() -> None:
 def test_beside_neurons_over_time_it_sees_rates(neuron: str, steps: int) -> None:
     """Dense layers, by hand, of the share of the time steps in which an input spikes."""
     task = twins.layered_task("6", 0, neuron, shape=(1, 4, 3), n=60, steps=steps)
-    assert task.layered is not None
-    first = first_layered(task)
-    network = RealLayeredNetwork(*(tuple(layer[name] for layer in first) for name in ("weight", "bias")), task.layered)
+    first = _first(task)
+    network = RealNetwork(*(tuple(layer[name] for layer in first) for name in ("weight", "bias")), task.architecture)
     rates = task.spikes.reshape(60, steps, 12).mean(axis=1)  # type: ignore[union-attr]
     np.testing.assert_allclose(
         network.forward(task.spikes), np.maximum(rates @ first[0]["weight"], 0) @ first[1]["weight"]

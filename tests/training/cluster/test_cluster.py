@@ -19,7 +19,7 @@ from conntra_hardware.base.errors import BackendError, InputError
 from conntra_neuro.datasets import Dataset
 from conntra_neuro.training import Fit, Progress, fit_spikes, train
 from conntra_neuro.training.cluster.shards import Answer
-from conntra_neuro.training.task import ImageShape
+from conntra_neuro.training.inputs.image import ImageShape
 
 distributed = pytest.importorskip("distributed")
 

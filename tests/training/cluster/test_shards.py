@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import layered_twins
 import numpy as np
 import pytest
 import training_twins as twins
@@ -13,12 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conntra_hardware.base.errors import InputError
-from conntra_neuro.training.blocks import Blocks, BlocksOptions
 from conntra_neuro.training.cluster.samples import PartedSamples
 from conntra_neuro.training.cluster.shards import Answer, Ask, Packed, Shard, Versions, fingerprint, merged
-from conntra_neuro.training.inputs import Floats
-from conntra_neuro.training.scoring import Plan
-from conntra_neuro.training.task import Clock, ImageShape, Task
+from conntra_neuro.training.gears.blocks import Blocks, BlocksOptions
+from conntra_neuro.training.inputs.batches import Floats
+from conntra_neuro.training.inputs.image import ImageShape
+from conntra_neuro.training.scoring.plan import Plan
+from conntra_neuro.training.task import Clock, Task
 from conntra_neuro.training.threads import Threads
 
 
@@ -49,7 +51,7 @@ class Unreliable:
 
 def _task(seed: int, layers: tuple[int, ...], n: int = 130) -> Task:
     task = twins.random_task(seed, layers, n=n, n_in=30, classes=4)
-    return Task(task.spikes, task.y, task.sizes, task.levels, seed, image=ImageShape(1, 5, 6))
+    return dataclasses.replace(task, image=ImageShape(1, 5, 6))
 
 
 def _trained(task: Task, options: dict[str, Any], crew: Any = None) -> list[bytes]:
@@ -76,6 +78,26 @@ def test_the_same_bits_in_any_parts_and_whatever_is_lost(
     seed: int, layers: tuple[int, ...], options: dict[str, Any], parts: int, losses: float
 ) -> None:
     task = _task(seed, layers)
+    assert _trained(task, options, Unreliable(parts, losses, seed)) == _trained(task, options)
+
+
+_LAYERED = ["conv3k3", "conv3k3p1,maxpool2,5", "conv3k3p1,sumpool2,conv4k2,5", "conv4k3p1,dwconvk3p1+1", "6"]
+
+
+@given(
+    st.integers(0, 2**31),
+    st.sampled_from(_LAYERED),
+    st.sampled_from(["threshold", "relu", "if2", "if3soft"]),
+    st.sampled_from([{}, {"shift": 1}, {"penalty_energy": 0.5, "penalty_nonzero": 0.1}]),
+    st.integers(1, 5),
+    st.sampled_from([0.0, 0.3]),
+)
+@settings(max_examples=20, deadline=None)
+def test_the_same_bits_of_every_layer_and_neuron(
+    seed: int, layers: str, neuron: str, options: dict[str, Any], parts: int, losses: float
+) -> None:
+    layers = layers if neuron != "relu" else layers.replace("maxpool", "sumpool")
+    task = layered_twins.layered_task(layers, seed % 1000, neuron, (2, 6, 5), n=70)
     assert _trained(task, options, Unreliable(parts, losses, seed)) == _trained(task, options)
 
 

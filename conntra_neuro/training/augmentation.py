@@ -1,0 +1,66 @@
+"""Training images that are moved, anew in every sweep: by how much, unless it is said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from conntra_hardware.base.arrays import IntArray
+from conntra_hardware.base.errors import InputError
+from conntra_neuro.training.inputs.augment import GRID, UNIT
+from conntra_neuro.training.task import Task
+
+__all__ = ["ELASTIC_LIMIT", "Augmentation"]
+
+ELASTIC_LIMIT = 100.0  # pixels; far more than makes sense, and int16 holds any draw of it
+
+_LARGE = 20  # pixels along the shorter side of an image, from which on it is augmented unasked
+_WIDE = 512  # hidden units
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """By how many pixels images are moved: shifted by up to ``shift``, bent by about ``elastic``."""
+
+    shift: int = 0
+    elastic: float = 0.0
+
+    @classmethod
+    def of(cls, shift: int | None, elastic: float | None, task: Task) -> Augmentation:
+        """Return what is asked for, and what suits the images where nothing is: docs/training.md has the evidence.
+
+        Small images, networks of fewer than 512 hidden units, convolutions, and inputs of several time steps are left
+        alone. InputError for a shift that leaves nothing of an image.
+        """
+        image, usual = task.image, cls()
+        if image is not None and (shift or 0) >= min(image.rows, image.columns):
+            raise InputError(
+                f"shift {shift}: images are {image.rows} x {image.columns} pixels; "
+                f"0 to {min(image.rows, image.columns) - 1} allowed"
+            )
+        if image is not None and image.n_in == task.sizes[0] and _is_wide(task):
+            usual = cls(1, 1.0) if min(image.rows, image.columns) >= _LARGE else cls()
+        return cls(usual.shift if shift is None else shift, usual.elastic if elastic is None else elastic)
+
+    def __bool__(self) -> bool:
+        return bool(self.shift or self.elastic)
+
+    def draw(self, rng: np.random.Generator, n: int) -> IntArray | None:
+        """Return how each of ``n`` images is moved; None where none is.
+
+        (n, 2): whole pixels down and to the right; with ``elastic`` (n, 32): displacements of the control points,
+        normal with a standard deviation of ``elastic`` pixels, and the image's shift.
+        """
+        shifts = rng.integers(-self.shift, self.shift + 1, size=(n, 2)) if self.shift else None
+        if not self.elastic:
+            return shifts
+        bent = np.rint(rng.standard_normal((n, 2, GRID**2), dtype=np.float32) * np.float32(self.elastic * UNIT))
+        if shifts is not None:
+            bent -= UNIT * shifts[:, :, None]  # a pixel comes from where the image was
+        return np.clip(bent, -(2**15), 2**15 - 1).astype(np.int16).reshape(n, -1)
+
+
+def _is_wide(task: Task) -> bool:
+    """Say whether the network is dense and has 512 hidden units or more."""
+    return task.architecture.is_chain and sum(task.sizes[1:-1]) >= _WIDE

@@ -1,0 +1,252 @@
+"""The blocks gear: mini-batches, the moves of all units scored at once.
+
+On a mini-batch the exact flip gain of every unit below the readout comes out of cached exponentials, and the change
+of the loss for every weight out of one product with the inputs:
+
+    scores = x.T @ (gain * slope),    slope = (P(z + 1) - P(z - 1)) / 2
+
+with P the probability that a unit of potential z spikes when its threshold carries logistic noise of scale sigma.
+Scores are averaged over mini-batches and divided by the root of their mean square; at each step the weights with the
+largest ratio that would lower the loss move to the neighbouring level, a small fraction of the layer that falls to
+zero. There are no float weights and no gradient of a float network.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.base.arrays import IntArray
+from conntra_hardware.base.errors import InputError
+from conntra_neuro.training.augmentation import ELASTIC_LIMIT, Augmentation
+from conntra_neuro.training.gears.moves import LayerMoves
+from conntra_neuro.training.inputs.batches import Floats
+from conntra_neuro.training.objective import Objective
+from conntra_neuro.training.parameters import Parameters
+from conntra_neuro.training.penalty import prices_of
+from conntra_neuro.training.scoring import samples_of, scorer_of
+from conntra_neuro.training.scoring.costs import Costs
+from conntra_neuro.training.scoring.plan import Plan, Samples, Sums
+from conntra_neuro.training.start import check_exponents, start_of
+from conntra_neuro.training.task import Clock, Evaluation, Task, Tick, generator
+from conntra_neuro.training.threads import Threads
+
+__all__ = ["Blocks", "BlocksOptions", "Crew"]
+
+_STEPS = 400  # at least; more do not lower the error of small sets [measured on iris and digits]
+_PENALISED_SCALE = 2.4  # times the usual logit scale [784-256-10 on MNIST: 1, 1.5, 2.4, 3, 4 tried; 2.4 is best]
+
+
+@dataclass(frozen=True)
+class BlocksOptions:
+    """The recipe. None lets the data decide.
+
+    sweeps             passes over the training samples
+    batch              samples in a mini-batch
+    scale              logit scale s; by default the logits' spread at the start times s is 1.25
+    margin             margin of the objective, in logit units
+    sigma, sigma_end   noise of the thresholds at the start and the end, in units of the potentials' spread
+    fraction           share of a hidden layer's weights that move at the first step, falling to zero
+    fraction_readout   the same for the readout
+    fraction_bias      the same for biases
+    decay              how they fall: with what is left of the training to this power
+    memory             weight of the past in the average of the scores, and of their squares (memory_square)
+    warmup             share of the training at its start that only scores: what is good already is not to move on the
+                       word of a few mini-batches
+    sparsity           price of a unit of weight, in units of the scores' root mean square: keeps weights at zero
+    shift              each image is shifted by up to so many pixels, anew in each sweep
+    elastic            each image is bent by about so many pixels, anew in each sweep; see ``augment``. By default
+                       images of 20 pixels a side or more are shifted by 1 and bent by 1, in dense networks of 512
+                       hidden units or more
+    penalty_...        what an inference may cost, in nats; see ``penalty``
+    """
+
+    sweeps: int | None = None
+    batch: int | None = None
+    scale: float | None = None
+    margin: int = 0
+    sigma: float = 0.4
+    sigma_end: float = 0.19
+    fraction: float = 0.004
+    fraction_readout: float = 0.005
+    fraction_bias: float = 0.05
+    decay: float = 1.0
+    memory: float = 0.97
+    memory_square: float = 0.99
+    warmup: float = 0.0
+    sparsity: float = 0.05
+    shift: int | None = None
+    elastic: float | None = None
+    penalty_synops: float = 0.0
+    penalty_spikes: float = 0.0
+    penalty_nonzero: float = 0.0
+    penalty_energy: float = 0.0
+
+    def __post_init__(self) -> None:
+        shares = ("fraction", "fraction_readout", "fraction_bias", "memory", "memory_square", "warmup")
+        wrong = [name for name in shares if not 0 <= getattr(self, name) < 1]
+        wrong += [name for name in ("sigma", "sigma_end") if not 1e-3 <= getattr(self, name) <= 1e3]
+        wrong += [name for name in ("sweeps", "batch") if getattr(self, name) is not None and getattr(self, name) < 1]
+        wrong += [name for name in _PENALTIES if not 0 <= getattr(self, name) <= 1e6]
+        wrong += ["sparsity"] if not 0 <= self.sparsity <= 10 else []
+        wrong += ["decay"] if not 0 <= self.decay <= 100 else []
+        wrong += ["shift"] if not 0 <= (self.shift or 0) <= 1000 else []
+        wrong += ["elastic"] if not 0 <= (self.elastic or 0) <= ELASTIC_LIMIT else []
+        if wrong:
+            raise InputError(f"{wrong[0]} {getattr(self, wrong[0])}: out of range; {_ALLOWED[wrong[0]]} allowed")
+
+    def with_defaults(self, n: int, augmented: bool) -> tuple[int, int]:
+        """Return (sweeps, batch) for ``n`` training samples: at least 400 steps, and 20 sweeps; 40 of moved images."""
+        batch = min(self.batch or max(32, min(500, n // 8)), n)
+        return self.sweeps or max(40 if augmented else 20, math.ceil(_STEPS * batch / n)), batch
+
+
+_PENALTIES = ("penalty_synops", "penalty_spikes", "penalty_nonzero", "penalty_energy")
+_ALLOWED: dict[str, str] = {
+    **dict.fromkeys(_PENALTIES, "0 to 1e6"),
+    "fraction": "0 up to 1",
+    "fraction_readout": "0 up to 1",
+    "fraction_bias": "0 up to 1",
+    "memory": "0 up to 1",
+    "memory_square": "0 up to 1",
+    "sigma": "0.001 to 1000",
+    "sigma_end": "0.001 to 1000",
+    "sweeps": "1 or more",
+    "batch": "1 or more",
+    "sparsity": "0 to 10",
+    "decay": "0 to 100",
+    "warmup": "0 up to 1",
+    "shift": "0 to 1000",
+    "elastic": f"0 to {ELASTIC_LIMIT:g}",
+}
+
+
+class Crew(Protocol):
+    """Workers that hold the training samples in parts; ``conntra_neuro.training.cluster`` has one."""
+
+    def share(self, plan: Plan, task: Task, weights: Sequence[Floats]) -> Samples:
+        """Give the samples of ``task`` out. ``weights`` change in place at every step."""
+        ...
+
+
+class Blocks:
+    """The blocks gear; see the module.
+
+    Memory: the inputs as stored, one mini-batch of activity, 17 bytes a weight.
+    """
+
+    finished = False
+
+    def __init__(self, task: Task, options: BlocksOptions, threads: Threads, crew: Crew | None = None) -> None:
+        """``crew``: who holds the samples and scores them; None keeps them here."""
+        self._task, self._options, self._threads = task, options, threads
+        self._augmentation = Augmentation.of(options.shift, options.elastic, task)
+        self.sweeps, self._batch = options.with_defaults(len(task.y), bool(self._augmentation))
+        self._prices = prices_of(options, task.architecture)
+        start, self.objective, spreads = start_of(task, options.scale, options.margin)
+        if self._prices is not None and options.scale is None:
+            # With few spikes the logits stay small: a larger scale keeps cross-entropy to what errors are.
+            self.objective = Objective(_PENALISED_SCALE * self.objective.scale, options.margin)
+        check_exponents(self.objective, task.levels)
+        self._plan = self._plan_of(spreads)
+        floor = 5e-4 * self.objective.scale / self._batch**0.5
+        self._layers = [
+            LayerMoves(weight, bias, task.levels, options.sparsity, floor, self._plan.dtype)
+            for weight, bias in zip(start.weights, start.biases, strict=True)
+        ]
+        weights = [layer.weights for layer in self._layers]
+        self._costs = Costs(task.architecture, weights)
+        self._samples, self._held_out = self._samples_of(weights, crew)
+        # A penalised network is not the one with the fewest errors: cost and errors are weighed in the objective.
+        self.decides_by_objective = self._prices is not None
+
+    def _samples_of(self, weights: Sequence[Floats], crew: Crew | None) -> tuple[Samples, Samples | None]:
+        """Return the training samples and the held-out ones."""
+        task, held = self._task, self._task.held_out
+        scorer = scorer_of(self._plan, weights, len(task.y), self._threads)
+        if crew is None:
+            samples: Samples = samples_of(scorer, task.spikes, task.y, task.stored_image)
+        else:
+            samples = crew.share(self._plan, task, weights)
+        return samples, None if held is None else samples_of(scorer, *held, None)
+
+    def _plan_of(self, spreads: list[float]) -> Plan:
+        task, options = self._task, self._options
+        step = int(min(np.diff(task.levels.values)))
+        sigmas = (options.sigma, options.sigma_end)
+        fixed = (task.architecture, task.largest_level, step, self._batch, self.objective, tuple(spreads))
+        return Plan(*fixed, *sigmas, self._prices)
+
+    def sweep(self, number: int, sweeps: int, clock: Clock, tick: Tick) -> Evaluation:
+        """Pass once over the training samples in an order of the sweep's own."""
+        n = len(self._task.y)
+        rng = generator(self._task.seed, 1, number)
+        order = rng.permutation(n)
+        shifts = self._augmentation.draw(rng, n)
+        steps = math.ceil(n / self._batch)
+        bounds = np.linspace(0, n, steps + 1).astype(np.int64)
+        loss, wrong = 0.0, 0
+        for step, (first, last) in enumerate(pairwise(bounds.tolist())):
+            done = number + step / steps
+            time = max(done / sweeps, clock.fraction)
+            if time >= 1:
+                break
+            rows = order[first:last]
+            found = self._step(rows, None if shifts is None else shifts[first:last], time, rng)
+            loss, wrong = loss + found.nats, wrong + found.wrong
+            tick(done, Evaluation(loss / last, wrong / last))
+        return Evaluation(loss / n, wrong / n)
+
+    def evaluate(self, held_out: bool) -> Evaluation:
+        """Evaluate the network as it is on all held-out or all training samples."""
+        samples = self._held_out if held_out else self._samples
+        assert samples is not None
+        found, n = samples.evaluate(), len(self._task.y)
+        if held_out:
+            assert self._task.held_out is not None
+            n = len(self._task.held_out[1])
+        cost = 0.0
+        if self._prices is not None:
+            cost = self._costs.mean(self._prices, self._costs.rates(samples.rates, found.spikes, n))
+        return Evaluation(found.nats / n + cost, found.wrong / n)
+
+    def parameters(self) -> Parameters:
+        """Return a copy of the weights and biases."""
+        return Parameters(
+            tuple(layer.weights[:-1].astype(np.int32) for layer in self._layers),
+            tuple(layer.weights[-1].astype(np.int32) for layer in self._layers),
+        )
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Weights, averages and their squares of every layer."""
+        return {f"{i}.{key}": value for i, layer in enumerate(self._layers) for key, value in layer.state().items()}
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take up a state."""
+        for i, layer in enumerate(self._layers):
+            layer.restore({key.split(".", 1)[1]: value for key, value in state.items() if key.startswith(f"{i}.")})
+
+    def _step(self, rows: IntArray, shifts: IntArray | None, time: float, rng: np.random.Generator) -> Sums:
+        """Score all moves on a mini-batch and make the best; ``time`` runs from 0 to 1 over the training."""
+        options, n = self._options, len(rows)
+        found = self._samples.score(rows, shifts, time)
+        left = (1 - time) ** options.decay
+        prices = self._plan.prices_at(time)
+        if prices is not None:
+            rates = self._costs.rates(self._samples.rates, found.spikes, n)
+            for layer, price in zip(self._layers, self._costs.of_weights(prices, rates), strict=True):
+                layer.price = price
+        for i, layer in enumerate(self._layers):
+            scores = found.scores[i].astype(np.float32, copy=False)
+            layer.remember(scores, n, options.memory, options.memory_square, self._threads)
+            if time < options.warmup:
+                continue
+            share = options.fraction_readout if i == len(self._layers) - 1 else options.fraction
+            layer.move(share * left, options.fraction_bias * left, rng, self._threads)
+        return found

@@ -1,0 +1,104 @@
+"""The moves of one layer in the blocks gear: scores averaged, and the best of the weights moved a level."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.base.arrays import IntArray
+from conntra_neuro.network.levels import Levels
+from conntra_neuro.training.gears import kernels
+from conntra_neuro.training.inputs.batches import Floats
+from conntra_neuro.training.parameters import BIAS_LIMIT
+from conntra_neuro.training.threads import Threads
+
+__all__ = ["LayerMoves", "select_largest"]
+
+_BINS = 4096  # of ``kernels.radix_histogram``
+
+
+class LayerMoves:
+    """Weights (n_in + 1, n_out) of a layer, biases in the last row, and what is known of their scores."""
+
+    def __init__(
+        self, weight: IntArray, bias: IntArray, levels: Levels, sparsity: float, floor: float, dtype: Any
+    ) -> None:
+        self._levels = levels.array.astype(dtype)
+        self._moves, self._floor = _move_table(levels, sparsity), np.float32(floor)
+        self.weights: Floats = np.vstack([weight, bias]).astype(dtype)
+        self._index = levels.index(weight).astype(np.uint8)
+        self._average = np.zeros(self.weights.shape, dtype=np.float32)
+        self._square = np.zeros(weight.shape, dtype=np.float32)
+        self._benefit = np.empty(weight.size, dtype=np.float32)
+        self.price = np.empty(0, dtype=np.float32)  # of a nonzero weight of each row, or row and
+        # group of outputs, nats; none where it is free
+
+    def remember(self, scores: Floats, n: int, memory: float, memory_square: float, threads: Threads) -> None:
+        """Take ``scores`` (n_in + 1, n_out), sums over ``n`` samples, into the averages; find all benefits."""
+        keep, share = np.float32(memory), np.float32(1 / n)
+        flat = (self._average[:-1].reshape(-1), self._square.reshape(-1), scores[:-1].reshape(-1))
+        args = (keep, np.float32(memory_square), share, self._floor, self._index.reshape(-1), self._moves, self.price)
+        threads.run(kernels.add_average, self._benefit.size, *flat, *args, self._benefit, grain=16)
+        self._average[-1] = keep * self._average[-1] + (1 - keep) * share * scores[-1].astype(np.float32)
+
+    def move(self, fraction: float, fraction_bias: float, rng: np.random.Generator, threads: Threads) -> None:
+        """Move the best ``fraction`` of the weights one level, and of the biases by one."""
+        count = _count(fraction * self._benefit.size, rng)
+        if count:
+            threshold, ties = select_largest(self._benefit, count, threads)
+            flat = (self.weights[:-1].reshape(-1), self._average[:-1].reshape(-1), self._square.reshape(-1))
+            args = (self._floor, self._index.reshape(-1), self._moves, self.price, self._benefit.view(np.int32))
+            kernels.apply_moves(*flat, *args, self._levels, threshold, ties)
+        average, bias = self._average[-1], self.weights[-1]
+        count = _count(fraction_bias * bias.size, rng)
+        if count:
+            best = np.argsort(-np.abs(average), kind="stable")[:count]
+            bias[best] = np.clip(bias[best] - np.sign(average[best]), -BIAS_LIMIT, BIAS_LIMIT)
+            average[best] = 0
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """All that the next step depends on."""
+        return {"weights": self.weights, "average": self._average, "square": self._square}
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take up a state."""
+        self.weights[...] = state["weights"]
+        self._average[...] = state["average"]
+        self._square[...] = state["square"]
+        self._index[...] = np.searchsorted(self._levels, self.weights[:-1])
+
+
+def select_largest(values: npt.NDArray[np.float32], count: int, threads: Threads) -> tuple[int, int]:
+    """Return (threshold, ties): the ``count`` largest of the positive ``values`` are those whose bits (an int32 of
+    the same order, its lowest 7 dropped) exceed ``threshold``, and the first ``ties`` of those that equal it.
+
+    A radix selection in two passes over the bits; the same on any number of threads.
+    """
+    bits = values.view(np.int32)
+    above, prefix = 0, 0
+    for shift, prefix_shift in ((19, 32), (7, 19)):
+        parts = threads.run(kernels.radix_histogram, bits.size, bits, shift, prefix_shift, prefix)
+        counts = np.sum(parts, axis=0)
+        larger = above + np.cumsum(counts[::-1])[::-1]  # how many are in this bin or above
+        bin_ = int(np.flatnonzero(larger >= count)[-1]) if larger[0] >= count else 0
+        above = int(larger[bin_] - counts[bin_])
+        prefix = prefix * _BINS + bin_
+    return prefix, count - above
+
+
+def _move_table(levels: Levels, sparsity: float) -> npt.NDArray[np.float32]:
+    """Return ``kernels.add_average``'s (6, levels): a move from zero costs ``sparsity`` a unit, one back earns it."""
+    array = levels.array
+    gaps, prices = np.diff(array), sparsity * np.diff(np.abs(array))
+    filled = np.diff((array != 0).astype(np.int64))
+    never = 1e30
+    rows = ([*gaps, 0], [0, *gaps], [*prices, never], [never, *-prices], [*filled, 0], [0, *-filled])
+    return np.array(rows, dtype=np.float32)
+
+
+def _count(expected: float, rng: np.random.Generator) -> int:
+    """Round ``expected`` up or down at random, right on average."""
+    return int(expected + rng.random())
