@@ -252,12 +252,13 @@ def _real_run(
     progress: Callable[[Progress], None] | None,
 ) -> Run:
     from conntra_neuro.training.backprop.real import fit_real
-    from conntra_neuro.training.task_of_samples import image_shape, make_task
+    from conntra_neuro.training.request import Wanted
+    from conntra_neuro.training.samples import image_shape, make_task
 
     train_spikes, test_spikes = (encoder.encode(x).reshape(len(x), -1) for x in (data.x_train, data.x_test))
     image = image_shape(data.feature_shape, train_spikes.shape[1] // encoder.steps)
-    network = data.n_classes, layers, recipe.levels, seed, 0.05, None, image, recipe.neuron, encoder.steps
-    task = make_task(train_spikes, data.y_train, *network)
+    fixed = {"seed": seed, "image": image, "input_steps": encoder.steps}
+    task = make_task(train_spikes, data.y_train, Wanted(data.n_classes, layers, recipe.neuron, recipe.levels, **fixed))
     fit = fit_real(task, progress=progress, **recipe.limits, **recipe.images)
     if fit.interrupted:
         raise KeyboardInterrupt

@@ -6,38 +6,34 @@ affair.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from conntra_hardware.base.arguments import seconds, whole
 from conntra_hardware.base.arrays import ArrayLike
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.program.input_encoding import Encoder
 from conntra_neuro.network import DiscreteNetwork
-from conntra_neuro.network.levels import Levels, parse_levels
+from conntra_neuro.network.levels import Levels
 from conntra_neuro.training.architecture.architecture import Architecture
 from conntra_neuro.training.checkpoint import Checkpoints, load_checkpoint, settings_of
 from conntra_neuro.training.inputs.bits import BitSpikes
-from conntra_neuro.training.inputs.image import ImageShape
 from conntra_neuro.training.loop import drive
 from conntra_neuro.training.neurons import of_word
 from conntra_neuro.training.options import parse_options
 from conntra_neuro.training.parameters import Parameters
-from conntra_neuro.training.result import Progress, Record
+from conntra_neuro.training.request import Run, Wanted, parted
+from conntra_neuro.training.result import Record
+from conntra_neuro.training.samples import make_task
 from conntra_neuro.training.task import Clock, Gear, Task
-from conntra_neuro.training.task_of_samples import make_task
 
 if TYPE_CHECKING:
     from conntra_neuro.training.backprop.gear import StraightThrough
     from conntra_neuro.training.gears.blocks import Crew
     from conntra_neuro.training.threads import Threads
 
-__all__ = ["Fit", "fit_spikes"]
+__all__ = ["Fit", "fit", "fit_spikes"]
 
 GEARS = ("blocks", "annealed", "exact", "straight-through")
 
@@ -59,50 +55,32 @@ class Fit:
         return self.architecture.network(self.parameters, self.levels, encoder, labels)
 
 
-def fit_spikes(
-    spikes: ArrayLike | BitSpikes,
-    y: ArrayLike,
-    *,
-    n_classes: int,
-    layers: str | Sequence[Any] = (256,),
-    neuron: str = "threshold",
-    input_steps: int = 1,
-    levels: str | int | Sequence[int] | Levels = "ternary",
-    gear: str = "blocks",
-    seed: int = 0,
-    image: ImageShape | None = None,
-    time_limit_s: float | None = None,
-    sweeps: int | None = None,
-    checkpoint: str | os.PathLike[str] | None = None,
-    resume: str | os.PathLike[str] | None = None,
-    progress: Callable[[Progress], None] | None = None,
-    validation_fraction: float = 0.05,
-    threads: int | None = None,
-    initial: DiscreteNetwork | None = None,
-    cluster: str | None = None,
-    **options: Any,
-) -> Fit:
-    """Train on spikes (n, n_in) of 0/1, bytes or ``bits.stored``, and class indices y (n,). As ``train`` otherwise.
+def fit_spikes(spikes: ArrayLike | BitSpikes, y: ArrayLike, *, n_classes: int, **given: Any) -> Fit:
+    """Train on spikes (n, n_in) of 0/1, bytes or ``bits.stored``, and class indices y (n,).
 
-    Spikes given for ``input_steps`` time steps: (n, steps * n_in), one step after the other.
+    given  the fields of ``request.Wanted`` and ``request.Run``, and options of the gear; as ``train`` takes them
+
+    Raises InputError for what cannot be used; see ``train``.
     """
+    return fit(spikes, y, *parted({"n_classes": n_classes, **given}))
+
+
+def fit(spikes: ArrayLike | BitSpikes, y: ArrayLike, wanted: Wanted, run: Run, options: dict[str, Any]) -> Fit:
+    """Train what is ``wanted``; see ``fit_spikes``. Spikes of several time steps: (n, steps * n_in)."""
     from conntra_neuro.training.threads import Threads
 
-    _check_numbers(seed, sweeps, time_limit_s, validation_fraction)
-    checked = (parse_levels(levels), seed, validation_fraction, initial, image, neuron, input_steps)
-    task = make_task(spikes, y, n_classes, layers, *checked)
-    if sweeps is not None:
-        options["sweeps"] = sweeps
-    with Threads(threads) as pool, _crew(cluster, gear) as crew:
-        engine, chosen = _gear(gear, task, options, pool, crew)
+    task = make_task(spikes, y, wanted)
+    options = options if run.sweeps is None else {**options, "sweeps": run.sweeps}
+    with Threads(run.threads) as pool, _crew(run.cluster, run.gear) as crew:
+        engine, chosen = _gear(run.gear, task, options, pool, crew)
         checkpoints, resumed = None, None
-        folder = resume if checkpoint is None else checkpoint
+        folder = run.resume if run.checkpoint is None else run.checkpoint
         if folder is not None:
-            settings = settings_of(task, gear, chosen, engine.sweeps, validation_fraction)
-            resumed = None if resume is None else load_checkpoint(resume, settings)
+            settings = settings_of(task, run.gear, chosen, engine.sweeps, wanted.validation_fraction)
+            resumed = None if run.resume is None else load_checkpoint(run.resume, settings)
             checkpoints = Checkpoints(folder, settings)
-        clock = Clock(time_limit_s, resumed.seconds if resumed else 0.0)
-        kept, interrupted = drive(engine, task, clock, progress, checkpoints, resumed)
+        clock = Clock(run.time_limit_s, resumed.seconds if resumed else 0.0)
+        kept, interrupted = drive(engine, task, clock, run.progress, checkpoints, resumed)
     assert kept.best is not None
     history = tuple(kept.history)
     return Fit(kept.best, task.architecture, task.levels, history, kept.error, clock.seconds, interrupted)
@@ -152,16 +130,6 @@ def _gear(name: str, task: Task, options: dict[str, Any], threads: Threads, crew
         chosen = parse_options(StraightThroughOptions, options, name)
         return _straight_through(task)(task, chosen, threads), chosen
     raise InputError(f"gear {name!r}: unknown; allowed: {', '.join(GEARS)}")
-
-
-def _check_numbers(seed: int, sweeps: int | None, time_limit_s: float | None, validation_fraction: float) -> None:
-    whole(seed, "seed", 0)
-    if sweeps is not None:
-        whole(sweeps, "sweeps", 1)
-    if time_limit_s is not None:
-        seconds(time_limit_s)
-    if not isinstance(validation_fraction, (int, float, np.floating)) or not 0 <= validation_fraction < 1:
-        raise InputError(f"validation_fraction {validation_fraction!r}: 0 up to 1 expected")
 
 
 def _straight_through(task: Task) -> type[StraightThrough]:

@@ -23,12 +23,13 @@ from conntra_hardware.program.input_encoding import (
 )
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.levels import Levels
+from conntra_neuro.training import warm
 from conntra_neuro.training.architecture.words import as_specs, names_of, parse_neurons
-from conntra_neuro.training.fit import fit_spikes
+from conntra_neuro.training.fit import fit as fit_network
 from conntra_neuro.training.inputs.bits import Spikes, chunks, stored
+from conntra_neuro.training.request import Run, Wanted
 from conntra_neuro.training.result import Progress, TrainResult
-from conntra_neuro.training.task_of_samples import default_layers, image_shape, width_of
-from conntra_neuro.training.warm import fit_warm
+from conntra_neuro.training.samples import default_layers, image_shape, width_of
 
 if TYPE_CHECKING:
     from conntra_neuro.datasets import Dataset
@@ -66,7 +67,7 @@ def train(
                          sequence or in one text with commas; () is logistic regression; None decides by the number
                          of samples
     neuron               of all hidden layers: "threshold", "relu" (graded), "if8" (integrate-and-fire over 8 time
-                         steps, hard reset) or "if8soft"; others than thresholds not in the annealed gear
+                         steps, hard reset) or "if8soft"
     levels               "binary", "ternary", a number, or the values; see ``parse_levels``
     method               "conntra" (no gradient, from random weights), "backprop" (straight-through backpropagation
                          of the same integer network), or "warm" (CoNNTrA from where backpropagation ends); the last
@@ -108,28 +109,11 @@ def train(
     image = image_shape(shape, spikes.shape[1] // steps)
     if method == "backprop":
         gear = "straight-through"
-    fitter = fit_warm if method == "warm" else fit_spikes
-    fit = fitter(
-        spikes,
-        data.y_train,
-        n_classes=len(data.labels),
-        layers=layers,
-        levels=levels,
-        gear=gear,
-        seed=seed,
-        **({} if neuron == "threshold" and steps == 1 else {"neuron": neuron, "input_steps": steps}),
-        image=image,
-        time_limit_s=time_limit_s,
-        sweeps=sweeps,
-        checkpoint=checkpoint,
-        resume=resume,
-        progress=progress,
-        validation_fraction=validation_fraction,
-        threads=threads,
-        initial=initial,
-        **({} if cluster is None else {"cluster": cluster}),
-        **options,
+    wanted = Wanted(
+        len(data.labels), layers, neuron, levels, seed, validation_fraction, initial, image, input_steps=steps
     )
+    run = Run(gear, sweeps, time_limit_s, checkpoint, resume, progress, threads, cluster)
+    fit = (warm.fit if method == "warm" else fit_network)(spikes, data.y_train, wanted, run, options)
     network = fit.network(encoder, data.labels)
     tested = len(data.x_test) > 0
     return TrainResult(

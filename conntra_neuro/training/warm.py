@@ -8,7 +8,6 @@ on the deciding samples is found, so the result is never worse on them than wher
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,16 +18,18 @@ from conntra_hardware.base.arrays import ArrayLike
 from conntra_hardware.base.errors import InputError
 from conntra_neuro.training.calibrate import calibrated_scale
 from conntra_neuro.training.checkpoint import checkpoint_file
-from conntra_neuro.training.fit import Fit, fit_spikes
+from conntra_neuro.training.fit import Fit
+from conntra_neuro.training.fit import fit as fit_stage
 from conntra_neuro.training.inputs.bits import BitSpikes
+from conntra_neuro.training.request import Folder, Run, Wanted, parted
 from conntra_neuro.training.result import Progress
 
-__all__ = ["fit_warm"]
+__all__ = ["fit", "fit_warm"]
 
 _POLISH = "polish_"  # prefix of the options that are the second stage's
 _SHARE = 0.25  # of the time limit for the second stage, at least
 _SAMPLES = 10_000  # that say how to scale the logits
-_QUIET = {"sigma": 0.19, "sigma_end": 0.19}
+_QUIET: dict[str, float] = {"sigma": 0.19, "sigma_end": 0.19}
 
 # A network that knows its samples by heart generalises better when it is shaken, and its weights are priced.
 _SHAKEN = _QUIET | {"fraction": 2e-3, "fraction_readout": 2e-3, "fraction_bias": 0.01}
@@ -39,79 +40,63 @@ _CAREFUL = _QUIET | {"memory": 0.99, "memory_square": 0.995, "warmup": 0.25, "sp
 _CAREFUL_SWEEPS = 0.18
 _MOVES = 100  # synapses of the largest layer that change at the first careful step, at most 0.2 % of them
 
-Folder = str | os.PathLike[str] | None
+
+def fit_warm(spikes: ArrayLike | BitSpikes, y: ArrayLike, *, n_classes: int, **given: Any) -> Fit:
+    """Train by backpropagation, then by CoNNTrA. Arguments as in ``fit_spikes``; see ``fit``."""
+    return fit(spikes, y, *parted({"n_classes": n_classes, **given}))
 
 
-def fit_warm(
-    spikes: ArrayLike | BitSpikes,
-    y: ArrayLike,
-    *,
-    n_classes: int,
-    gear: str = "blocks",
-    time_limit_s: float | None = None,
-    sweeps: int | None = None,
-    checkpoint: Folder = None,
-    resume: Folder = None,
-    progress: Callable[[Progress], None] | None = None,
-    initial: Any = None,
-    **given: Any,
-) -> Fit:
-    """Train by backpropagation, then by the ``gear`` of CoNNTrA. Parameters as in ``fit_spikes``.
+def fit(spikes: ArrayLike | BitSpikes, y: ArrayLike, wanted: Wanted, run: Run, options: dict[str, Any]) -> Fit:
+    """Train by backpropagation, then by the run's gear.
 
-    Further options go to the first stage; penalties, and those that start with ``polish_``, e.g. ``polish_sweeps``,
-    to the second.
-    Of a time limit the second stage gets a quarter, and what the first has left. Each stage has a checkpoint of
-    its own in the folder.
+    Options go to the first stage; penalties, and those that start with ``polish_``, e.g. ``polish_sweeps``, to the
+    second. Of a time limit the second stage gets a quarter, and what the first has left. Each stage has a checkpoint
+    of its own in the folder.
     """
-    if initial is not None:
+    if wanted.initial is not None:
         raise InputError("initial network: a warm start makes its own; use method conntra to train one further")
-    polish = {name[len(_POLISH) :]: given.pop(name) for name in list(given) if name.startswith(_POLISH)}
-    polish |= {name: given.pop(name) for name in list(given) if name.startswith("penalty_")}
-    first = fit_spikes(
-        spikes,
-        y,
-        n_classes=n_classes,
+    polish = {name[len(_POLISH) :]: value for name, value in options.items() if name.startswith(_POLISH)}
+    polish |= {name: value for name, value in options.items() if name.startswith("penalty_")}
+    options = {name: value for name, value in options.items() if not name.startswith((_POLISH, "penalty_"))}
+    limit = run.time_limit_s
+    shares = (None, None) if limit is None else (limit * (1 - _SHARE), limit)
+    stage = dataclasses.replace(
+        run,
         gear="straight-through",
-        time_limit_s=None if time_limit_s is None else time_limit_s * (1 - _SHARE),
-        sweeps=sweeps,
-        **_folders(checkpoint, resume, "backprop"),
-        progress=_staged(progress, 0, 1 - _SHARE, 0.0),
-        **given,
+        time_limit_s=shares[0],
+        progress=_staged(run.progress, 0, 1 - _SHARE, 0.0),
+        **_folders(run, "backprop"),
     )
+    first = fit_stage(spikes, y, wanted, stage, options)
     if first.interrupted:
         return first
-    common = ("layers", "neuron", "input_steps", "levels", "seed", "validation_fraction", "threads", "image")
-    shared = {name: given[name] for name in common if name in given}
-    second = fit_spikes(
-        spikes,
-        y,
-        n_classes=n_classes,
-        gear=gear,
-        initial=first.network(),
-        time_limit_s=None if time_limit_s is None else max(time_limit_s - first.seconds, 1e-3),
-        **_folders(checkpoint, resume, "conntra"),
-        progress=_staged(progress, 1 - _SHARE, _SHARE, first.seconds),
-        **shared,
-        **(_recipe(first, spikes, y, gear, given, sweeps) | polish),
+    recipe = _recipe(first, spikes, y, wanted, run, options) | polish
+    stage = dataclasses.replace(
+        run,
+        sweeps=recipe.pop("sweeps", None),
+        time_limit_s=None if shares[1] is None else max(shares[1] - first.seconds, 1e-3),
+        progress=_staged(run.progress, 1 - _SHARE, _SHARE, first.seconds),
+        **_folders(run, "conntra"),
     )
+    second = fit_stage(spikes, y, dataclasses.replace(wanted, initial=first.network()), stage, recipe)
     return _joined(first, second)
 
 
 def _recipe(
-    first: Fit, spikes: ArrayLike | BitSpikes, y: ArrayLike, gear: str, given: dict[str, Any], sweeps: int | None
+    first: Fit, spikes: ArrayLike | BitSpikes, y: ArrayLike, wanted: Wanted, run: Run, options: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the second stage's options: the logits keep the scale that their softmax has learned."""
     part = slice(0, _SAMPLES)
     inputs = spikes if isinstance(spikes, BitSpikes) else np.asarray(spikes)
-    network, steps = first.network(), given.get("input_steps", 1)
+    network, steps = first.network(), wanted.input_steps
     rows = inputs[part].reshape(len(inputs[part]) * steps, -1)  # the time steps of a sample, one after the other
     logits = network.forward(rows if steps == network.steps else rows.repeat(network.steps, axis=0))
     recipe: dict[str, Any] = {"scale": calibrated_scale(logits, np.asarray(y)[part])}
-    by_heart = _by_heart(first)
-    if gear == "blocks":
+    by_heart, sweeps = _by_heart(first), run.sweeps
+    if run.gear == "blocks":
         recipe |= _SHAKEN if by_heart else _CAREFUL | _small_steps(first)
-        recipe |= {name: given[name] for name in ("shift", "elastic") if name in given}
-    if sweeps is None and gear == "blocks" and not by_heart:
+        recipe |= {name: options[name] for name in ("shift", "elastic") if name in options}
+    if sweeps is None and run.gear == "blocks" and not by_heart:
         sweeps = first.history[-1].sweep
     if sweeps is not None:
         recipe["sweeps"] = max(1, round(sweeps * (_SHAKEN_SWEEPS if by_heart else _CAREFUL_SWEEPS)))
@@ -139,9 +124,9 @@ def _most_synapses(fit: Fit) -> int:
     return max(n * fit.parameters.weights[node.index].size for n, node in zip(places, nodes, strict=True))
 
 
-def _folders(checkpoint: Folder, resume: Folder, stage: str) -> dict[str, Folder]:
+def _folders(run: Run, stage: str) -> dict[str, Folder | None]:
     """Return where a stage checkpoints; it resumes where there is something to resume."""
-    at = resume if checkpoint is None else checkpoint
+    at, resume = run.resume if run.checkpoint is None else run.checkpoint, run.resume
     if at is None:
         return {}
     found = resume is not None and checkpoint_file(Path(resume) / stage).exists()

@@ -17,16 +17,16 @@ import numpy as np
 from distributed import protocol
 from distributed.utils import nbytes
 
-from conntra_neuro.network.levels import parse_levels
 from conntra_neuro.training import fit_spikes
 from conntra_neuro.training.cluster.samples import PartedSamples
 from conntra_neuro.training.cluster.shards import Answer, Ask, Packed, Shard, merged
 from conntra_neuro.training.gears.blocks import Blocks, BlocksOptions
 from conntra_neuro.training.inputs.batches import Floats
 from conntra_neuro.training.inputs.image import ImageShape
+from conntra_neuro.training.request import Wanted
+from conntra_neuro.training.samples import make_task as task_of
 from conntra_neuro.training.scoring.plan import Plan
 from conntra_neuro.training.task import Clock, Task
-from conntra_neuro.training.task_of_samples import make_task as task_of
 from conntra_neuro.training.threads import Threads
 
 START = {"samples": 8000, "side": 28, "units": 256, "workers": 2, "batch": 500}
@@ -68,7 +68,7 @@ def make_task(samples: int, side: int, units: int) -> Task:
     spikes = (rng.random((samples, side * side)) < 0.125).astype(np.uint8)
     y = np.arange(samples) % 10
     image = ImageShape(1, side, side)
-    return task_of(spikes, y, 10, (units,), parse_levels("ternary"), 0, 0.0, None, image)
+    return task_of(spikes, y, Wanted(10, (units,), validation_fraction=0.0, image=image))
 
 
 def count(samples: int, side: int, units: int, workers: int, batch: int) -> None:

@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_neuro.datasets import load_dataset
-from conntra_neuro.network.levels import parse_levels
 from conntra_neuro.training.gears.exact_chain import ExactChain, ExactOptions
 from conntra_neuro.training.objective import Objective
 from conntra_neuro.training.parameters import Parameters
+from conntra_neuro.training.request import Wanted
+from conntra_neuro.training.samples import make_task as task_of
 from conntra_neuro.training.task import Task
-from conntra_neuro.training.task_of_samples import make_task as task_of
 from conntra_neuro.training.threads import Threads
 
 SIZES = (784, 256, 10)
@@ -38,7 +38,7 @@ def make_task(data: str | None, n: int, levels: str) -> Task:
         dataset = load_dataset(data)
         spikes = (dataset.x_train[:n].reshape(-1, SIZES[0]) > 127).astype(np.uint8)
         y = dataset.y_train[:n]
-    return task_of(spikes, y.astype(np.int64), SIZES[-1], SIZES[1:-1], parse_levels(levels), 0, 0.0, None, None)
+    return task_of(spikes, y.astype(np.int64), Wanted(SIZES[-1], SIZES[1:-1], levels=levels, validation_fraction=0.0))
 
 
 class Forward:

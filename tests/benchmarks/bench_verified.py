@@ -19,12 +19,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import conntra_neuro as cn
-from conntra_neuro.network.levels import parse_levels
 from conntra_neuro.training import fit_spikes
 from conntra_neuro.training.incremental.layers import IncrementalNetwork
 from conntra_neuro.training.inputs.image import ImageShape
 from conntra_neuro.training.objective import Objective
-from conntra_neuro.training.task_of_samples import make_task
+from conntra_neuro.training.request import Wanted
+from conntra_neuro.training.samples import make_task
 from conntra_neuro.training.threads import Threads
 
 MOVES, REPEATS, _DENSITY = 64, 5, 0.13
@@ -70,7 +70,7 @@ def main() -> None:
     image, rng = ImageShape(1, 28, 28), np.random.default_rng(1)
     with threadpool_limits(1), Threads(1) as threads:
         fit = fit_spikes(x, y, n_classes=10, layers=arguments.layers, image=image, sweeps=6, threads=1)
-        task = make_task(x, y, 10, arguments.layers, parse_levels("ternary"), 0, 0.0, None, image)
+        task = make_task(x, y, Wanted(10, arguments.layers, validation_fraction=0.0, image=image))
         network, discrete = IncrementalNetwork(task, fit.parameters, Objective(0.2), threads), fit.network()
         ours = seconds(lambda: network.evaluate_on(x, y))
         whole = seconds(lambda: discrete.forward(x))

@@ -169,7 +169,7 @@ def test_training_from_a_kind_that_it_does_not_know_is_refused_by_name(kinds: No
         with pytest.raises(InputError, match="strange neurons cannot be trained"):
             cn.train(data, layers=[8], neuron=neuron, initial=initial, sweeps=1)
     integrating = cn.Dense(hidden.weight, hidden.bias, IntegrateAndFire(3, 8), hidden.levels)
-    with pytest.raises(InputError, match="integrate_and_fire neurons cannot be trained as threshold"):
+    with pytest.raises(InputError, match="if8 neurons cannot be trained as threshold"):
         cn.train(data, layers=[8], initial=cn.DiscreteNetwork([integrating, readout]), sweeps=1)
 
 

@@ -10,10 +10,10 @@ import training_twins as twins
 from hypothesis import strategies as st
 
 from conntra_neuro.network import DiscreteNetwork
-from conntra_neuro.network.levels import parse_levels
 from conntra_neuro.training.inputs.image import ImageShape
+from conntra_neuro.training.request import Wanted
+from conntra_neuro.training.samples import make_task
 from conntra_neuro.training.task import Task
-from conntra_neuro.training.task_of_samples import make_task
 
 Array = npt.NDArray[Any]
 
@@ -29,8 +29,9 @@ def layered_task(
     """A task of random images that has something to learn, for a network of ``layers``."""
     n_in = int(np.prod(shape)) * steps
     made = twins.random_task(seed, (), n=n, n_in=n_in, classes=3)
-    checked = (parse_levels("ternary"), seed, 0.0, None, ImageShape(*shape), neuron, steps)
-    return make_task(made.spikes, made.y, 3, layers, *checked)
+    image = ImageShape(*shape)
+    wanted = Wanted(3, layers, neuron, seed=seed, validation_fraction=0.0, image=image, input_steps=steps)
+    return make_task(made.spikes, made.y, wanted)
 
 
 @st.composite

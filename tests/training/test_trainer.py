@@ -21,7 +21,8 @@ from conntra_neuro.datasets import Dataset, load_dataset
 from conntra_neuro.training import Fit, Progress, fit_spikes, train
 from conntra_neuro.training import checkpoint as checkpoints
 from conntra_neuro.training.inputs.image import ImageShape
-from conntra_neuro.training.task_of_samples import default_layers, make_task
+from conntra_neuro.training.request import Wanted
+from conntra_neuro.training.samples import default_layers, make_task
 from conntra_neuro.training.warm import fit_warm
 
 GEARS = ["blocks", "annealed", "exact"]
@@ -91,17 +92,16 @@ def test_large_sets_hold_out_the_same_share_of_every_class() -> None:
     rng = np.random.default_rng(0)
     y = rng.choice(3, 8000, p=[0.7, 0.2, 0.1])
     spikes = np.eye(3, dtype=np.uint8)[y]
-    levels = twins.random_task(0, ()).levels
-    task = make_task(spikes, y, 3, (), levels, 0, 0.1, None, None)
+    task = make_task(spikes, y, Wanted(3, (), validation_fraction=0.1))
     assert task.held_out is not None
     held = task.held_out[1]
     np.testing.assert_allclose(np.bincount(held), 0.1 * np.bincount(y), atol=1)
     assert len(held) + len(task.y) == 8000
-    other = make_task(spikes, y, 3, (), levels, 1, 0.1, None, None)
+    other = make_task(spikes, y, Wanted(3, (), seed=1, validation_fraction=0.1))
     assert other.held_out is not None
     assert not np.array_equal(other.held_out[1], held)
-    assert make_task(spikes[:4999], y[:4999], 3, (), levels, 0, 0.1, None, None).held_out is None
-    assert len(make_task(spikes, y, 3, (), levels, 0, 0.9, None, None).held_out[1]) <= 5000  # type: ignore[index]
+    assert make_task(spikes[:4999], y[:4999], Wanted(3, (), validation_fraction=0.1)).held_out is None
+    assert len(make_task(spikes, y, Wanted(3, (), validation_fraction=0.9)).held_out[1]) <= 5000  # type: ignore[index]
 
 
 def test_held_out_samples_decide() -> None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.arrays import ArrayLike
 from conntra_hardware.base.errors import InputError
-from conntra_neuro.network import DiscreteNetwork
-from conntra_neuro.network.levels import Levels
+from conntra_neuro.network.levels import Levels, parse_levels
 from conntra_neuro.training.architecture.architecture import Architecture, architecture_of
 from conntra_neuro.training.architecture.of_network import with_neurons_of
-from conntra_neuro.training.architecture.words import LayerSpec, Neurons, as_specs, parse_neurons
+from conntra_neuro.training.architecture.words import as_specs, parse_neurons
 from conntra_neuro.training.inputs.bits import BitSpikes, spikes_of, taken
 from conntra_neuro.training.inputs.image import ImageShape
+from conntra_neuro.training.request import Wanted
 from conntra_neuro.training.task import Task, generator
 
 __all__ = ["default_layers", "image_shape", "make_task", "width_of"]
@@ -31,22 +30,10 @@ def default_layers(n: int) -> tuple[int, ...]:
     return (1024,) if n >= _WIDE_FROM else (256,)
 
 
-def make_task(
-    spikes: ArrayLike | BitSpikes,
-    y: ArrayLike,
-    n_classes: int,
-    layers: str | Sequence[Any],
-    levels: Levels,
-    seed: int,
-    validation_fraction: float,
-    initial: DiscreteNetwork | None,
-    image: ImageShape | None,
-    neuron: str | Neurons = "threshold",
-    input_steps: int = 1,
-) -> Task:
+def make_task(spikes: ArrayLike | BitSpikes, y: ArrayLike, wanted: Wanted) -> Task:
     """Check the samples and split them into training and held-out ones.
 
-    Samples given for ``input_steps`` time steps hold them one after the other, (n, steps * n_in).
+    Samples given for several time steps hold them one after the other, (n, steps * n_in).
     """
     x = spikes_of(spikes, width_of(spikes))
     targets = np.asarray(y)
@@ -54,44 +41,34 @@ def make_task(
         raise InputError(f"y: shape {targets.shape}, type {targets.dtype}; {len(x)} integer class indices expected")
     if len(x) == 0:
         raise InputError("training samples: none; at least one of each of two classes expected")
-    if targets.min() < 0 or targets.max() >= n_classes:
-        raise InputError(f"y: class indices {targets.min()} to {targets.max()}; 0 to {n_classes - 1} expected")
+    if targets.min() < 0 or targets.max() >= wanted.n_classes:
+        raise InputError(f"y: class indices {targets.min()} to {targets.max()}; 0 to {wanted.n_classes - 1} expected")
     if len(np.unique(targets)) < 2:
         raise InputError(f"y: only class {targets[0]} among {len(x)} samples; at least two classes are needed to train")
-    arch = _architecture(as_specs(layers), parse_neurons(neuron), x.shape[1], image, n_classes, levels, input_steps)
-    targets = targets.astype(np.int64)
-    start = None
-    if initial is not None:
-        arch = with_neurons_of(arch, initial)
-        start = arch.parameters_of(initial, levels)
-    held = _held_out_rows(targets, validation_fraction, int(seed))
+    levels, seed = parse_levels(wanted.levels), int(wanted.seed)
+    arch, targets, start = _architecture(wanted, x.shape[1], levels), targets.astype(np.int64), None
+    if wanted.initial is not None:
+        arch = with_neurons_of(arch, wanted.initial)
+        start = arch.parameters_of(wanted.initial, levels)
+    held = _held_out_rows(targets, wanted.validation_fraction, seed)
     kept = np.setdiff1d(np.arange(len(x)), held)
     held_out = (taken(x, held), targets[held]) if len(held) else None
     x, targets = (taken(x, kept), targets[kept]) if len(held) else (x, targets)
-    return Task(x, targets, arch, levels, int(seed), held_out, start, image)
+    return Task(x, targets, arch, levels, seed, held_out, start, wanted.image)
 
 
-def _architecture(
-    specs: tuple[LayerSpec, ...],
-    neurons: Neurons,
-    width: int,
-    image: ImageShape | None,
-    n_classes: int,
-    levels: Levels,
-    input_steps: int,
-) -> Architecture:
+def _architecture(wanted: Wanted, width: int, levels: Levels) -> Architecture:
     """Return the layers; InputError where inputs and neurons have different time steps."""
-    if input_steps not in (1, neurons.steps):
+    specs, neurons, steps = as_specs(wanted.layers), parse_neurons(wanted.neuron), wanted.input_steps
+    if steps not in (1, neurons.steps):
+        raise InputError(f"encoder of {steps} time steps, neurons ({neurons}) of {neurons.steps}; use neuron if{steps}")
+    if steps > 1 and not specs:
         raise InputError(
-            f"encoder of {input_steps} time steps, neurons ({neurons}) of {neurons.steps}; use neuron if{input_steps}"
-        )
-    if input_steps > 1 and not specs:
-        raise InputError(
-            f"layers none: no neurons that integrate the encoder's {input_steps} time steps; give hidden layers, or an "
+            f"layers none: no neurons that integrate the encoder's {steps} time steps; give hidden layers, or an "
             "encoder of one time step"
         )
     largest = max(abs(levels.values[0]), abs(levels.values[-1]))
-    return architecture_of(specs, neurons, width // input_steps, image, n_classes, largest, input_steps)
+    return architecture_of(specs, neurons, width // steps, wanted.image, wanted.n_classes, largest, steps)
 
 
 def _held_out_rows(y: npt.NDArray[np.int64], fraction: float, seed: int) -> npt.NDArray[np.int64]:

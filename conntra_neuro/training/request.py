@@ -1,0 +1,76 @@
+"""What a training is asked for: what network on what samples, and how the training runs. Options are the gear's own."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from conntra_hardware.base.arguments import seconds, whole
+from conntra_hardware.base.errors import InputError
+from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.levels import Levels
+from conntra_neuro.training.architecture.words import Neurons
+from conntra_neuro.training.inputs.image import ImageShape
+from conntra_neuro.training.result import Progress
+
+__all__ = ["Folder", "Run", "Wanted", "parted"]
+
+Folder = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The network to train; as the parameters of ``train``, and
+
+    input_steps  time steps that samples hold one after the other, 1 or those of the neurons
+    image        how the inputs of a time step lie in images; None where they are none
+    """
+
+    n_classes: int
+    layers: str | Sequence[Any] = (256,)
+    neuron: str | Neurons = "threshold"
+    levels: str | int | Sequence[int] | Levels = "ternary"
+    seed: int = 0
+    validation_fraction: float = 0.05
+    initial: DiscreteNetwork | None = None
+    image: ImageShape | None = None
+    input_steps: int = 1
+
+    def __post_init__(self) -> None:
+        whole(self.seed, "seed", 0)
+        share = self.validation_fraction
+        if not isinstance(share, (int, float, np.floating)) or not 0 <= share < 1:
+            raise InputError(f"validation_fraction {share!r}: 0 up to 1 expected")
+
+
+@dataclass(frozen=True)
+class Run:
+    """How the training runs; as the parameters of ``train``."""
+
+    gear: str = "blocks"
+    sweeps: int | None = None
+    time_limit_s: float | None = None
+    checkpoint: Folder | None = None
+    resume: Folder | None = None
+    progress: Callable[[Progress], None] | None = None
+    threads: int | None = None
+    cluster: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.sweeps is not None:
+            whole(self.sweeps, "sweeps", 1)
+        if self.time_limit_s is not None:
+            seconds(self.time_limit_s)
+
+
+def parted(given: Mapping[str, Any]) -> tuple[Wanted, Run, dict[str, Any]]:
+    """Return arguments by name as the network wanted, the run, and what is left: the gear's options."""
+    wanted, run = ({field.name for field in dataclasses.fields(kind)} for kind in (Wanted, Run))
+    options = {name: value for name, value in given.items() if name not in wanted | run}
+    parts = ({name: given[name] for name in names & given.keys()} for names in (wanted, run))
+    return Wanted(**next(parts)), Run(**next(parts)), options
