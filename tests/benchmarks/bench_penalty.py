@@ -37,9 +37,23 @@ def main() -> None:
             rows.append(_row(data, given, weight, seed))
             print(json.dumps(rows[-1]), flush=True)
     summary = _summary(rows)
-    print(json.dumps({"data": given.data, "layers": given.layers, "sweeps": given.sweeps, "summary": summary}))
+    print(
+        json.dumps(
+            {
+                "data": given.data,
+                "layers": [str(layer) for layer in given.layers],
+                "sweeps": given.sweeps,
+                "summary": summary,
+            }
+        )
+    )
     if given.plot:
-        _plot(summary, rows, f"{Path(given.data).stem}, hidden {given.layers}, {given.sweeps} sweeps", given.plot)
+        _plot(
+            summary,
+            rows,
+            f"{Path(given.data).stem}, hidden {','.join(map(str, given.layers))}, {given.sweeps} sweeps",
+            given.plot,
+        )
         print(f"plot: {given.plot}", file=sys.stderr)
 
 
