@@ -50,8 +50,10 @@ def _pids(address: str) -> list[int]:
         return list(client.run(os.getpid).values())
 
 
-def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("layers", "neuron"), [((12, 9), "threshold"), ("conv4k3,8", "if2")])
+def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path, layers: Any, neuron: str) -> None:
     killed: list[int] = []
+    given = {"layers": layers, "neuron": neuron}
 
     def kill(address: str) -> None:
         killed.append(_pids(address)[0])
@@ -66,13 +68,13 @@ def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path) -> None:
                 killing.join()  # before the end, for certain
 
         killing = threading.Thread(target=kill, args=(address,))
-        fit = _fit(cluster=address, progress=progress, checkpoint=tmp_path)
+        fit = _fit(cluster=address, progress=progress, checkpoint=tmp_path, **given)
         left = _pids(address)
     assert len(left) == 1
     assert killed[0] not in left
-    whole = _fit()
+    whole = _fit(**given)
     assert _all_of(fit) == _all_of(whole)
-    assert _all_of(_fit(resume=tmp_path)) == _all_of(whole)
+    assert _all_of(_fit(resume=tmp_path, **given)) == _all_of(whole)
 
 
 def test_stopped_on_a_cluster_and_resumed_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
