@@ -7,12 +7,18 @@ import importlib
 import importlib.util
 import io
 import re
+import sys
 import tokenize
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {"conntra_neuro": ROOT / "conntra_neuro", "conntra_hardware": ROOT / "hardware" / "conntra_hardware"}
@@ -124,6 +130,36 @@ def test_what_docstrings_and_comments_name_is_there() -> None:
         untrue[str(path.relative_to(ROOT))] = untrue_names(prose, path.parent)
     assert len(untrue) > 200
     assert {path: names for path, names in untrue.items() if names} == {}
+
+
+def rooms_of_the_contract(package: str) -> list[set[str]]:
+    """Return the rooms of a package by layer, from top to bottom, as the import contracts say."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    (found,) = [c["layers"] for c in contracts if c["type"] == "layers" and c["containers"] == [package]]
+    return [set(re.split(r"[ :|]+", layer)) for layer in found]
+
+
+def rooms_of_the_page(package: str) -> list[set[str]]:
+    """Return the rooms of a package by row of its table in CONTRIBUTING."""
+    page = (ROOT / "docs" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    _, _, below = page.partition(f"`{PACKAGES[package].relative_to(ROOT)}/`")
+    rows = re.search(r"^\|.*room.*\|\n\|[- |]*\n((?:\|.*\n)+)", below, re.MULTILINE)
+    assert rows is not None
+    return [set(re.findall(r"`(\w+)`", row.split("|")[1])) for row in rows[1].splitlines()]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_rooms_that_contributing_names_are_those_of_the_package(package: str) -> None:
+    named = rooms_of_the_page(package)
+    assert named == rooms_of_the_contract(package)
+    there = {path.stem for path in PACKAGES[package].iterdir() if path.is_dir() or path.suffix == ".py"}
+    assert set().union(*named) == there - {"__pycache__", "__init__"}
+
+
+def test_the_chip_package_says_its_rooms_itself() -> None:
+    listed = re.findall(r"^(\w+) {2,}\w", (PACKAGES["conntra_hardware"] / "__init__.py").read_text(), re.MULTILINE)
+    assert [{room} for room in listed] == rooms_of_the_contract("conntra_hardware")
 
 
 def test_what_must_not_be_there_is_not() -> None:
