@@ -6,14 +6,14 @@ steps are made up. Imported like ``steps``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from conntra_hardware.neurons import GRADED_MAX, GradedRelu, IntegrateAndFire, Readout, values
+from conntra_hardware.neurons import GRADED_MAX, IntegrateAndFire, Neuron, Readout, row_for, values
 from conntra_neuro.training.architecture.architecture import Architecture, Node
 from conntra_neuro.training.backprop.folded_steps import linear, pooled
 from conntra_neuro.training.backprop.steps import Tree, clipped_update, descent, quantise, spike
@@ -48,11 +48,7 @@ def whole_activity(
             if centred and node.neuron != _READOUT:
                 bias = bias - z.reshape(-1, z.shape[-1]).mean(axis=0)  # one axis: much faster than several
             z = z + jnp.clip(_whole(bias), -BIAS_LIMIT, BIAS_LIMIT)
-        if isinstance(node.neuron, GradedRelu):
-            z = _graded(z, jnp.asarray(0.5 ** values(node.neuron.shift), z.dtype))
-        elif isinstance(node.neuron, IntegrateAndFire):
-            z = _integrate(z, node.neuron, width)
-        outputs.append(z)
+        outputs.append(z if node.neuron is None else _answer_of(node.neuron)(z, node.neuron, width))
     outputs[-1] = outputs[-1].reshape(-1, arch.steps, outputs[-1].shape[-1]).sum(axis=1)
     return outputs
 
@@ -106,6 +102,10 @@ def _whole(x: jax.Array) -> jax.Array:
     return x + jax.lax.stop_gradient(jnp.rint(x) - x)
 
 
+def _answer_of(neuron: Neuron) -> Callable[[jax.Array, Any, jax.Array], jax.Array]:
+    return row_for(_ANSWERS, neuron, "backpropagation", "use method conntra")
+
+
 @jax.custom_jvp
 def _graded(z: jax.Array, scale: jax.Array) -> jax.Array:
     """What a graded neuron puts out, ``scale`` 2**-shift; its derivative is ``scale`` from 0 to the top."""
@@ -138,3 +138,12 @@ def _integrate(z: jax.Array, neuron: IntegrateAndFire, width: jax.Array) -> jax.
 
     _, spikes = jax.lax.scan(step, jnp.zeros_like(by_step[0]), by_step, unroll=min(neuron.steps, 16))
     return spikes.swapaxes(0, 1).reshape(z.shape)
+
+
+# By the form of a neuron's facts. A threshold is that of a maximum here, whose spikes are 0 or 1 already.
+_ANSWERS: dict[str, Callable[[jax.Array, Any, jax.Array], jax.Array]] = {
+    "readout": lambda z, neuron, width: z,
+    "threshold": lambda z, neuron, width: z,
+    "graded": lambda z, neuron, width: _graded(z, jnp.asarray(0.5 ** values(neuron.shift), z.dtype)),
+    "integrating": _integrate,
+}

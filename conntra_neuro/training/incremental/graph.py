@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Readout, values
+from conntra_hardware.neurons import Readout, row_for, values
 from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.training.architecture.architecture import Architecture, Node
 from conntra_neuro.training.parameters import BIAS_LIMIT
@@ -105,17 +106,19 @@ def vertices_of(arch: Architecture) -> npt.NDArray[Any]:
     return found
 
 
+# What a vertex is, and its parameter, by the form of its neurons' facts.
+_VERTICES: dict[str, Callable[[Any], tuple[int, int]]] = {
+    "readout": lambda neuron: (READOUT, 0),
+    "threshold": lambda neuron: (THRESHOLD, 0),
+    "graded": lambda neuron: (RELU, values(neuron.shift)),
+    "integrating": lambda neuron: (FIRE_HARD if neuron.reset == "hard" else FIRE_SOFT, values(neuron.threshold)),
+}
+
+
 def _neuron(node: Node) -> tuple[int, int]:
-    neuron = node.neuron
-    if neuron is None:
+    if node.neuron is None:
         return SUM, 0
-    if isinstance(neuron, Readout):
-        return READOUT, 0
-    if isinstance(neuron, GradedRelu):
-        return RELU, values(neuron.shift)
-    if isinstance(neuron, IntegrateAndFire):
-        return FIRE_HARD if neuron.reset == "hard" else FIRE_SOFT, values(neuron.threshold)
-    return THRESHOLD, 0
+    return row_for(_VERTICES, node.neuron, node.name, "use gear blocks")(node.neuron)
 
 
 def edges_of(arch: Architecture) -> npt.NDArray[Any]:

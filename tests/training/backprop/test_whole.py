@@ -39,7 +39,7 @@ GIVEN: dict[str, Any] = {"n_classes": 3, "image": ImageShape(*SHAPE)}
 def _gear(
     layers: str, neuron: str, seed: int = 0, sweeps: int = 2, input_steps: int = 1, **options: Any
 ) -> tuple[Task, WholeStraightThrough]:
-    task = twins.layered_task(layers, seed, neuron, n=48, steps=input_steps)
+    task = twins.task_that_fits(layers, seed, neuron, n=48, steps=input_steps)
     gear = WholeStraightThrough(task, StraightThroughOptions(batch=16, sweeps=sweeps or None, **options), Threads(1))
     for number in range(sweeps):
         gear.sweep(number, sweeps, Clock(), lambda done, running: None)
