@@ -93,15 +93,11 @@ class Unknown:
         return -x.astype(np.int64)
 
 
-@pytest.mark.parametrize("use", ["compile", "save", "a.nir", "a.net", "a.h"])
-def test_a_layer_without_a_row_is_refused_by_name(use: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["a.program", "a.conntra", *(f"a{suffixes[0]}" for suffixes, _ in FORMATS.values())])
+def test_a_layer_without_a_row_is_refused_by_name(name: str, tmp_path: Path) -> None:
     network = cn.DiscreteNetwork([cn.Dense([[1, -1]]), Unknown(1), cn.Dense([[1], [-1]], activation="readout")])
     assert network.forward([[1, 0]]).tolist() == [[-1, 1]]
+    use = {"a.program": lambda _: cn.compile(network, chip="loihi1"), "a.conntra": lambda p: cn.save(network, p)}
     with pytest.raises(InputError, match="Unknown"):
-        if use == "compile":
-            cn.compile(network, chip="loihi1")
-        elif use == "save":
-            cn.save(network, tmp_path / "a.conntra")
-        else:
-            cn.export(network, tmp_path / use)
+        use.get(name, lambda path: cn.export(network, path))(tmp_path / name)
     assert not list(tmp_path.iterdir())
