@@ -72,7 +72,8 @@ def _reach(layer: Layer, largest: int) -> int:
     if isinstance(layer, (Dense, Conv2d)):
         rows = np.abs(layer.weight.astype(np.int64)).reshape(len(layer.bias), -1).sum(axis=1)
         return int((rows * largest + np.abs(layer.bias.astype(np.int64))).max())
-    assert isinstance(layer, (SumPool, MaxPool))
+    if not isinstance(layer, (SumPool, MaxPool)):
+        raise InputError(f"export to C: {layer!r}: a layer of type {type(layer).__name__} has no C code")
     return int(np.prod(layer.geometry.kernel)) * largest
 
 
