@@ -47,3 +47,10 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     code = "import sys, conntra_neuro, conntra_hardware; print(sorted({'numpy', 'scipy', 'numba'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_trainer_loads_without_a_compiler() -> None:
+    """numba takes a fifth of a second: it is loaded by what trains, not by what names a training."""
+    code = "import sys, conntra_neuro.training.trainer, conntra_neuro.training.warm; print('numba' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.neurons import Neuron
-from conntra_neuro.training.neurons import kernels
 from conntra_neuro.training.threads import Threads
 
 __all__ = ["GRADED_SPREAD", "Floats", "Terms", "TrainableNeuron", "noisy_step", "spread_of"]
@@ -105,6 +104,8 @@ class TrainableNeuron(ABC):
 
     def terms(self, neuron: Neuron, z: Floats, outputs: Floats, gain: Floats, how: Terms, threads: Threads) -> Floats:
         """Return ``gain`` times the slope at ``z``, both (rows, *shape), in place and on a grid; prices included."""
+        from conntra_neuro.training.neurons import kernels  # numba, which naming layers has no need of
+
         curve = self.slope(neuron, how.sigma)
         spiking = curve if how.price is None else self.spike_slope(neuron, how.sigma)
         grid = how.grid(float(max(curve.max(), spiking.max())), gain.dtype)
