@@ -96,7 +96,8 @@ def settings_of(task: Task, gear: str, options: Any, sweeps: int, validation_fra
     return {
         "gear": gear,
         "layers": task.architecture.names,
-        "neuron": str(task.architecture.neurons),
+        # Checkpoints of chains have never named their neurons, and go on being read.
+        **({} if task.architecture.is_chain else {"neuron": str(task.architecture.neurons)}),
         "levels": list(task.levels.values),
         "seed": task.seed,
         "sweeps": sweeps,

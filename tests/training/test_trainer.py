@@ -388,3 +388,12 @@ def test_moves_fall_to_zero_with_the_decay_asked_for() -> None:
     moved = [np.mean(fit.parameters.weights[0] != start.parameters.weights[0]) for fit in (slow, fast)]
     assert moved[0] > 1.5 * moved[1] > 0
     assert _same(_fit(decay=1.0, fraction=0.004), _fit())
+
+
+@pytest.mark.parametrize(("neuron", "named"), [("threshold", False), ("if2", True)])
+def test_checkpoints_name_their_settings_as_they_always_have(tmp_path: Path, neuron: str, named: bool) -> None:
+    """A setting more would make those of earlier versions unreadable."""
+    _fit("blocks", sweeps=1, checkpoint=tmp_path, neuron=neuron)
+    found = set(checkpoints.read_settings(tmp_path))
+    known = {"gear", "layers", "levels", "seed", "sweeps", "validation_fraction", "options", "samples", "data_sha256"}
+    assert found == known | ({"neuron"} if named else set())
