@@ -2,7 +2,8 @@
 
 For each Python of the classifiers that is on this machine (on PATH, in pyenv or in uv) a clean environment is made in a
 temporary folder. pip installs a wheel of the working tree there, without constraints.txt, then `conntra doctor` and
-`conntra demo` run. Prints a table in Markdown. Exit status: 0 all work, 1 one does not, 2 the Python asked for is not here.
+`conntra demo` run. Prints a table in Markdown. Exit status: 0 if all work, 1 if one does not, 2 if a Python
+that was asked for is not here.
 
     python scripts/try_installs.py                        # every Python, no extra
     python scripts/try_installs.py --python 3.12 --keep   # one Python; the environments stay
