@@ -73,7 +73,10 @@ class ConntraClassifier(ClassifierMixin, BaseEstimator):
         self.options = options
 
     def fit(self, X: Any, y: Any) -> ConntraClassifier:
-        """Train on features X (n, n_features), finite numbers, and labels y (n,) of at least two classes."""
+        """Train on features X (n, n_features), finite numbers, and labels y (n,) of at least two classes.
+
+        Raises InputError for parameters that cannot be used, ValueError for features or labels that cannot.
+        """
         checked: Any = validate_data(self, X, y, dtype="numeric")
         x, labels = checked
         check_classification_targets(labels)

@@ -37,7 +37,10 @@ def compile(network: DiscreteNetwork, chip: str | Path | Chip = "loihi1", *, cor
 
 
 def check(network: DiscreteNetwork, chip: str | Path | Chip = "loihi1") -> CheckResult:
-    """Return whether ``network`` fits ``chip`` (as in ``compile``), and every violation where it does not."""
+    """Return whether ``network`` fits ``chip`` (as in ``compile``), and every violation where it does not.
+
+    InputError for a chip that is not known.
+    """
     return _first_that_fits(lower(network), chip)[2]
 
 

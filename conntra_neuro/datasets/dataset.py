@@ -22,11 +22,15 @@ _ROWS = 1024  # checked at a time
 class Dataset:
     """Samples of at least two classes; all arrays are write-locked.
 
+    name             of the dataset, for messages and tables
     x_train, x_test  numbers (n, *feature_shape), finite; x_test may hold no samples. Arrays that are mapped from a
                      file (numpy.memmap) stay there
     y_train, y_test  class indices (n,), int64, 0 .. len(labels) - 1
     labels           what the classes are called, in index order
     note             where the split comes from, for people
+
+    Samples that are spikes over time are 0/1, (n, steps, ...). Raises InputError for values that are not finite, class
+    indices out of range, shapes that do not belong together, one class only, and labels that are not all different.
     """
 
     name: str

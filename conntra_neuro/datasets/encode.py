@@ -36,7 +36,7 @@ Array = npt.NDArray[Any]
 
 
 def fit_encoder(x: ArrayLike, kind: str = "auto", channels: int | None = None, seed: int = 0) -> Encoder:
-    """Return an encoder fitted to the training samples ``x`` (n, ...) alone.
+    """Return an encoder of one ``kind``, fitted to the training samples ``x`` (n, ...) alone.
 
     threshold    one spike a feature: images (samples of two or more dimensions, or bytes) at the middle of
                  their range, 127.5 for bytes from 0 to 255; other features each at its median
@@ -49,7 +49,8 @@ def fit_encoder(x: ArrayLike, kind: str = "auto", channels: int | None = None, s
 
     "thermometer:K" gives K channels; without a number it is 7 for images and 15 for other features. "rate:T" and
     "latency:T" give T time steps, 8 without a number, for integrate-and-fire neurons of as many. Of an array that is
-    mapped from a file it sees evenly spaced samples, some 64 MB.
+    mapped from a file it sees evenly spaced samples, some 64 MB. Raises InputError for a kind that is not known, a
+    number of channels or steps that is not allowed, and samples without features.
     """
     kind, channels = _parse(kind, channels)
     image = is_image(x)

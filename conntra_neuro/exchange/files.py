@@ -33,7 +33,9 @@ class Exported:
 def export(network: DiscreteNetwork | Program, path: str | Path, format: str | None = None, **options: Any) -> Exported:
     """Write ``network``, or what a program computes, to ``path`` in the format of that name, or of the path's suffix.
 
-    Raises InputError that names the first layer the format has no words for; nothing is written then.
+    ``options`` are the format's own: of C ``name``, ``packing``, ``features`` and ``compiler``. Raises InputError that
+    names the first layer the format has no words for, and for formats and options that cannot be used; nothing is
+    written then. FileFormatError for a path that cannot be written to.
     """
     name = _named(path, format, FORMATS)
     check_writable(path)
@@ -47,9 +49,11 @@ def export(network: DiscreteNetwork | Program, path: str | Path, format: str | N
 
 
 def import_network(path: str | Path, format: str | None = None, **options: Any) -> DiscreteNetwork:
-    """Return the network in a file of another tool; its format is named, or told by the suffix.
+    """Return the network in the file ``path`` of another tool; its ``format`` is named, or told by the suffix.
 
-    Raises FileFormatError where the file is damaged, or holds what a network here has no words for.
+    ``options`` are the format's own: ``steps`` of NIR, ``inputs`` of ONNX. Raises FileFormatError where the file is
+    missing or damaged, InputError where it holds what a network here has no words for, and for formats and options that
+    are not known.
     """
     return READERS[_named(path, format, READERS)][1](path, options)
 

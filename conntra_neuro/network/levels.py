@@ -18,7 +18,10 @@ _MAX_MAGNITUDE = 2**15
 
 @dataclass(frozen=True)
 class Levels:
-    """A finite set of integer weights, sorted and without repeats; at least two."""
+    """A finite set of integer weights: ``values``, kept sorted and without repeats.
+
+    InputError for less than 2 or more than 256 of them, for values that are not integers or beyond 2^15.
+    """
 
     values: tuple[int, ...]
 
@@ -78,6 +81,7 @@ def parse_levels(spec: str | int | Iterable[int] | Levels) -> Levels:
     """Return the level set that ``spec`` names.
 
     "binary", "ternary", an odd or even N (N levels around 0, e.g. 5 is -2 .. 2, 4 is -2 .. 1), "a,b,c", or the values.
+    InputError for anything else.
     """
     if isinstance(spec, Levels):
         return spec

@@ -44,6 +44,8 @@ class DiscreteNetwork(Immutable, Shown):
     A sample takes ``steps`` time steps: 1, or as many as its integrate-and-fire neurons say. Values between layers are
     flat integer rows, images in the order (channels, height, width): of n samples, (n * steps, features), the steps of
     a sample one after the other.
+
+    Raises InputError for layers whose shapes or time steps do not agree, and for labels that are not all different.
     """
 
     def __init__(
@@ -161,6 +163,7 @@ class DiscreteNetwork(Immutable, Shown):
         """Return the outputs (n * steps, size) of every layer but the last, and the logits (n, n_classes).
 
         The outputs are spikes, uint8 (graded ones int32), and of layers without neurons the values they pass on.
+        InputError for ``spikes`` of another shape or with other values than ``encode`` takes.
         """
         outputs: list[IntArray] = []
         x: IntArray = as_spikes(spikes, self.n_in, steps=self.steps)
@@ -186,11 +189,17 @@ class DiscreteNetwork(Immutable, Shown):
         return found.reshape(-1, potentials.shape[1])
 
     def forward(self, spikes: ArrayLike) -> IntArray:
-        """Return the integer logits (n, n_classes) of input spikes, as in ``encode``. The definition of correct."""
+        """Return the integer logits (n, n_classes) of input spikes, as in ``encode``. The definition of correct.
+
+        InputError for spikes of another shape or with other values.
+        """
         return self.activity(spikes)[1]
 
     def predict(self, x: ArrayLike) -> npt.NDArray[np.int64]:
-        """Return class indices (n,): the largest logit, the lowest index where several are. ``x`` as in ``encode``."""
+        """Return class indices (n,): the largest logit, the lowest index where several are. ``x`` as in ``encode``.
+
+        InputError for samples of another shape.
+        """
         return self.forward(self.encode(x)).argmax(axis=1)
 
     def error(self, x: ArrayLike, y: ArrayLike) -> float:

@@ -28,14 +28,15 @@ MODEL = "model"
 
 @dataclass(frozen=True)
 class MemoryReport:
-    """Bytes of a network as stored, of its whole file, and of the same parameters in floating point."""
+    """Bytes of a network: as stored (``packed``), of its whole file (``on_disk``), and of the same parameters in
+    floating point (``float64``, ``float32``). ``weight_bits`` are the bits of a weight as stored, biases apart.
+    """
 
     packed: int
     on_disk: int
     float64: int
     float32: int
     weight_bits: float
-    """Bits that one weight takes as stored, biases apart."""
 
     def to_dict(self) -> dict[str, float]:
         """Return the fields as JSON values."""
@@ -43,9 +44,10 @@ class MemoryReport:
 
 
 def save(value: DiscreteNetwork | Program, path: str | Path, *, info: Mapping[str, Any] | None = None) -> int:
-    """Write a network or a program to ``path``, all at once or not at all; return the bytes written.
+    """Write ``value``, a network or a program, to ``path``, all at once or not at all; return the bytes written.
 
-    ``info``: JSON values kept beside it, such as where it comes from; ``load_info`` reads them.
+    ``info``: JSON values kept beside it, such as where it comes from; ``load_info`` reads them. Raises InputError for
+    anything else than a network or a program, FileFormatError for a path that cannot be written to.
     """
     if isinstance(value, Program):
         return save_program(value, path, info)
@@ -56,7 +58,7 @@ def save(value: DiscreteNetwork | Program, path: str | Path, *, info: Mapping[st
 
 
 def load(path: str | Path) -> DiscreteNetwork | Program:
-    """Read what ``save`` wrote; FileFormatError where it is missing, damaged, or newer than this version."""
+    """Return what ``save`` wrote to ``path``; FileFormatError for a file that is missing, damaged or too new."""
     container = read_container(path)
     if container.kind == MODEL:
         return _network(container, path)

@@ -51,8 +51,14 @@ class Progress:
 class TrainResult(Shown):
     """A trained network and how it came about. Errors are fractions of samples.
 
-    train_error is over all training samples (a held-out part included), test_error over the test samples, None where
-    there are none; neither has decided anything. ``interrupted`` says that Ctrl-C ended the training early.
+    network           the best network, which ``validation_error`` has decided
+    history           a ``Record`` for each sweep
+    train_error       over all training samples, a held-out part included; it has decided nothing
+    test_error        over the test samples, None where there are none; it has decided nothing
+    validation_error  over the held-out part of the training samples, None where nothing is held out
+    train_seconds     wall time of the training, resumed time included
+    method, gear, levels, layers, seed, neuron   as ``train`` took them
+    interrupted       whether Ctrl-C ended the training early
     """
 
     network: DiscreteNetwork

@@ -73,6 +73,7 @@ def train(
                          of the same integer network), or "warm" (CoNNTrA from where backpropagation ends); the last
                          two need JAX
     gear                 "blocks" (fast, the default), "annealed", or "exact" (the objective never rises)
+    seed                 of everything that is random: the same seed gives the same network, bit for bit
     encoder              "auto" fits one to the training data, "thermometer:3" and the like one of that kind (see
                          ``fit_encoder``); None takes features that are spikes already, (n, ...), and for neurons of
                          T time steps (n, T, ...)

@@ -28,7 +28,8 @@ class RunResult(Shown):
     """Outputs of a run. ``logits`` (n, classes) int64; ``predictions`` (n,) class indices; ``spikes`` as in Recording.
 
     ``accuracy`` is None where no labels were given. ``seconds`` is wall time, all included. ``counts`` are those of
-    the spikes recorded on ``counted_on``: the backend itself, or the reference where a chip was not probed.
+    the spikes recorded on ``counted_on``: ``backend`` itself, or the reference where a chip was not probed.
+    ``recording`` is what the backend handed back, and ``program`` is what ran.
     """
 
     backend: str
@@ -71,9 +72,13 @@ def run(
 ) -> RunResult:
     """Run the samples ``x`` through ``program`` on ``backend``.
 
-    ``x``: raw features (n, ...) where the program has an encoder, else 0/1 spikes (n, n_inputs), or (n, steps,
-    n_inputs) where a sample takes several time steps. ``y``: class indices (n,). ``host``, ``measure`` and ``probe``
-    are for the backend "loihi"; see ``RunOptions``.
+    x                     raw features (n, ...) where the program has an encoder, else 0/1 spikes (n, n_inputs), or
+                          (n, steps, n_inputs) where a sample takes several time steps
+    y                     class indices (n,); None leaves out the accuracy
+    time_limit_s          seconds that a backend in a child process may take
+    batch_size            samples that run side by side; None lets the backend choose
+    host, measure, probe  for the backend "loihi"; see ``RunOptions``
+
     Raises InputError for samples that do not match, BackendError where the backend cannot run or fails.
     """
     seconds(time_limit_s)

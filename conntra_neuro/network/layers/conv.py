@@ -25,6 +25,8 @@ class Conv2d(Weighted):
     groups       groups of channels that do not see each other; as many as input channels: depthwise
     activation   as in Dense; parameters that differ are given a channel, or a neuron
     levels       as in Dense
+
+    Raises InputError for weights that are not levels, and for shapes that do not belong together.
     """
 
     def __init__(

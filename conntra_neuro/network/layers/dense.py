@@ -22,6 +22,8 @@ class Dense(Weighted):
     activation  "threshold" (spike iff potential > 0), "readout" (the potential is the logit), or a neuron of
                 ``conntra_hardware.neurons``, such as GradedRelu(shift=2)
     levels      the finite set the weights come from; None takes the smallest usual one
+
+    Raises InputError for weights that are not integers or not levels, and for shapes that do not belong together.
     """
 
     def __init__(

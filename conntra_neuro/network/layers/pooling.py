@@ -67,7 +67,7 @@ class _Pool(_Fixed):
         return self.geometry.output_shape
 
     def potentials(self, x: IntArray) -> IntArray:
-        """Return the sum of each window, (n, n_out), int64."""
+        """Return the sum of each window, (n, n_out), int64, of integer rows ``x`` (n, n_in)."""
         return self.geometry.apply(self.kernel, x)
 
     def __repr__(self) -> str:
@@ -76,19 +76,34 @@ class _Pool(_Fixed):
 
 
 class SumPool(_Pool):
-    """The sum of each window, without neurons of its own: it is folded into the weights of the next layer."""
+    """The sum of each window, without neurons of its own: it is folded into the weights of the next layer.
+
+    size         of a window, one integer or (vertical, horizontal)
+    input_shape  (channels, height, width)
+    stride       distance between windows, alike; None puts them side by side
+    padding      by zeros, alike
+
+    What does not fill a window is left out. Raises InputError for windows that do not fit.
+    """
 
     neuron: Neuron | None = None
 
 
 class MaxPool(_Pool):
-    """The largest of 0/1 spikes in each window: a population of neurons that spike when any input does (an OR)."""
+    """The largest of 0/1 spikes in each window: a population of neurons that spike when any input does (an OR).
+
+    ``size``, ``input_shape``, ``stride`` and ``padding`` as in SumPool. Raises InputError for windows that do not fit;
+    a network refuses it where inputs are sums or graded spikes.
+    """
 
     neuron: Neuron | None = Threshold()
 
 
 class Flatten(_Fixed):
-    """(channels, height, width) to (features,): a change of shape alone, for rows are flat already."""
+    """(channels, height, width) to (features,): a change of shape alone, for rows are flat already.
+
+    ``input_shape``: such as (channels, height, width), each at least 1; InputError for anything else.
+    """
 
     neuron: Neuron | None = None
 

@@ -22,7 +22,8 @@ class Residual:
     """The outputs of layer ``source`` (an index, or ``INPUT_LAYER``), added to the potentials of layer ``target``.
 
     ``scale`` times the outputs where both layers have the same shape; else through ``connection``, a Dense or Conv2d
-    with activation="readout" (its potentials are what is added) and a bias of 0 (the target has one).
+    with activation="readout" (its potentials are what is added) and a bias of 0 (the target has one). InputError for
+    anything else; a network refuses one whose shapes do not agree, or that leads backwards.
     """
 
     source: int

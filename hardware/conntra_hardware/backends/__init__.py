@@ -15,7 +15,10 @@ BACKENDS = ("reference", "lava", "lava-stock", "brian2", "sanafe", "loop", "loih
 
 
 def load_backend(name: str) -> Backend:
-    """Return the backend called ``name``; its simulator is imported only when it runs."""
+    """Return the backend called ``name``; its simulator is imported only when it runs.
+
+    InputError for a name that is not among ``BACKENDS``.
+    """
     if name == "reference":
         from conntra_hardware.backends.reference import ReferenceBackend
 

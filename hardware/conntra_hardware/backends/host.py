@@ -27,7 +27,8 @@ class Host:
     """A board: ``kind`` is "slurm" (``partition`` or ``board`` may choose one) or "ethernet" (at ``address``).
 
     ``kind`` "extension" leaves the choice to Intel's extension and its own settings. ``chips`` is the number of chips
-    on the board, where it is known: power is measured for the whole board.
+    on the board, where it is known: power is measured for the whole board. ``generation`` is that of its chips, as
+    Intel's extension calls it. InputError for what does not belong together, and for names that are no names.
     """
 
     kind: str = "extension"

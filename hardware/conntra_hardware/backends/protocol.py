@@ -16,7 +16,10 @@ __all__ = ["Availability", "Backend", "Recording", "RunOptions"]
 
 @dataclass(frozen=True)
 class Availability:
-    """Whether a backend can run here; where not, why and the remedy. ``versions`` names what it runs on."""
+    """Whether a backend can run here (``ok``); where not, the ``reason`` and the ``remedy``.
+
+    ``versions`` are those of what it runs on, by package.
+    """
 
     ok: bool
     reason: str = ""
@@ -73,5 +76,8 @@ class Backend(Protocol):
         ...
 
     def execute(self, program: Program, inputs: SpikeArray, options: RunOptions) -> Recording:
-        """Run input spikes (rows, n_inputs), one row a time step; raise BackendError where that fails."""
+        """Run ``program`` on the input spikes ``inputs`` (rows, n_inputs), one row a time step, as ``options`` say.
+
+        Raises BackendError where that fails, UnsupportedProgram for a program that it does not run.
+        """
         ...

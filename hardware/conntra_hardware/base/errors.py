@@ -44,7 +44,7 @@ class UnsupportedProgram(BackendError):
 
 @dataclass(frozen=True)
 class Violation:
-    """One limit of a chip that a network exceeds.
+    """One limit of a chip that a network exceeds: of which ``resource``, and the ``remedy``.
 
     ``layer`` is the population's name, ``core`` the core's index or None where the limit is not a
     core's; ``used`` and ``limit`` are in ``unit``.
@@ -64,7 +64,7 @@ class Violation:
 
 
 class DoesNotFit(ConntraError):
-    """A network that exceeds the limits of a chip; ``violations`` holds every one of them."""
+    """A network that exceeds the limits of ``chip``; ``violations`` holds every one of them."""
 
     exit_status = 1
 

@@ -26,10 +26,21 @@ class Chip:
     to a row, and their meshes join at the edges. A limit of None is one the chip does not have or nobody has
     published.
 
-    ``encodings`` are the synapse encodings of ``resources``; ``index_bits`` the widths a target index may have.
-    ``neuron_memory_bits`` and ``axon_memory_bits`` are what a neuron and an axon take of a memory that they share
-    with the synapses; both are 0 where they have memories of their own. ``spike_bits`` above 1 are those of graded
-    spikes. ``coefficients`` names the sets that price a program.
+    name, description         for people; ``name`` is what ``load_chip`` takes
+    neurons_per_core          most neurons on a core; ``input_axons_per_core`` and ``output_axons_per_core`` alike
+    synapse_memory_bits       of a core, in words of ``memory_word_bits``
+    weight_bits               widths that the weights of a synapse list may have; values are from ``weight_min`` to
+                              ``weight_max``
+    index_bits                widths that a target index may have
+    encodings                 of synapse lists: "dense", "sparse", "conv"; see ``fit.synapse_memory``
+    neuron_memory_bits        what a neuron takes of a memory that it shares with the synapses, and an axon
+                              (``axon_memory_bits``); both are 0 where they have memories of their own
+    bias_mantissa_bits        bits of a bias, signed, which is shifted by an exponent of at most ``bias_exponent_max``
+    potential_bits            bits of the register of a potential, signed
+    threshold_configurations  different thresholds that the neurons of a core may have
+    spike_bits                1 for spikes without a value; more are the bits of a graded spike
+    max_chips                 the most chips that somebody has put on one board
+    coefficients              the sets that price a program, by name
     """
 
     name: str

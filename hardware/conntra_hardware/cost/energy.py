@@ -46,7 +46,18 @@ class EnergyEstimate(Shown):
     ``breakdown`` holds the dynamic energy by kind (synapse, neuron, spike, network, input, and chip_links where there
     is more than one chip); it sums to ``dynamic_j``. ``by_layer`` and ``by_core`` split the same energy; input spikes
     are the layer "input" and belong to no core. ``static_j`` is leakage times the time of the run, apart.
-    ``per_inference_j`` is dynamic.
+    ``per_inference_j`` is dynamic. Energies are in joules, over all samples where they do not say otherwise; times are
+    in seconds; ``*_p95`` is the 95th percentile over samples, or over time steps, where the other one is the mean.
+
+    coefficients         the name of the set; ``provenance`` says for people where its numbers come from
+    proxy                whether they are those of another chip
+    static_second_hand   whether the power of leakage was not read at its source
+    samples, steps       samples of the run, and time steps of each
+    step_time_s          of a time step, and ``step_time_p95_s``
+    latency_s            of a sample, from its first input to its logits, and ``latency_p95_s``
+    per_inference_p95_j  of a sample, dynamic
+    counts               the events that were priced, summed, by name
+    modelled             always True: nothing here was measured
 
     ``stored_zeros_j`` is in no sum: what the zero weights in dense synapse lists would add if the chip takes them for
     synaptic operations. No source says whether it does; counts and SANA-FE leave them out.
@@ -70,7 +81,6 @@ class EnergyEstimate(Shown):
     counts: Mapping[str, int] = field(repr=False)
     modelled: bool = True
     steps: int = 1
-    """Time steps of a sample."""
 
     def __repr__(self) -> str:
         joules, latency = f"{self.per_inference_j:.3g} J", f"{self.latency_s:.3g} s"
@@ -122,7 +132,11 @@ class EnergyEstimate(Shown):
 
 
 def estimate(counts: EventCounts, program: Program, coefficients: str | Coefficients) -> EnergyEstimate:
-    """Return the energy and latency of the counted run of ``program`` under a coefficient set."""
+    """Return the energy (J) and latency (s) of a run of ``program`` whose events are ``counts``.
+
+    ``coefficients``: the name of a set, as "davies2018", or a set. Raises InputError for a name that is not known, for
+    counts of another program or of no samples, and where the set has no price for what happened.
+    """
     costs = load_coefficients(coefficients) if isinstance(coefficients, str) else coefficients
     if counts.slices != program.slices:
         raise InputError("counts: of another program; estimate the program that was run")
@@ -155,7 +169,10 @@ def estimate(counts: EventCounts, program: Program, coefficients: str | Coeffici
 
 
 def estimate_all(counts: EventCounts, program: Program) -> tuple[EnergyEstimate, ...]:
-    """Return an estimate under each coefficient set that the program's chip names."""
+    """Return an estimate from ``counts`` under each coefficient set that the chip of ``program`` names.
+
+    Raises InputError as ``estimate`` does.
+    """
     return tuple(estimate(counts, program, name) for name in program.chip.coefficients)
 
 

@@ -40,7 +40,9 @@ class EventCounts:
     hops_ew, hops_ns mesh hops of the packets sent, east-west and north-south
     crossings        of these hops, those that lead from one chip to the next
 
-    ``input_*`` are those of the spikes that enter the chip, shape (rows,). ``arrivals`` holds, for populations that
+    ``input_spikes``, ``input_packets``, ``input_hops_ew``, ``input_hops_ns`` and ``input_crossings`` are those of the
+    spikes that enter the chip, shape (rows,). ``fill_steps`` are the time steps before the first logits, in which the
+    pipeline fills. ``arrivals`` holds, for populations that
     several projections reach, the synops and the packets in of each, by its source and target: (rows, slices of the
     target) each.
     """

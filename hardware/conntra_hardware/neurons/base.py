@@ -39,7 +39,8 @@ Row = TypeVar("Row")
 class Facts:
     """A neuron as one compartment; all that a simulator or a format may look at.
 
-    At each step ``u = decay(u) + weights @ inputs`` and ``v = decay(v) + u + bias``. It spikes where v exceeds
+    At each step ``u = decay(u) + weights @ inputs`` and ``v = decay(v) + u + bias``, by ``current_decay`` and by
+    ``voltage_decay``. It spikes where v exceeds
     ``threshold``, or where it is at least that if not ``strict``; None never spikes, and its v is read. Then ``reset``
     sets v to 0 ("hard") or takes the threshold off ("soft"). Decays have 12 bits: ``FORGETS`` leaves nothing, 0 leaves
     all; in between u and v have 6 binary places. A graded neuron sends ``floor(v / 2**shift)``. For ``refractory``
@@ -122,7 +123,10 @@ class Neuron(ABC):
         """Return what is left in its register after each step, (n, steps, size): not 0 makes it active at the next."""
 
     def register_bounds(self, low: Bounds, high: Bounds, steps: int) -> tuple[Bounds, Bounds]:
-        """Return the least and the largest value of its register in a sample, from those of each step's potential."""
+        """Return the least and the largest value of its register in a sample of ``steps`` time steps, int64 (size,).
+
+        ``low`` and ``high``, int64 (size,), are the least and the largest potential of a step.
+        """
         return low, high
 
     def largest_spike(self, high: Bounds) -> Bounds:
@@ -145,7 +149,7 @@ class Neuron(ABC):
         return replace(self, **chosen) if chosen else self  # type: ignore[type-var]
 
     def spread(self, channels: int, size: int) -> Self:
-        """Return the neurons of an image: parameters given a channel hold for all of its places."""
+        """Return the ``size`` neurons of an image: parameters given for each of ``channels`` hold at all places."""
         wide = {
             name: tuple(np.repeat(value, size // channels).tolist())
             for name, value in self._per_neuron().items()
@@ -173,7 +177,7 @@ def parameter(value: Any, low: int, high: int, what: str) -> Parameter:
 
 
 def values(value: Parameter) -> Any:
-    """Return a parameter for arithmetic with arrays (..., size): an int, or int64 (size,)."""
+    """Return the parameter ``value`` for arithmetic with arrays (..., size): an int, or int64 (size,)."""
     return np.array(value, np.int64) if isinstance(value, tuple) else value
 
 
@@ -183,7 +187,8 @@ def row_for(
     """Return the row of ``table`` for a neuron, by its kind or else by the form of its facts.
 
     ``neuron`` has ``kind`` and ``facts``: a Neuron, or what a simulator's child process is told of one. What no row
-    is for is refused by name; nothing runs as something else. ``error`` makes the exception.
+    is for is refused by name; nothing runs as something else. ``error`` makes the exception; ``where`` begins its
+    message, and ``remedy`` ends it.
     """
     form = neuron.facts.form
     if neuron.kind in table:

@@ -20,7 +20,8 @@ _MAX_SHIFT = 23
 class GradedRelu(Neuron):
     """Graded spikes: ``y = max(0, floor(potential / 2**shift))``, at most ``GRADED_MAX``; no spike where y is 0.
 
-    ``shift``: 0 to 23, a number or one a neuron.
+    ``shift``: 0 to 23, a number or one a neuron; InputError for anything else, and for a spike beyond 24 bits when it
+    runs.
     """
 
     shift: Parameter = 0
@@ -51,7 +52,7 @@ class GradedRelu(Neuron):
         return potentials
 
     def left(self, potentials: IntArray) -> IntArray:
-        """Return the potentials at which it sent nothing, else 0."""
+        """Return the potentials at which it sent nothing, else 0; InputError as in ``respond``."""
         return np.where(self.respond(potentials) == 0, potentials, 0)
 
     def largest_spike(self, high: Bounds) -> Bounds:

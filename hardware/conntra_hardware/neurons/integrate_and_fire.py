@@ -23,6 +23,7 @@ class IntegrateAndFire(Neuron):
 
     At each step ``v += potential``; spike iff ``v >= threshold``; after a spike ``v = 0`` (``reset`` "hard") or
     ``v -= threshold`` ("soft"). v is 0 when a sample begins. ``threshold``: 1 to 2^17 - 1, a number or one a neuron.
+    ``steps``: 1 to 4,096, one number. InputError for anything else.
     """
 
     threshold: Parameter
@@ -51,11 +52,14 @@ class IntegrateAndFire(Neuron):
         return self.steps
 
     def respond(self, potentials: IntArray) -> IntArray:
-        """Return the spikes (n, steps, size), uint8, of potentials (n, steps, size)."""
+        """Return the spikes (n, steps, size), uint8, of potentials (n, steps, size); InputError for other steps."""
         return self.trace(potentials)[0]
 
     def trace(self, potentials: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-        """Return the spikes, uint8, and v before and after each step, int64; all (n, steps, size)."""
+        """Return the spikes, uint8, and v before and after each step, int64; all (n, steps, size).
+
+        InputError where ``potentials`` has another shape than (n, steps, size).
+        """
         if potentials.shape[1] != self.steps:
             raise InputError(f"integrate-and-fire: {potentials.shape[1]} time steps; {self.steps} expected")
         spikes = np.empty(potentials.shape, np.uint8)
@@ -71,15 +75,18 @@ class IntegrateAndFire(Neuron):
         return spikes, before, after
 
     def held(self, potentials: IntArray) -> IntArray:
-        """Return v at each step before a spike is decided."""
+        """Return v at each step before a spike is decided; InputError for other steps."""
         return self.trace(potentials)[1] + potentials
 
     def left(self, potentials: IntArray) -> IntArray:
-        """Return v after each step."""
+        """Return v after each step; InputError for other steps."""
         return self.trace(potentials)[2]
 
     def register_bounds(self, low: Bounds, high: Bounds, steps: int) -> tuple[Bounds, Bounds]:
-        """After a spike v is 0 (hard reset), or the potential less the threshold (soft)."""
+        """Bound v over ``steps``, from the ``low`` and the ``high`` of a step's potential, all int64 (size,).
+
+        After a spike v is 0 (hard reset), or less by the threshold (soft).
+        """
         if steps == 1:
             return low, high
         if self.reset == "hard":

@@ -38,5 +38,5 @@ class Readout(Neuron):
         return self.held(potentials)
 
     def register_bounds(self, low: Bounds, high: Bounds, steps: int) -> tuple[Bounds, Bounds]:
-        """The potentials of a sample's steps add up."""
+        """The potentials of all ``steps`` add up: so do the bounds of one of them, ``low`` and ``high``."""
         return steps * low, steps * high

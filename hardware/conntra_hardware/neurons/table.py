@@ -19,7 +19,10 @@ NEURON_KINDS: dict[str, type[Neuron]] = {kind.kind: kind for kind in (Threshold,
 
 
 def neuron_from_name(name: str) -> Neuron:
-    """Return the neuron called ``name``: one that needs no parameters, as "threshold", "readout" or "graded_relu"."""
+    """Return the neuron called ``name``: one that needs no parameters, as "threshold", "readout" or "graded_relu".
+
+    InputError for a name that is not known, and for one whose kind has parameters.
+    """
     kind = NEURON_KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
         raise InputError(f"activation {name!r}: unknown; allowed: {', '.join(NEURON_KINDS)}")
@@ -41,7 +44,7 @@ def stored_neuron(neuron: Neuron) -> str | dict[str, Any]:
 
 
 def neuron_from_dict(entry: str | Mapping[str, Any]) -> Neuron:
-    """Return the neuron of ``neuron_to_dict`` or ``stored_neuron``."""
+    """Return the neuron of an ``entry`` of ``neuron_to_dict`` or ``stored_neuron``; InputError for unknown kinds."""
     if isinstance(entry, str):
         return neuron_from_name(entry)
     kind = NEURON_KINDS.get(entry["kind"])

@@ -46,7 +46,7 @@ def program_sha256(program: Program) -> str:
 
 
 def inputs_sha256(inputs: SpikeArray) -> str:
-    """Return a checksum of input spikes (n, n_inputs): their shape, then one byte a spike."""
+    """Return a checksum of the input spikes ``inputs`` (n, n_inputs): their shape, then one byte a spike."""
     digest = hashlib.sha256(f"spikes {inputs.shape[0]} {inputs.shape[1]}\n".encode())
     digest.update(np.ascontiguousarray(inputs, dtype=np.uint8).data)
     return digest.hexdigest()

@@ -42,7 +42,10 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """``size`` neurons of one kind; ``bias`` has shape (size,), in weight units."""
+    """``size`` neurons of one kind, ``neuron``; ``bias`` has shape (size,), in weight units.
+
+    ``name`` is one of its own. InputError for a name that is reserved, and for parameters of another number of neurons.
+    """
 
     name: str
     neuron: Neuron
@@ -94,8 +97,17 @@ class Program(Shown):
     The last population is the readout. A hop from a population to the next takes one time step: every projection leads
     from a depth to the next one, the input being at depth 0, and several populations may stand at one depth. A sample
     takes ``steps`` time steps, which are rows of arrays: row r of the inputs enters at time step r, and a population at
-    depth d sees it at time step r + d - 1 of the pipeline. ``encoder`` turns raw features into input spikes, where the
-    program has one; ``labels`` are the class labels, where they are not 0 .. n-1.
+    depth d sees it at time step r + d - 1 of the pipeline.
+
+    chip         whose limits it keeps to
+    n_inputs     number of input spikes
+    populations  in the order of their depths, each with a name of its own
+    projections  between them, from ``INPUT`` or a population to a population
+    slices       which neurons are on which core; every neuron is on one
+    encoder      turns raw features into input spikes, where the program has one
+    labels       the class labels, where they are not 0 .. n-1
+
+    Raises InputError where these do not belong together.
     """
 
     chip: Chip
@@ -183,13 +195,19 @@ class Program(Shown):
         return spikes if self.encoder.steps == self.steps else np.repeat(spikes, self.steps, axis=0)
 
     def run(self, x: ArrayLike, y: ArrayLike | None = None, *, backend: str = "reference", **options: Any) -> RunResult:
-        """Run the samples ``x`` (n, features) on a backend; see ``conntra_hardware.runtime.run``."""
+        """Run the samples ``x`` (n, features), of class indices ``y`` (n,), on ``backend``.
+
+        ``options`` and errors are those of ``conntra_hardware.runtime.run``.
+        """
         return upward["run"](self, x, y, backend=backend, **options)
 
     def verify(
         self, x: ArrayLike, backends: Sequence[str] = ("reference", "lava", "brian2"), **options: Any
     ) -> Certificate:
-        """Compare backends spike for spike on ``x``; see ``conntra_hardware.proof.verify.verify``."""
+        """Compare backends spike for spike on ``x`` (n, features).
+
+        ``options`` and errors are those of ``conntra_hardware.proof.verify.verify``.
+        """
         return upward["verify"](self, x, backends=backends, **options)
 
 

@@ -188,9 +188,11 @@ class _Sparse:
 
 @dataclass(frozen=True, eq=False)
 class ConvProjection(_Sparse):
-    """A convolution of the source's spikes: ``kernel`` as ``geometry.kernel_shape``, one for all positions.
+    """A convolution of the spikes of ``source``, to ``target``: ``kernel`` as ``geometry.kernel_shape``, one for all
+    positions.
 
     Neurons are in the order (channels, height, width) on both sides; see ``conntra_hardware.program.convolution``.
+    InputError for a kernel of another shape.
     """
 
     source: str
@@ -235,7 +237,10 @@ class ConvProjection(_Sparse):
 
 @dataclass(frozen=True, eq=False)
 class SparseProjection(_Sparse):
-    """Synapses in a scipy sparse matrix (n_target, n_source), for what is neither dense nor a convolution."""
+    """Synapses from ``source`` to ``target``, for what is neither dense nor a convolution.
+
+    ``entries`` is a scipy sparse matrix of integers (n_target, n_source).
+    """
 
     source: str
     target: str

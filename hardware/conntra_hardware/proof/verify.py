@@ -35,6 +35,8 @@ __all__ = ["Certificate", "Divergence", "inputs_sha256", "verify"]
 class Divergence:
     """The first value in which a backend differs from the first backend named, in order of time step, layer, neuron.
 
+    backend         the one that differs; ``layer``, ``neuron`` and ``sample`` say where, by name and by index
+    expected, got   the value of the first backend, and of this one
     kind            "spike" (0 or 1, or a graded value) or "potential" (a logit)
     time_step       of the pipeline, from 0: a layer at depth d (the first is 1) sees row t of the inputs at step
                     t + d - 1; a sample is one row, or as many as it takes time steps
@@ -75,6 +77,10 @@ class Divergence:
 class Certificate(Shown):
     """What was compared, and whether it was equal.
 
+    equal               whether all values of all backends are
+    samples             how many samples ran on each backend
+    backends            their names, the first one being what the others are compared with
+    chip                the name of the program's chip
     compared            values compared on each backend with the first one: "spikes", "potentials", "layers" by name,
                         and the "time_steps" of each layer
     differing           values that differ, for each backend but the first: "spikes", "potentials"
@@ -111,7 +117,7 @@ class Certificate(Shown):
         return json.loads(json.dumps(asdict(self)))
 
     def save(self, path: str | Path) -> None:
-        """Write the certificate as JSON, all at once or not at all."""
+        """Write the certificate to ``path`` as JSON, all at once or not at all; FileFormatError where that fails."""
         write_atomically(path, (json.dumps(self.to_dict(), indent=2) + "\n").encode())
 
     def require_equal(self) -> Certificate:
@@ -133,11 +139,15 @@ def verify(
 ) -> Certificate:
     """Run the samples ``x`` on every backend and compare with the first one, spike for spike.
 
-    ``x``: raw features (n, ...) where the program has an encoder, else 0/1 spikes (n, n_inputs).
-    ``backends``: at least two, by name or as objects. ``time_limit_s`` is each backend's. ``chosen`` says for the
-    certificate where the samples come from. InputError for
-    unusable samples or names, BackendError where a backend is not available or fails; backends that differ
-    are an answer, not an error.
+    x             raw features (n, ...) where the program has an encoder, else 0/1 spikes (n, n_inputs), or (n, steps,
+                  n_inputs) where a sample takes several time steps
+    backends      at least two, by name or as objects
+    time_limit_s  seconds that each backend may take
+    batch_size    samples that run side by side; None lets each backend choose
+    chosen        for the certificate: where the samples come from
+
+    Raises InputError for unusable samples or names, BackendError where a backend is not available or fails. Backends
+    that differ are an answer, not an error.
     """
     seconds(time_limit_s)
     if batch_size is not None:
