@@ -27,7 +27,7 @@ if _TYPE_CHECKING:
     from conntra_hardware.cost.energy import EnergyEstimate, estimate, estimate_all
     from conntra_hardware.cost.events import EventCounts
     from conntra_hardware.cost.measured import Measured
-    from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Readout, Threshold
+    from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Lif, Readout, Threshold
     from conntra_hardware.program import Program
     from conntra_hardware.proof.verify import Certificate, verify
     from conntra_hardware.runtime import RunResult, run
@@ -35,7 +35,7 @@ if _TYPE_CHECKING:
     from conntra_neuro.datasets import Dataset, fit_encoder, load_dataset
     from conntra_neuro.estimator import ConntraClassifier
     from conntra_neuro.exchange import export, import_network
-    from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork, Flatten, MaxPool, Residual, SumPool
+    from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork, Flatten, MaxPool, Recurrent, Residual, SumPool
     from conntra_neuro.network.levels import BINARY, TERNARY, Levels, parse_levels
     from conntra_neuro.network.storage import MemoryReport, load, memory_report, save
     from conntra_neuro.training import TrainResult, train
@@ -55,7 +55,7 @@ _HOMES = {
     "conntra_hardware.cost.energy": ("EnergyEstimate", "estimate", "estimate_all"),
     "conntra_hardware.cost.events": ("EventCounts",),
     "conntra_hardware.cost.measured": ("Measured",),
-    "conntra_hardware.neurons": ("GradedRelu", "IntegrateAndFire", "Readout", "Threshold"),
+    "conntra_hardware.neurons": ("GradedRelu", "IntegrateAndFire", "Lif", "Readout", "Threshold"),
     "conntra_hardware.program": ("Program",),
     "conntra_hardware.proof.verify": ("Certificate", "verify"),
     "conntra_hardware.runtime": ("RunResult", "run"),
@@ -63,7 +63,16 @@ _HOMES = {
     "conntra_neuro.datasets": ("Dataset", "fit_encoder", "load_dataset"),
     "conntra_neuro.estimator": ("ConntraClassifier",),
     "conntra_neuro.exchange": ("export", "import_network"),
-    "conntra_neuro.network": ("Conv2d", "Dense", "DiscreteNetwork", "Flatten", "MaxPool", "Residual", "SumPool"),
+    "conntra_neuro.network": (
+        "Conv2d",
+        "Dense",
+        "DiscreteNetwork",
+        "Flatten",
+        "MaxPool",
+        "Recurrent",
+        "Residual",
+        "SumPool",
+    ),
     "conntra_neuro.network.levels": ("BINARY", "TERNARY", "Levels", "parse_levels"),
     "conntra_neuro.network.storage": ("MemoryReport", "load", "memory_report", "save"),
     "conntra_neuro.training": ("TrainResult", "train"),
@@ -93,11 +102,13 @@ __all__ = [
     "InputError",
     "IntegrateAndFire",
     "Levels",
+    "Lif",
     "MaxPool",
     "Measured",
     "MemoryReport",
     "Program",
     "Readout",
+    "Recurrent",
     "Residual",
     "RunResult",
     "SumPool",

@@ -12,7 +12,7 @@ from conntra_hardware.base.errors import Violation
 from conntra_hardware.chip import Chip
 from conntra_hardware.fit.overflow import Bounds, largest_spikes, register_bounds, register_limit, synaptic_bounds
 from conntra_hardware.fit.synapse_memory import encode, weight_format
-from conntra_hardware.neurons import common_steps, values
+from conntra_hardware.neurons import values
 from conntra_hardware.program import AnyProjection, Population
 from conntra_neuro.compiler.cut import fan_in
 from conntra_neuro.compiler.lower import Lowered
@@ -50,14 +50,14 @@ def find_violations(lowered: Lowered, parts: Partition, chip: Chip) -> CheckResu
     """
     found: list[Violation] = []
     largest = largest_spikes(lowered.populations, lowered.incoming)
-    steps = common_steps({p.name: p.neuron for p in lowered.populations})
     for population, incoming in lowered.layers:
         low, high = synaptic_bounds(population, incoming, largest)
         found.extend(_graded(population, high, chip))
         for projection in incoming:
             found.extend(_weights(population, projection, chip))
+            found.extend(_delay(population, projection, chip))
         found.extend(_biases(population, low, high, chip))
-        found.extend(_potentials(population, low, high, steps, chip))
+        found.extend(_potentials(population, low, high, lowered.steps, chip))
         found.extend(_fan_in(population, incoming, chip))
         found.extend(_memory_of_a_neuron(population, incoming, chip))
     found.extend(_fan_out(parts, chip))
@@ -81,6 +81,13 @@ def _graded(population: Population, high: Bounds, chip: Chip) -> Iterator[Violat
         more = (largest // (limit + 1)).bit_length()
         remedy = f"neuron {worst} can send {largest}: shift by {shifts[worst] + more} bits"
         yield Violation(population.name, "graded spikes", largest, limit, "as a spike's value", remedy)
+
+
+def _delay(population: Population, projection: AnyProjection, chip: Chip) -> Iterator[Violation]:
+    limit = 2**chip.delay_bits - 1
+    if projection.delay > limit:
+        remedy = f"synapses from {projection.source}: shorten the delay, or hand spikes on by a layer of relays"
+        yield Violation(population.name, "delay", projection.delay, limit, "time steps", remedy)
 
 
 def _weights(population: Population, projection: AnyProjection, chip: Chip) -> Iterator[Violation]:
@@ -125,6 +132,8 @@ def bias_exponents(bias: np.ndarray, chip: Chip) -> np.ndarray:
 
 
 def _potentials(population: Population, low: Bounds, high: Bounds, steps: int, chip: Chip) -> Iterator[Violation]:
+    if population.neuron.facts.fraction_bits:
+        return  # these wrap round and stop at their ends on the chip, and wherever they run
     low, high = register_bounds(population.neuron, low, high, steps)
     reach, limit = np.maximum(-low, high), register_limit(chip, population.neuron)
     neuron = int(reach.argmax())
@@ -158,7 +167,7 @@ def _groups(inputs: int, limit: int) -> str:
 
 def _memory_of_a_neuron(population: Population, incoming: Incoming, chip: Chip) -> Iterator[Violation]:
     neuron = int(fan_in(incoming).argmax())
-    alone = [encode(p.rows(slice(neuron, neuron + 1)), chip, share=False) for p in incoming]
+    alone = [encode(p.rows(slice(neuron, neuron + 1)), chip, share=False, delay=p.delay) for p in incoming]
     axons = sum(e.axons for e in alone)
     used = sum(e.bits for e in alone) + chip.neuron_memory_bits + axons * chip.axon_memory_bits
     if used > chip.synapse_memory_bits:

@@ -99,7 +99,7 @@ class Sizing:
         return not any(load > 1 and not skip for load, skip in zip(needs.load(self.chip), self._hopeless, strict=True))
 
     def _demand(self, index: Index) -> Demand:
-        stored = [encode(p.rows(index), self.chip, share=False, bits=self.bits) for p in self.incoming]
+        stored = [encode(p.rows(index), self.chip, share=False, bits=self.bits, delay=p.delay) for p in self.incoming]
         neurons, out = len(self.fans[index]), int(self.fans[index].sum())
         axons = sum(e.axons for e in stored)
         bits = sum(e.bits for e in stored)

@@ -24,6 +24,8 @@ def compose(inner: AnyProjection | None, outer: AnyProjection) -> AnyProjection:
     """
     if inner is None:
         return outer
+    if outer.delay:
+        return replace(compose(inner, replace(outer, delay=0)), delay=outer.delay)
     if isinstance(inner, ConvProjection) and isinstance(outer, ConvProjection) and _exact(inner.geometry, outer):
         kernel, geometry = _joined(inner, outer)
         return ConvProjection(inner.source, outer.target, kernel, geometry)
@@ -36,22 +38,22 @@ def compose(inner: AnyProjection | None, outer: AnyProjection) -> AnyProjection:
 
 
 def add_up(projections: Sequence[AnyProjection]) -> tuple[AnyProjection, ...]:
-    """Return ``projections`` with those between the same two populations added up into one."""
-    by_source: dict[str, list[AnyProjection]] = {}
+    """Return ``projections`` with those between the same two populations, of the same delay, added up."""
+    alike: dict[tuple[str, int], list[AnyProjection]] = {}
     for projection in projections:
-        by_source.setdefault(projection.source, []).append(projection)
-    return tuple(_sum(same) if len(same) > 1 else same[0] for same in by_source.values())
+        alike.setdefault((projection.source, projection.delay), []).append(projection)
+    return tuple(_sum(same) if len(same) > 1 else same[0] for same in alike.values())
 
 
 def _sum(same: Sequence[AnyProjection]) -> AnyProjection:
     first = same[0]
     if any(isinstance(p, Projection) for p in same):
         total = np.sum([p.weights.astype(np.int64) for p in same], axis=0)
-        return Projection(first.source, first.target, total)
+        return Projection(first.source, first.target, total, first.delay)
     total = first.matrix().astype(np.int64)
     for other in same[1:]:
         total = total + other.matrix().astype(np.int64)
-    return SparseProjection(first.source, first.target, total)
+    return SparseProjection(first.source, first.target, total, first.delay)
 
 
 def _exact(pool: Geometry, outer: ConvProjection) -> bool:

@@ -15,14 +15,14 @@ import numpy as np
 
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import GradedRelu, Neuron, Threshold
-from conntra_hardware.program import INPUT, AnyProjection, ConvProjection, Population, Projection
+from conntra_hardware.program import INPUT, AnyProjection, ConvProjection, Population, Projection, SparseProjection
 from conntra_hardware.program.input_encoding import Encoder
 from conntra_hardware.program.projection import one_to_one
 from conntra_neuro.compiler.fold import add_up, compose
 from conntra_neuro.network import Dense, DiscreteNetwork
 from conntra_neuro.network.layers import INPUT_LAYER, Conv2d, Flatten, MaxPool, Residual, SumPool
 
-__all__ = ["Lowered", "lower", "projection_of"]
+__all__ = ["Lowered", "lower", "projection_of", "projections_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +34,7 @@ class Lowered:
     projections: tuple[AnyProjection, ...]
     encoder: Encoder | None
     labels: tuple[Any, ...] | None
+    steps: int = 1
 
     def incoming(self, name: str) -> tuple[AnyProjection, ...]:
         """Return the projections into the population ``name``."""
@@ -54,7 +55,23 @@ def lower(network: DiscreteNetwork) -> Lowered:
     populations = tuple(sorted(lowering.populations, key=lambda p: depth[p.name]))
     order = {p.name: index for index, p in enumerate(populations)}
     projections = tuple(sorted(lowering.projections, key=lambda p: order[p.target]))
-    return Lowered(network.n_in, populations, projections, network.encoder, network.labels)
+    return Lowered(network.n_in, populations, projections, network.encoder, network.labels, network.steps)
+
+
+def projections_of(layer: Any, source: str, target: str) -> list[AnyProjection]:
+    """Return the linear map of a layer as projections, one for each delay that its synapses have."""
+    whole = projection_of(layer, source, target)
+    delay = getattr(layer, "delay", 0)
+    if isinstance(delay, int):
+        return [replace(whole, delay=delay)] if delay else [whole]
+    if isinstance(whole, Projection):
+        parts = [(int(d), np.where(delay == d, whole.weights, 0)) for d in np.unique(delay)]
+        return [Projection(source, target, weights, d) for d, weights in parts if weights.any()] or [whole]
+    import scipy.sparse as sp
+
+    masks = [(int(d), sp.diags_array((delay == d).astype(np.int64))) for d in np.unique(delay)]
+    found = [SparseProjection(source, target, whole.matrix().astype(np.int64) @ mask, d) for d, mask in masks]
+    return [p for p in found if p.n_synapses] or [whole]
 
 
 @singledispatch
@@ -106,10 +123,12 @@ class _Lowering:
             self._outlets[index] = _Outlet(source, compose(pending, projection_of(layer, source, f"layer {index}")))
         else:
             name = "readout" if index == len(self.network.layers) - 1 else f"hidden{index}"
-            arriving = [compose(pending, projection_of(layer, source, name))]
+            arriving = [compose(pending, projection) for projection in projections_of(layer, source, name)]
             depth = self.depth[source] + 1
             arriving += [self._skipping(r, name, depth) for r in self.network.residuals if r.target == index]
-            self._add(name, layer.neuron, _biases(layer), arriving, depth)
+            own = [r.connection for r in self.network.recurrent if r.layer == index]
+            arriving += [projection for connection in own for projection in projections_of(connection, name, name)]
+            self._add(name, layer.neuron, layer.neuron_bias, arriving, depth)
             self._outlets[index] = _Outlet(name, None)
 
     def _skipping(self, residual: Residual, name: str, depth: int) -> AnyProjection:
@@ -148,10 +167,3 @@ class _Lowering:
 
 def _from(projection: AnyProjection, source: str) -> AnyProjection:
     return projection if projection.source == source else replace(projection, source=source)
-
-
-def _biases(layer: Any) -> Any:
-    """Return the bias of every neuron."""
-    if isinstance(layer, Conv2d):
-        return layer.neuron_bias
-    return np.zeros(layer.n_out, np.int64) if isinstance(layer, MaxPool) else layer.bias

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from conntra_hardware.chip import Chip
-from conntra_neuro.compiler.cut import Demand, Part, Sizing, cut_evenly, image_of
+from conntra_hardware.program import AnyProjection, Population
+from conntra_neuro.compiler.cut import Counts, Demand, Part, Sizing, cut_evenly, image_of
 from conntra_neuro.compiler.lower import Lowered
 
 __all__ = ["Partition", "partition", "spread"]
@@ -79,12 +80,31 @@ def _cut_all(
     cut_parts: list[list[Part]] = []
     fans = {p.name: np.zeros(p.size, dtype=np.int64) for p in lowered.populations}
     for population, incoming in reversed(lowered.layers):
-        parts = cut(Sizing(population, incoming, fans[population.name], chip, weight_bits))
+        out = fans[population.name] + _to_itself(population, incoming, fans[population.name], chip, weight_bits)
+        parts = cut(Sizing(population, incoming, out, chip, weight_bits))
         cut_parts.append(parts)
-        for projection in incoming:
-            if projection.source in fans:
-                fans[projection.source] += sum(projection.degrees(part.index) > 0 for part in parts)
+        for source in dict.fromkeys(p.source for p in incoming if p.source in fans):
+            # Synapses of different delays share an axon.
+            joined = [p for p in incoming if p.source == source]
+            fans[source] += sum(np.add.reduce([p.degrees(part.index) for p in joined]) > 0 for part in parts)
     return cut_parts
+
+
+def _to_itself(
+    population: Population, incoming: Sequence[AnyProjection], fans: Counts, chip: Chip, weight_bits: int | None
+) -> int:
+    """Return the parts of a recurrent population, as many as a neuron may send to, 0 where it is none.
+
+    The more there are, the more axons leave each neuron, and so the smaller they have to be.
+    """
+    if all(p.source != population.name for p in incoming):
+        return 0
+    parts = 1
+    while True:
+        needed = len(cut_evenly(Sizing(population, incoming, fans + parts, chip, weight_bits)))
+        if needed <= parts:
+            return parts
+        parts = needed
 
 
 class _Filler:

@@ -53,6 +53,7 @@ def _assemble(lowered: Lowered, parts: Partition, chip: Chip) -> Program:
         slices=place(lowered, parts, chip),
         encoder=lowered.encoder,
         labels=lowered.labels,
+        steps=lowered.steps,
     )
 
 

@@ -14,15 +14,27 @@ from conntra_hardware.program.program_file import Tensors, weights_from_file, we
 from conntra_neuro.network.layers import Conv2d, Dense, Flatten, Layer, MaxPool, Residual, SumPool
 from conntra_neuro.network.levels import Levels
 
-__all__ = ["layer_from_file", "layer_to_file", "residual_from_file", "residual_to_file"]
+__all__ = ["connection_from_file", "layer_from_file", "layer_to_file", "residual_from_file", "residual_to_file"]
 
 _POOLS = {"sum_pool": SumPool, "max_pool": MaxPool}
 _DILATED = "conv2d_dilated"
+_DELAYED = "delayed"
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 def layer_to_file(name: str, layer: Layer, tensors: Tensors) -> dict[str, Any]:
     """Add the arrays of ``layer`` to ``tensors`` under ``name``; return its header entry."""
+    if isinstance(layer, (Dense, Conv2d)) and layer.is_delayed:
+        # A type of its own, so that versions that do not know of delays refuse the file instead of leaving them out.
+        entry = _undelayed(name, layer, tensors)
+        one = isinstance(layer.delay, int)
+        if not one:
+            tensors[f"{name}.delay"] = np.asarray(layer.delay)
+        return {**entry, "type": _DELAYED, "delayed": entry["type"], "delay": layer.delay if one else None}
+    return _undelayed(name, layer, tensors)
+
+
+def _undelayed(name: str, layer: Layer, tensors: Tensors) -> dict[str, Any]:
     if isinstance(layer, Dense):
         return {"type": "dense", **_weighted(name, layer, tensors)}
     if isinstance(layer, Conv2d):
@@ -45,7 +57,10 @@ def layer_to_file(name: str, layer: Layer, tensors: Tensors) -> dict[str, Any]:
 
 def layer_from_file(name: str, entry: Mapping[str, Any], tensors: Arrays) -> Layer:
     """Return the layer that ``layer_to_file`` stored."""
-    kind = entry["type"]
+    kind, delay = entry["type"], 0
+    if kind == _DELAYED:
+        kind = entry["delayed"]
+        delay = tensors[f"{name}.delay"] if entry["delay"] is None else entry["delay"]
     if kind == "flatten":
         return Flatten(tuple(entry["input_shape"]))
     if kind in _POOLS:
@@ -57,10 +72,10 @@ def layer_from_file(name: str, entry: Mapping[str, Any], tensors: Arrays) -> Lay
     common = (weight, tensors[f"{name}.bias"], neuron_from_dict(entry["activation"]))
     levels = Levels(tuple(entry["weights"]["levels"]))
     if kind == "dense":
-        return Dense(*common, levels)
+        return Dense(*common, levels, delay=delay)
     keys = ("input_shape", "stride", "padding") + (("dilation",) if kind == _DILATED else ())
     window = {key: tuple(entry[key]) for key in keys}
-    return Conv2d(*common, levels, **window, groups=entry["groups"])
+    return Conv2d(*common, levels, **window, groups=entry["groups"], delay=delay)
 
 
 def residual_to_file(name: str, residual: Residual, tensors: Tensors) -> dict[str, Any]:
@@ -73,10 +88,16 @@ def residual_to_file(name: str, residual: Residual, tensors: Tensors) -> dict[st
 def residual_from_file(name: str, entry: Mapping[str, Any], tensors: Arrays) -> Residual:
     """Return the residual connection that ``residual_to_file`` stored."""
     stored = entry["connection"]
-    connection = None if stored is None else layer_from_file(name, stored, tensors)
-    if not isinstance(connection, (Dense, Conv2d, type(None))):
-        raise FileFormatError(f"{name}: a connection of another type than dense and conv2d")
+    connection = None if stored is None else connection_from_file(name, stored, tensors)
     return Residual(entry["source"], entry["target"], connection, entry["scale"])
+
+
+def connection_from_file(name: str, entry: Mapping[str, Any], tensors: Arrays) -> Dense | Conv2d:
+    """Return the connection, a layer of weights, that ``layer_to_file`` stored; FileFormatError for another layer."""
+    connection = layer_from_file(name, entry, tensors)
+    if not isinstance(connection, (Dense, Conv2d)):
+        raise FileFormatError(f"{name}: a connection of another type than dense and conv2d")
+    return connection
 
 
 def _weighted(name: str, layer: Dense | Conv2d, tensors: Tensors) -> dict[str, Any]:

@@ -16,9 +16,19 @@ from conntra_hardware.base.arguments import class_indices
 from conntra_hardware.base.arrays import ArrayLike, IntArray, SpikeArray, as_spikes
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.values import Immutable, Shown
-from conntra_hardware.neurons import Neuron, common_steps
+from conntra_hardware.neurons import Loop, common_steps, later, respond_recurrently
 from conntra_hardware.program.input_encoding import Encoder
-from conntra_neuro.network.layers import INPUT_LAYER, Conv2d, Dense, Flatten, Layer, MaxPool, Residual, SumPool
+from conntra_neuro.network.layers import (
+    INPUT_LAYER,
+    Conv2d,
+    Dense,
+    Flatten,
+    Layer,
+    MaxPool,
+    Recurrent,
+    Residual,
+    SumPool,
+)
 
 __all__ = [
     "INPUT_LAYER",
@@ -28,20 +38,25 @@ __all__ = [
     "Flatten",
     "Layer",
     "MaxPool",
+    "Recurrent",
     "Residual",
     "SumPool",
 ]
 
 
 class DiscreteNetwork(Immutable, Shown):
-    """A feed-forward network of discrete layers, the last one a readout.
+    """A network of discrete layers, one behind the other.
 
-    layers     hidden layers spike, the last is a readout; none hidden is logistic regression
+    layers     hidden layers spike; the last one is a readout, or spikes: then the logits are what its neurons sent,
+               added up over the steps of a sample. None hidden is logistic regression
     encoder    from raw features to input spikes, or None where inputs are spikes
     labels     the class labels in readout order, or None for 0 .. n-1
     residuals  connections that skip layers
+    steps      time steps of a sample; None takes what its neurons say (integrate-and-fire), else 1
+    recurrent  connections from layers to themselves
 
-    A sample takes ``steps`` time steps: 1, or as many as its integrate-and-fire neurons say. Values between layers are
+    Row t of a layer's input is row t - delay of the layer before; what would arrive after the last row is lost. Every
+    sample begins without state. Values between layers are
     flat integer rows, images in the order (channels, height, width): of n samples, (n * steps, features), the steps of
     a sample one after the other.
 
@@ -54,29 +69,37 @@ class DiscreteNetwork(Immutable, Shown):
         encoder: Encoder | None = None,
         labels: Sequence[Any] | None = None,
         residuals: Sequence[Residual] = (),
+        *,
+        steps: int | None = None,
+        recurrent: Sequence[Recurrent] = (),
     ) -> None:
         self.layers: tuple[Layer, ...] = tuple(layers)
         self.encoder = encoder
         self.labels: tuple[Any, ...] | None = None if labels is None else tuple(labels)
         self.residuals: tuple[Residual, ...] = tuple(residuals)
-        self._check()
+        self.recurrent: tuple[Recurrent, ...] = tuple(recurrent)
+        self._check(steps)
         self._seal()
 
-    def _check(self) -> None:
+    def _check(self, steps: int | None) -> None:
         if not self.layers:
             raise InputError("network: no layers; at least a readout is needed")
         for index, layer in enumerate(self.layers):
             last = index == len(self.layers) - 1
-            reads_out = layer.neuron is not None and not layer.neuron.spikes
-            if reads_out != last:
-                raise InputError(f"layer {index} ({layer!r}): the last layer, and only it, has activation='readout'")
+            if layer.neuron is None and last:
+                raise InputError(f"layer {index} ({layer!r}): the last layer needs neurons, or activation='readout'")
+            if layer.neuron is not None and not layer.neuron.spikes and not last:
+                raise InputError(f"layer {index} ({layer!r}): only the last layer may have activation='readout'")
         for index, (before, layer) in enumerate(pairwise(self.layers), start=1):
             _check_shapes(index, before, layer)
         for residual in self.residuals:
             self._check_residual(residual)
+        for connection in self.recurrent:
+            self._check_recurrent(connection)
         self._check_graded()
         self.steps: int = common_steps(
-            {f"layer {index}": layer.neuron for index, layer in enumerate(self.layers) if layer.neuron is not None}
+            {f"layer {index}": layer.neuron for index, layer in enumerate(self.layers) if layer.neuron is not None},
+            steps,
         )
         if self.labels is not None and len(set(self.labels)) < len(self.labels):
             raise InputError(f"network: labels {self.labels}; each class needs one of its own")
@@ -112,6 +135,15 @@ class DiscreteNetwork(Immutable, Shown):
                 f"{target.output_shape}; put a connection with stride or more channels between"
             )
 
+    def _check_recurrent(self, connection: Recurrent) -> None:
+        if connection.layer >= len(self.layers):
+            raise InputError(f"{connection}: there are {len(self.layers)} layers, 0 to {len(self.layers) - 1}")
+        layer = self.layers[connection.layer]
+        if layer.neuron is None or not layer.neuron.spikes:
+            raise InputError(f"{connection}: {layer!r} has no neurons that spike; a layer that does is expected")
+        if connection.connection.n_out != layer.n_out:
+            raise InputError(f"{connection}: {connection.connection.n_out} neurons, the layer has {layer.n_out}")
+
     def _check_graded(self) -> None:
         graded = False
         for index, layer in enumerate(self.layers):
@@ -136,17 +168,18 @@ class DiscreteNetwork(Immutable, Shown):
     @property
     def n_weights(self) -> int:
         """Number of weights, biases apart."""
-        return sum(part.n_weights for part in (*self.layers, *self.residuals))
+        return sum(part.n_weights for part in (*self.layers, *self.residuals, *self.recurrent))
 
     @property
     def n_parameters(self) -> int:
         """Number of weights and biases."""
-        return sum(layer.n_parameters for layer in self.layers) + sum(r.n_weights for r in self.residuals)
+        more = sum(connection.n_weights for connection in (*self.residuals, *self.recurrent))
+        return sum(layer.n_parameters for layer in self.layers) + more
 
     @property
     def memory_bytes(self) -> int:
         """Bytes of packed weights and biases, in memory and in a model file (its header apart)."""
-        return sum(part.memory_bytes for part in (*self.layers, *self.residuals))
+        return sum(part.memory_bytes for part in (*self.layers, *self.residuals, *self.recurrent))
 
     def encode(self, x: ArrayLike) -> SpikeArray:
         """Return input spikes (n * steps, n_in) of ``x``: raw features where the network has an encoder, else spikes.
@@ -165,28 +198,62 @@ class DiscreteNetwork(Immutable, Shown):
         The outputs are spikes, uint8 (graded ones int32), and of layers without neurons the values they pass on.
         InputError for ``spikes`` of another shape or with other values than ``encode`` takes.
         """
+        outputs, last = self._outputs(spikes)
+        return outputs, self._logits(last)
+
+    def outputs(self, spikes: ArrayLike) -> list[IntArray]:
+        """Return the outputs of every layer, as ``activity`` does, and of the last one what it sends, or the logits."""
+        outputs, last = self._outputs(spikes)
+        return [*outputs, last]
+
+    def _outputs(self, spikes: ArrayLike) -> tuple[list[IntArray], IntArray]:
         outputs: list[IntArray] = []
         x: IntArray = as_spikes(spikes, self.n_in, steps=self.steps)
         first = x
         for index, layer in enumerate(self.layers):
-            potentials = layer.potentials(x)
+            sums = self._sums(layer, x)
             for residual in self.residuals:
                 if residual.target == index:
-                    potentials = potentials + residual.potentials(
-                        first if residual.source < 0 else outputs[residual.source]
-                    )
-            x = self._respond(index, layer.neuron, potentials)
+                    sums = sums + residual.potentials(first if residual.source < 0 else outputs[residual.source])
+            x = self._respond(index, layer, sums)
             outputs.append(x)
         return outputs[:-1], outputs[-1]
 
-    def _respond(self, index: int, neuron: Neuron | None, potentials: IntArray) -> IntArray:
-        if neuron is None:
-            return potentials
+    def _sums(self, layer: Layer, x: IntArray) -> IntArray:
+        """Return the synaptic sums (n * steps, size) of a layer at inputs (n * steps, n_in)."""
+        found: IntArray | None = None
+        for delay, arriving in layer.paths():
+            sums = arriving(x)
+            if delay:
+                sums = later(sums.reshape(-1, self.steps, sums.shape[1]), delay).reshape(sums.shape)
+            found = sums if found is None else found + sums
+        assert found is not None  # there is one path at least
+        return found
+
+    def _respond(self, index: int, layer: Layer, sums: IntArray) -> IntArray:
+        if layer.neuron is None:
+            return sums
+        shaped = sums.reshape(-1, self.steps, sums.shape[1])
         try:
-            found = neuron.respond(potentials.reshape(-1, self.steps, potentials.shape[1]))
+            loops = self._loops(index)
+            if loops:
+                found = respond_recurrently(layer.neuron, shaped, layer.neuron_bias, loops)
+            else:
+                found = layer.neuron.respond(shaped, layer.neuron_bias)
         except InputError as error:
             raise InputError(f"layer {index} ({self.layers[index]!r}): {error}") from None
-        return found.reshape(-1, potentials.shape[1])
+        return found.reshape(-1, sums.shape[1])
+
+    def _loops(self, index: int) -> list[Loop]:
+        """Return the ways from layer ``index`` back to itself; a spike arrives a step later at the earliest."""
+        own = [c.connection for c in self.recurrent if c.layer == index]
+        return [(1 + delay, arriving) for connection in own for delay, arriving in connection.paths()]
+
+    def _logits(self, last: IntArray) -> IntArray:
+        neuron = self.layers[-1].neuron
+        if neuron is None or not neuron.spikes:
+            return last
+        return last.reshape(-1, self.steps, last.shape[1]).sum(axis=1, dtype=np.int64)
 
     def forward(self, spikes: ArrayLike) -> IntArray:
         """Return the integer logits (n, n_classes) of input spikes, as in ``encode``. The definition of correct.
@@ -216,6 +283,7 @@ class DiscreteNetwork(Immutable, Shown):
         widths = " -> ".join(map(str, (self.n_in, *(layer.n_out for layer in self.layers))))
         kinds = dict.fromkeys(layer.neuron.kind for layer in self.layers[:-1] if layer.neuron is not None)
         extras = [*kinds, *([f"{len(self.residuals)} residual"] if self.residuals else [])]
+        extras += [f"{len(self.recurrent)} recurrent"] if self.recurrent else []
         extras += [f"{self.steps} time steps"] if self.steps > 1 else []
         return f"DiscreteNetwork({', '.join([widths, *extras, f'{self.n_weights:,} weights'])})"
 

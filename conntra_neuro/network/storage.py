@@ -9,6 +9,7 @@ from typing import Any
 
 from conntra_hardware.base.errors import ConntraError, FileFormatError, InputError
 from conntra_hardware.base.files import Container, container_bytes, read_container, write_container
+from conntra_hardware.neurons import Neuron, common_steps
 from conntra_hardware.program import Program
 from conntra_hardware.program.program_file import (
     Tensors,
@@ -18,8 +19,14 @@ from conntra_hardware.program.program_file import (
     program_from_container,
     save_program,
 )
-from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork
-from conntra_neuro.network.layer_file import layer_from_file, layer_to_file, residual_from_file, residual_to_file
+from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork, Recurrent
+from conntra_neuro.network.layer_file import (
+    connection_from_file,
+    layer_from_file,
+    layer_to_file,
+    residual_from_file,
+    residual_to_file,
+)
 
 __all__ = ["MemoryReport", "load", "load_info", "load_network", "memory_report", "save"]
 
@@ -101,14 +108,35 @@ def _parts(network: DiscreteNetwork) -> tuple[dict[str, Any], Tensors]:
         body["residuals"] = [
             residual_to_file(f"residual.{index}", residual, tensors) for index, residual in enumerate(network.residuals)
         ]
+    if network.recurrent:
+        body["recurrent"] = [
+            {"layer": c.layer, "connection": layer_to_file(f"recurrent.{index}", c.connection, tensors)}
+            for index, c in enumerate(network.recurrent)
+        ]
+    if network.steps != common_steps(_untimed(network)):
+        body["steps"] = network.steps
+    if network.recurrent or "steps" in body:
+        # A key that earlier versions look for, so that they refuse what they do not know.
+        body["over_time"] = body.pop("layers")
     return body, tensors
+
+
+def _untimed(network: DiscreteNetwork) -> dict[str, Neuron]:
+    neurons = {str(index): layer.neuron for index, layer in enumerate(network.layers)}
+    return {name: neuron for name, neuron in neurons.items() if neuron is not None and not neuron.needs_steps}
 
 
 def _network(container: Container, path: str | Path) -> DiscreteNetwork:
     body, tensors = container.body, container.tensors
     try:
-        layers = [layer_from_file(f"layer.{i}", entry, tensors) for i, entry in enumerate(body["layers"])]
+        stored = body["over_time"] if "over_time" in body else body["layers"]
+        layers = [layer_from_file(f"layer.{i}", entry, tensors) for i, entry in enumerate(stored)]
         joined = [residual_from_file(f"residual.{i}", r, tensors) for i, r in enumerate(body.get("residuals", ()))]
-        return DiscreteNetwork(layers, encoder_from_file(body["encoder"], tensors), body["labels"], joined)
+        loops = [
+            Recurrent(entry["layer"], connection_from_file(f"recurrent.{i}", entry["connection"], tensors))
+            for i, entry in enumerate(body.get("recurrent", ()))
+        ]
+        encoder = encoder_from_file(body["encoder"], tensors)
+        return DiscreteNetwork(layers, encoder, body["labels"], joined, steps=body.get("steps"), recurrent=loops)
     except (KeyError, TypeError, IndexError, ValueError, ConntraError) as error:
         raise FileFormatError(f"{path}: sound, but its contents are not a network ({error}); train it again") from error

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from conntra_hardware.neurons import Facts, Neuron, Parameter, values
+from conntra_hardware.neurons import FRACTION_BITS, Facts, Neuron, Parameter, values
+from conntra_hardware.neurons.base import Advance, State
 
 
 @dataclass(frozen=True)
@@ -32,39 +33,37 @@ class LeakyNeuron(Neuron):
 
     @property
     def facts(self) -> Facts:
-        return Facts(self.threshold, self.strict, self.reset, self.voltage_decay, self.current_decay)
+        return Facts(
+            self.threshold, self.strict, self.reset, self.voltage_decay, self.current_decay, fraction_bits=FRACTION_BITS
+        )
 
     @property
     def sample_steps(self) -> int:
         return self.steps
 
-    def respond(self, potentials: Any) -> Any:
-        return self._trace(potentials)[0]
+    def advance(self, sums: Any, bias: Any = 0, state: State | None = None) -> Advance:
+        n, steps, size = sums.shape
+        spikes = np.empty(sums.shape, np.uint8)
+        held, left = np.empty(sums.shape, np.int64), np.empty(sums.shape, np.int64)
+        theta = 64 * values(self.threshold)
+        u, v = (np.zeros((n, size), np.int64),) * 2 if state is None else state
+        for step in range(steps):
+            u = self._decayed(u, self.current_decay) + 64 * sums[:, step]
+            v = self._decayed(v, self.voltage_decay) + u + 64 * bias
+            held[:, step] = v
+            fired = v > theta if self.strict else v >= theta
+            v = np.where(fired, 0 if self.reset == "hard" else v - theta, v)
+            spikes[:, step], left[:, step] = fired, u | v
+        return Advance(spikes, held, left, (u, v))
 
-    def held(self, potentials: Any) -> Any:
-        return self._trace(potentials)[1] >> 6
-
-    def left(self, potentials: Any) -> Any:
-        return self._trace(potentials)[2]
+    @staticmethod
+    def _decayed(x: Any, decay: Parameter) -> Any:
+        return np.sign(x) * (np.abs(x) * (4096 - values(decay)) >> 12)
 
     def register_bounds(self, low: Any, high: Any, steps: int) -> Any:
         # Neither register leaks here, so that no decay can make this unsound; a soft reset only lowers v.
         reach = steps * (steps + 1) // 2 if np.any(values(self.current_decay) < 4096) else steps
         return reach * np.minimum(low, 0), reach * np.maximum(high, 0)
-
-    def _trace(self, potentials: Any) -> tuple[Any, Any, Any]:
-        assert np.all(values(self.current_decay) == 4096), "sums and biases come together here"
-        spikes = np.empty(potentials.shape, np.uint8)
-        held, left = np.empty(potentials.shape, np.int64), np.empty(potentials.shape, np.int64)
-        theta = 64 * values(self.threshold)
-        v = np.zeros((potentials.shape[0], potentials.shape[2]), np.int64)
-        for step in range(potentials.shape[1]):
-            v = np.sign(v) * (np.abs(v) * (4096 - values(self.voltage_decay)) >> 12) + 64 * potentials[:, step]
-            held[:, step] = v
-            fired = v > theta if self.strict else v >= theta
-            v = np.where(fired, 0 if self.reset == "hard" else v - theta, v)
-            spikes[:, step], left[:, step] = fired, v
-        return spikes, held, left
 
 
 @dataclass(frozen=True)
@@ -77,11 +76,6 @@ class StrangeNeuron(Neuron):
     def facts(self) -> Facts:
         return Facts(refractory=1)
 
-    def respond(self, potentials: Any) -> Any:
-        return (potentials > 0).view(np.uint8)
-
-    def held(self, potentials: Any) -> Any:
-        return potentials
-
-    def left(self, potentials: Any) -> Any:
-        return potentials
+    def advance(self, sums: Any, bias: Any = 0, state: State | None = None) -> Advance:
+        potentials = sums + bias
+        return Advance((potentials > 0).view(np.uint8), potentials, potentials)

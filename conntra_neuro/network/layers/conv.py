@@ -25,6 +25,7 @@ class Conv2d(Weighted):
     groups       groups of channels that do not see each other; as many as input channels: depthwise
     activation   as in Dense; parameters that differ are given a channel, or a neuron
     levels       as in Dense
+    delay        time steps that spikes take longer, 0 to 63: a number, or one an input (n_in,)
 
     Raises InputError for weights that are not levels, and for shapes that do not belong together.
     """
@@ -41,8 +42,9 @@ class Conv2d(Weighted):
         padding: int | tuple[int, int] = 0,
         groups: int = 1,
         dilation: int | tuple[int, int] = 1,
+        delay: int | ArrayLike = 0,
     ) -> None:
-        super().__init__(weight, bias, activation, levels, ndim=4)
+        super().__init__(weight, bias, activation, levels, ndim=4, delay=delay)
         out, inner, *kernel = self._weight_shape
         self.geometry = Geometry(
             as_shape(input_shape, "input shape"),
@@ -58,7 +60,8 @@ class Conv2d(Weighted):
                 f"weight: {inner} input channels in shape {self._weight_shape}; {self.geometry.kernel_shape[1]} "
                 f"expected for input {self.geometry.input_shape} in {groups} group(s)"
             )
-
+        if np.ndim(self.delay) and np.shape(self.delay) != (self.n_in,):
+            raise InputError(f"Conv2d: delay of shape {np.shape(self.delay)}; one, or ({self.n_in},) expected")
         self.neuron = self.neuron.spread(out, self.geometry.n_out)
         self.neuron.check_size(self.geometry.n_out, "Conv2d")
         self._seal()
@@ -93,9 +96,9 @@ class Conv2d(Weighted):
         """The bias of every neuron, shape (n_out,)."""
         return np.repeat(self.bias, self.geometry.positions)
 
-    def potentials(self, x: IntArray) -> IntArray:
-        """Return the potentials (n, n_out), int64, of integer rows ``x`` (n, n_in), exactly."""
-        return self.geometry.apply(self.weight, x) + self.neuron_bias
+    def sums(self, x: IntArray) -> IntArray:
+        """Return the synaptic sums (n, n_out), int64, of integer rows ``x`` (n, n_in), exactly."""
+        return self.geometry.apply(self.weight, x).astype(np.int64, copy=False)
 
     def __repr__(self) -> str:
         g = self.geometry

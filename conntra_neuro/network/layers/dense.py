@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import numpy.typing as npt
 
 from conntra_hardware.base.arrays import ArrayLike, IntArray
+from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import Neuron
 from conntra_neuro.network.layers.layer import Shape, Weighted
 from conntra_neuro.network.levels import Levels
@@ -22,6 +26,8 @@ class Dense(Weighted):
     activation  "threshold" (spike iff potential > 0), "readout" (the potential is the logit), or a neuron of
                 ``conntra_hardware.neurons``, such as GradedRelu(shift=2)
     levels      the finite set the weights come from; None takes the smallest usual one
+    delay       time steps that spikes take longer, 0 to 63: a number, one an input (n_in,), or one a synapse
+                (n_out, n_in)
 
     Raises InputError for weights that are not integers or not levels, and for shapes that do not belong together.
     """
@@ -32,9 +38,15 @@ class Dense(Weighted):
         bias: ArrayLike | None = None,
         activation: str | Neuron = "threshold",
         levels: Levels | None = None,
+        *,
+        delay: int | ArrayLike = 0,
     ) -> None:
-        super().__init__(weight, bias, activation, levels, ndim=2)
+        super().__init__(weight, bias, activation, levels, ndim=2, delay=delay)
         self.shape: tuple[int, int] = (self._weight_shape[0], self._weight_shape[1])
+        if np.ndim(self.delay) and np.shape(self.delay) not in ((self.n_in,), self.shape):
+            raise InputError(
+                f"Dense: delay of shape {np.shape(self.delay)}; one, ({self.n_in},) or {self.shape} expected"
+            )
         self.neuron.check_size(self.shape[0], "Dense")
         self._seal()
 
@@ -58,13 +70,25 @@ class Dense(Weighted):
         """(n_out,)."""
         return (self.n_out,)
 
-    def potentials(self, x: IntArray) -> IntArray:
-        """Return ``x @ weight.T + bias`` as int64, exactly; ``x`` integers (n, n_in)."""
+    @property
+    def neuron_bias(self) -> IntArray:
+        """The bias of every neuron, (n_out,)."""
+        return self.bias
+
+    def sums(self, x: IntArray) -> IntArray:
+        """Return ``x @ weight.T`` as int64, exactly; ``x`` integers (n, n_in)."""
+        return self._product(x, self.weight)
+
+    def _product(self, x: IntArray, weight: IntArray) -> IntArray:
         if self._largest_sum(x) < _FLOAT64_EXACT:
             # Every partial sum is an integer below 2^53, so BLAS in float64 is exact in any order of summation.
-            product = x.astype(np.float64) @ self.weight.T.astype(np.float64)
-            return np.rint(product).astype(np.int64) + self.bias
-        return x.astype(np.int64) @ self.weight.T.astype(np.int64) + self.bias
+            return np.rint(x.astype(np.float64) @ weight.T.astype(np.float64)).astype(np.int64)
+        return x.astype(np.int64) @ weight.T.astype(np.int64)
+
+    def _delayed(self, chosen: npt.NDArray[np.bool_]) -> Callable[[IntArray], IntArray]:
+        if chosen.ndim == 1:
+            return super()._delayed(chosen)
+        return lambda x: self._product(x, self.weight * chosen)
 
     def __repr__(self) -> str:
         return f"Dense({self.n_in} -> {self.n_out}, {self.neuron.kind}, levels {self.levels})"

@@ -7,7 +7,7 @@ the matrix that it stands for), and is what that one is held to.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
@@ -35,9 +35,9 @@ class LoopBackend:
         rows, steps, populations = len(inputs), program.steps, program.populations
         recorded = {p.name: np.zeros((rows, p.size), np.int64) for p in populations}
         answers = {p.name: _row(p) for p in populations}
-        state = {p.name: [(0, 0)] * p.size for p in populations}
-        weights = {(p.source, p.target): p.weights for p in program.projections}
-        sent: dict[str, IntArray] = {}
+        state = {p.name: [_BEGINNING] * p.size for p in populations}
+        weights = [p.weights for p in program.projections]
+        sent: list[dict[str, IntArray]] = []
         for step in range(rows + program.depth):
             now: dict[str, IntArray] = {}
             for population in populations:
@@ -45,37 +45,42 @@ class LoopBackend:
                 if not 0 <= row < rows:
                     continue
                 if row % steps == 0:
-                    state[population.name] = [(0, 0)] * population.size
-                sums = _sums(population, weights, sent)
+                    state[population.name] = [_BEGINNING] * population.size
+                sums = np.zeros(population.size, np.int64)
+                for projection, matrix in zip(program.projections, weights, strict=True):
+                    # What left so long ago that it arrives now, unless that was in the sample before.
+                    before = len(sent) - 1 - projection.delay
+                    if projection.target == population.name and row % steps >= program.lag(projection):
+                        sums = sums + _arriving(matrix, sent[before][projection.source])
                 now[population.name] = recorded[population.name][row] = _answers(
                     population, answers[population.name], state[population.name], sums
                 )
             if step < rows:
                 now[INPUT] = inputs[step]
-            sent = now
+            sent.append(now)
         spikes = {
             p.name: recorded[p.name].astype(np.int32 if p.neuron.graded else np.uint8)
             for p in populations
             if p.neuron.spikes
         }
-        logits = recorded[program.readout.name][steps - 1 :: steps]
+        seen = recorded[program.readout.name].reshape(-1, steps, program.readout.size)
+        logits = seen.max(axis=1) if program.readout.neuron.facts.read == "max" else seen[:, -1]
+        if program.readout.neuron.spikes:
+            logits = seen.sum(axis=1)
         return Recording(spikes, logits, run_seconds=time.perf_counter() - start)
 
 
-def _sums(
-    population: Population, weights: Mapping[tuple[str, str], IntArray], sent: Mapping[str, IntArray]
-) -> IntArray:
-    sums = np.zeros(population.size, np.int64)
-    for (source, target), matrix in weights.items():
-        if target == population.name:
-            # Add up the columns of the sources that spiked, times their values: what synapses do.
-            for spiking in np.flatnonzero(sent[source]).tolist():
-                sums = sums + matrix[:, spiking].astype(np.int64) * int(sent[source][spiking])
+def _arriving(matrix: IntArray, sent: IntArray) -> IntArray:
+    sums = np.zeros(len(matrix), np.int64)
+    # Add up the columns of the sources that spiked, times their values: what synapses do.
+    for spiking in np.flatnonzero(sent).tolist():
+        sums = sums + matrix[:, spiking].astype(np.int64) * int(sent[spiking])
     return sums
 
 
-State = tuple[int, int]
-"""A neuron's u and v."""
+State = tuple[int, int, int]
+"""A neuron's u and v, and for how many steps it is refractory."""
+_BEGINNING: State = (0, 0, 0)
 Answer = Callable[[Facts, int, State, int, int], tuple[int, State]]
 """What a neuron (its index given) with a state sends at a synaptic sum and a bias, and the state that it is left in."""
 
@@ -86,7 +91,7 @@ def _answers(population: Population, answer: Answer, state: list[State], sums: I
     facts = population.neuron.facts
     for neuron, (total, bias) in enumerate(zip(sums.tolist(), population.bias.tolist(), strict=True)):
         sent[neuron], state[neuron] = answer(facts, neuron, state[neuron], total, bias)
-        if sent[neuron] > GRADED_MAX and population.neuron.graded:
+        if population.neuron.graded and sent[neuron] > GRADED_MAX:
             raise BackendError(
                 f"loop: population {population.name}: a spike of {sent[neuron]}; at most {GRADED_MAX} fits"
             )
@@ -99,33 +104,49 @@ def _of(value: Parameter | None, index: int) -> int:
 
 
 def _threshold(facts: Facts, index: int, state: State, total: int, bias: int) -> tuple[int, State]:
-    return int(total + bias > 0), (0, 0)
+    return int(total + bias > 0), _BEGINNING
 
 
 def _graded(facts: Facts, index: int, state: State, total: int, bias: int) -> tuple[int, State]:
-    return max((total + bias) // 2 ** _of(facts.shift, index), 0), (0, 0)
+    return max((total + bias) // 2 ** _of(facts.shift, index), 0), _BEGINNING
 
 
 def _readout(facts: Facts, index: int, state: State, total: int, bias: int) -> tuple[int, State]:
     v = state[1] + total + bias
-    return v, (0, v)
+    return v, (0, v, 0)
 
 
 def _integrating(facts: Facts, index: int, state: State, total: int, bias: int) -> tuple[int, State]:
     v, theta = state[1] + total + bias, _of(facts.threshold, index)
     if not (v > theta if facts.strict else v >= theta):
-        return 0, (0, v)
-    return 1, (0, 0 if facts.reset == "hard" else v - theta)
+        return 0, (0, v, 0)
+    return 1, (0, 0 if facts.reset == "hard" else v - theta, 0)
+
+
+def _leaky_readout(facts: Facts, index: int, state: State, total: int, bias: int) -> tuple[int, State]:
+    u, v = _charged(facts, index, state, total, bias)
+    return v, (u, v, 0)
 
 
 def _leaky(facts: Facts, index: int, state: State, total: int, bias: int) -> tuple[int, State]:
     """Loihi's neuron, u and v with 6 binary places, decays towards zero."""
-    u = _decayed(state[0], _of(facts.current_decay, index)) + 64 * total
-    v = _decayed(state[1], _of(facts.voltage_decay, index)) + u + 64 * bias
+    u, v = _charged(facts, index, state, total, bias)
+    if state[2]:
+        return 0, (u, state[1], state[2] - 1)
     theta = 64 * _of(facts.threshold, index)
     if not (v > theta if facts.strict else v >= theta):
-        return 0, (u, v)
-    return 1, (u, 0 if facts.reset == "hard" else v - theta)
+        return 0, (u, v, 0)
+    return 1, (u, 0 if facts.reset == "hard" else v - theta, _of(facts.refractory, index))
+
+
+def _charged(facts: Facts, index: int, state: State, total: int, bias: int) -> tuple[int, int]:
+    u = _decayed(state[0], _of(facts.current_decay, index)) + 64 * total
+    while u > 2**23:
+        u -= 2**24
+    while u <= -(2**23):
+        u += 2**24
+    v = _decayed(state[1], _of(facts.voltage_decay, index)) + u + 64 * bias
+    return u, max(min(v, 2**23 - 1), 1 - 2**23)
 
 
 def _decayed(value: int, decay: int) -> int:
@@ -139,6 +160,7 @@ ANSWERS: dict[str, Answer] = {
     "integrating": _integrating,
     "leaky": _leaky,
     "readout": _readout,
+    "leaky readout": _leaky_readout,
 }
 
 

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+
 from conntra_hardware.backends.host import Host
 from conntra_hardware.base.arrays import IntArray, SpikeArray
 from conntra_hardware.cost.measured import Measured
 from conntra_hardware.program import Program
 
-__all__ = ["Availability", "Backend", "Recording", "RunOptions"]
+__all__ = ["Availability", "Backend", "Recording", "RunOptions", "spike_counts"]
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,12 @@ class Recording:
     def __repr__(self) -> str:
         spikes = sum(int((values != 0).sum()) for values in self.spikes.values())
         return f"Recording({len(self.logits):,} samples, {spikes:,} spikes, {self.run_seconds:.3g} s)"
+
+
+def spike_counts(program: Program, spikes: Mapping[str, IntArray]) -> IntArray:
+    """Return the logits (n, classes) of a program whose last population spikes: what each neuron sent, added up."""
+    last = spikes[program.readout.name]
+    return last.reshape(-1, program.steps, last.shape[1]).sum(axis=1, dtype=np.int64)
 
 
 class Backend(Protocol):

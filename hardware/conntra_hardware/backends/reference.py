@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.backends.protocol import Availability, Recording, RunOptions
+from conntra_hardware.backends.leaky_kernel import leaky
+from conntra_hardware.backends.protocol import Availability, Recording, RunOptions, spike_counts
 from conntra_hardware.base.arrays import SpikeArray
 from conntra_hardware.base.bit_product import TernaryProduct
 from conntra_hardware.base.errors import BackendError, InputError
+from conntra_hardware.neurons import later, respond_recurrently
 from conntra_hardware.program import INPUT, AnyProjection, Population, Program, Projection
 
 __all__ = ["ReferenceBackend"]
@@ -52,49 +54,67 @@ class ReferenceBackend:
             block = slice(samples.start * steps, samples.stop * steps)
             sent: dict[str, npt.NDArray[Any]] = {INPUT: inputs[block]}
             for population in program.populations:
-                potentials = _potentials(population, products[population.name], sent)
+                sums = _sums(products[population.name], sent, steps)
                 if population.neuron.spikes:
                     out = spikes[population.name][block]
-                    _respond(population, potentials, steps, out)
+                    _respond(program, population, sums, out)
                     sent[population.name] = out
                 else:
-                    shaped = potentials.astype(np.int64).reshape(-1, steps, population.size)
-                    logits[samples] = population.neuron.respond(shaped)
+                    shaped = sums.astype(np.int64).reshape(-1, steps, population.size)
+                    logits[samples] = population.neuron.respond(shaped, population.bias)
+        if program.readout.neuron.spikes:
+            logits = spike_counts(program, spikes)
         return Recording(spikes, logits, run_seconds=time.perf_counter() - start)
 
 
-def _potentials(
-    population: Population, products: Mapping[str, Product], sent: Mapping[str, npt.NDArray[Any]]
+def _sums(
+    products: Mapping[tuple[str, int], Product], sent: Mapping[str, npt.NDArray[Any]], steps: int
 ) -> npt.NDArray[Any]:
-    potentials, *others = (product(sent[source]) for source, product in products.items())
-    for other in others:
-        potentials = potentials + other
-    potentials += population.bias.astype(potentials.dtype)
-    return potentials
+    """Return the synaptic sums (rows, size) of what other populations sent."""
+    found: npt.NDArray[Any] | None = None
+    for (source, delay), product in products.items():
+        sums = product(sent[source])
+        if delay:
+            sums = later(sums.reshape(-1, steps, sums.shape[1]), delay).reshape(sums.shape)
+        found = sums if found is None else found + sums
+    assert found is not None
+    return found
 
 
-def _respond(population: Population, potentials: npt.NDArray[Any], steps: int, out: npt.NDArray[Any]) -> None:
-    """Write what the neurons of a population send at ``potentials`` (rows, size) into ``out``."""
-    if population.neuron.facts.form == "threshold":
-        np.greater(potentials, 0, out=out.view(bool))
+def _respond(program: Program, population: Population, sums: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:
+    """Write what the neurons of a population send at ``sums`` (rows, size) into ``out``."""
+    neuron, bias = population.neuron, population.bias
+    loops = [(program.lag(p), p) for p in program.incoming(population.name) if p.source == population.name]
+    if neuron.facts.form == "threshold" and not loops:
+        sums += bias.astype(sums.dtype)
+        np.greater(sums, 0, out=out.view(bool))
         return
-    shaped = potentials.astype(np.int64, copy=False).reshape(-1, steps, population.size)
+    shape = (-1, program.steps, population.size)
+    if neuron.facts.form == "leaky":
+        leaky(neuron.facts, bias, sums.reshape(shape), [(lag, p.matrix()) for lag, p in loops], out.reshape(shape))
+        return
+    shaped = sums.astype(np.int64, copy=False).reshape(shape)
     try:
-        out[:] = population.neuron.respond(shaped).reshape(out.shape)
+        if loops:
+            found = respond_recurrently(neuron, shaped, bias, [(lag, p.apply) for lag, p in loops])
+        else:
+            found = neuron.respond(shaped, bias)
     except InputError as error:
         raise BackendError(f"reference: population {population.name}: {error}") from None
+    out[:] = found.reshape(out.shape)
 
 
-def _products(program: Program, population: Population, rows: int) -> dict[str, Product]:
-    """Return by source the functions from spikes (rows, n_source) to synaptic sums (rows, size), for ``rows`` in all.
+def _products(program: Program, population: Population, rows: int) -> dict[tuple[str, int], Product]:
+    """Return by source and delay the functions from spikes (rows, n_source) to synaptic sums (rows, size), for ``rows``
+    in all, those of its own spikes apart.
 
     The types they return hold the sums with the bias exactly, and all partial sums on the way.
     """
-    incoming = program.incoming(population.name)
+    incoming = [p for p in program.incoming(population.name) if p.source != population.name]
     graded = {p.source for p in incoming if p.source != INPUT and program.population(p.source).neuron.graded}
     if graded or len(incoming) > 1:
-        return {p.source: p.apply for p in incoming}
-    return {p.source: _product(p, population, rows) for p in incoming}
+        return {(p.source, p.delay): p.apply for p in incoming}
+    return {(p.source, p.delay): _product(p, population, rows) for p in incoming}
 
 
 def _product(projection: AnyProjection, population: Population, rows: int) -> Product:

@@ -10,13 +10,13 @@ from conntra_hardware.program import Program, Projection
 __all__ = ["refuse_neurons", "refuse_other_than_dense_chains"]
 
 
-def refuse_neurons(backend: str, program: Program, kinds: Collection[str], remedy: str) -> None:
-    """Raise UnsupportedProgram where neither the kind of a population's neurons nor their form is among ``kinds``."""
+def refuse_neurons(backend: str, program: Program, forms: Collection[str], remedy: str) -> None:
+    """Raise UnsupportedProgram where the form of a population's neurons is not among ``forms``."""
     for population in program.populations:
-        if population.neuron.kind not in kinds and population.neuron.facts.form not in kinds:
+        if population.neuron.facts.form not in forms:
             raise UnsupportedProgram(
                 f"{backend}: population {population.name}: {population.neuron.kind} neurons; it runs "
-                f"{', '.join(kinds)}; {remedy}"
+                f"{', '.join(forms)}; {remedy}"
             )
 
 

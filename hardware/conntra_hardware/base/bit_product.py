@@ -7,7 +7,6 @@ multiplications its start would cost more than it saves.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
@@ -17,6 +16,7 @@ import numpy.typing as npt
 
 from conntra_hardware.base.arrays import IntArray, SpikeArray
 from conntra_hardware.base.bit_words import words
+from conntra_hardware.base.cores import cores
 
 __all__ = ["TernaryProduct"]
 
@@ -40,7 +40,7 @@ class TernaryProduct:
         """Return ``spikes @ weights.T`` (n, n_target) of spikes (n, n_source), on all cores."""
         rows = words(spikes)
         out = np.empty((len(rows), len(self._plus)), np.int32)
-        workers = _cores()
+        workers = cores()
         share = -(-max(len(rows), 1) // workers)
         share = -(-share // _BLOCK) * _BLOCK
         parts = [slice(start, start + share) for start in range(0, len(rows), share)]
@@ -49,10 +49,6 @@ class TernaryProduct:
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(lambda part: kernel(rows[part], self._plus, self._minus, out[part]), parts))
         return out
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @lru_cache(maxsize=1)

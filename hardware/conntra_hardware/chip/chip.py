@@ -38,6 +38,7 @@ class Chip:
     bias_mantissa_bits        bits of a bias, signed, which is shifted by an exponent of at most ``bias_exponent_max``
     potential_bits            bits of the register of a potential, signed
     threshold_configurations  different thresholds that the neurons of a core may have
+    delay_bits                bits of a synapse's delay
     spike_bits                1 for spikes without a value; more are the bits of a graded spike
     max_chips                 the most chips that somebody has put on one board
     coefficients              the sets that price a program, by name
@@ -68,6 +69,7 @@ class Chip:
     neuron_memory_bits: int = 0
     axon_memory_bits: int = 0
     spike_bits: int = 1
+    delay_bits: int = 6
     max_chips: int = 1
     chips: int = 1
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from conntra_hardware.base.arrays import IntArray, SpikeArray
 from conntra_hardware.base.bit_words import Words, words
 from conntra_hardware.program import CoreSlice, Population, Program, Projection
+from conntra_hardware.program.arrivals import arriving_events, arriving_sums
 
 __all__ = ["active_neurons", "active_updates"]
 
@@ -40,7 +41,7 @@ def active_updates(
         memoryless
         and len(incoming) == 1
         and isinstance(incoming[0], Projection)
-        and incoming[0].source not in _graded(program)
+        and incoming[0].source not in (*_graded(program), population.name)
     ):
         source = sent[incoming[0].source]
         active = active_neurons(population, incoming[0].weights, source, sent.get(population.name))
@@ -64,10 +65,10 @@ def _in_blocks(
         # The sample before comes along, for what it leaves behind.
         block = np.arange(start - 1, min(start + size, samples)) % samples
         sources = {p.source: sent[p.source].reshape(samples, steps, -1)[block] for p in incoming}
-        flat = {name: values.reshape(-1, values.shape[2]) for name, values in sources.items()}
-        reached = np.add.reduce([p.events(flat[p.source]) for p in incoming]) > 0
-        sums = np.add.reduce([p.apply(flat[p.source]) for p in incoming]) + population.bias
-        kept = (population.neuron.left(sums.reshape(len(block), steps, -1)) != 0).reshape(reached.shape)
+        reached = arriving_events(program, population.name, sources) > 0
+        sums = arriving_sums(program, population.name, sources)
+        kept = (population.neuron.left(sums, population.bias) != 0).reshape(-1, population.size)
+        reached = reached.reshape(kept.shape)
         active = reached[steps:] | kept[steps - 1 : -1] | biased
         for found, s in zip(counts, slices, strict=True):
             here = np.count_nonzero(active[:, s.index], axis=1)

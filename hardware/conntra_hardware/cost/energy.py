@@ -221,16 +221,16 @@ def _synops_times(counts: EventCounts, program: Program, cost: Mapping[str, floa
 
 def _stored(counts: EventCounts, program: Program) -> Iterator[tuple[int, str, Counts, Counts]]:
     """Yield for each slice and projection into it: its index, the encoding, and synops and packets in of each step."""
-    names = {(usage.core, e.source, e.target): e.name for usage in program.usage for e in usage.encodings}
+    names = {(usage.core, e.source, e.target, e.delay): e.name for usage in program.usage for e in usage.encodings}
     for index, s in enumerate(program.slices):
         incoming = program.incoming(s.population)
         place = program.slices_of(s.population).index(s)
         for projection in incoming:
-            name = names[s.core, projection.source, s.population]
+            name = names[s.core, projection.source, s.population, projection.delay]
             if len(incoming) == 1:
                 yield index, name, counts.synops[:, index], counts.packets_in[:, index]
             else:
-                synops, packets = counts.arrivals[projection.source, s.population]
+                synops, packets = counts.arrivals[projection.source, s.population, projection.delay]
                 yield index, name, synops[:, place], packets[:, place]
 
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from conntra_hardware.base.arrays import IntArray, SpikeArray
 from conntra_hardware.cost.activity import active_updates
 from conntra_hardware.program import INPUT, AnyProjection, CoreSlice, Program
+from conntra_hardware.program.projection import by_target
 
 __all__ = ["EventCounts", "count_events"]
 
@@ -43,8 +44,8 @@ class EventCounts:
     ``input_spikes``, ``input_packets``, ``input_hops_ew``, ``input_hops_ns`` and ``input_crossings`` are those of the
     spikes that enter the chip, shape (rows,). ``fill_steps`` are the time steps before the first logits, in which the
     pipeline fills. ``arrivals`` holds, for populations that
-    several projections reach, the synops and the packets in of each, by its source and target: (rows, slices of the
-    target) each.
+    several projections reach, the synops and the packets in of each, by its source, target and delay: (rows, slices of
+    the target) each.
     """
 
     slices: tuple[CoreSlice, ...]
@@ -64,7 +65,7 @@ class EventCounts:
     input_crossings: Counts
     fill_steps: int
     steps: int = 1
-    arrivals: Mapping[tuple[str, str], tuple[Counts, Counts]] = field(default_factory=dict)
+    arrivals: Mapping[tuple[str, str, int], tuple[Counts, Counts]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         totals = ", ".join(f"{count:,} {name}" for name, count in self.totals().items() if name != "time_steps")
@@ -128,7 +129,7 @@ def count_events(program: Program, inputs: SpikeArray, spikes: Mapping[str, IntA
     table = {name: np.zeros((len(inputs), len(program.slices)), dtype=np.int64) for name in _TABLES}
     entering = {name: np.zeros(len(inputs), dtype=np.int64) for name in ("spikes", *_SENT)}
     column = {s: index for index, s in enumerate(program.slices)}
-    arrivals: dict[tuple[str, str], tuple[Counts, Counts]] = {}
+    arrivals: dict[tuple[str, str, int], tuple[Counts, Counts]] = {}
     for name in (INPUT, *(p.name for p in program.populations)):
         fired = inputs if name == INPUT else spikes.get(name)
         if fired is None:
@@ -143,10 +144,10 @@ def count_events(program: Program, inputs: SpikeArray, spikes: Mapping[str, IntA
             senders = [(s, {key: table[key][:, column[s]] for key in _SENT}) for s in slices]
             for s in slices:
                 table["spikes"][:, column[s]] = _product(source[:, s.index], np.ones((s.size, 1), np.int64))[:, 0]
-        for projection in program.outgoing(name):
-            counted = _count_projection(program, projection, source, senders, table, column)
-            if len(program.incoming(projection.target)) > 1:
-                arrivals[projection.source, projection.target] = counted
+        for target, projections in by_target(program.outgoing(name)).items():
+            counted = _count_projections(program, projections, source, senders, table, column)
+            if len(program.incoming(target)) > 1:
+                arrivals |= {(p.source, target, p.delay): c for p, c in zip(projections, counted, strict=True)}
     for s, index in column.items():
         table["neuron_updates"][:, index] = s.size
     sent = {INPUT: inputs, **spikes}
@@ -172,25 +173,28 @@ _SENT = ("packets_out", "hops_ew", "hops_ns", "crossings")
 _TABLES = ("synops", "neuron_updates", "active_updates", "spikes", "packets_in", *_SENT)
 
 
-def _count_projection(
+def _count_projections(
     program: Program,
-    projection: AnyProjection,
+    projections: Sequence[AnyProjection],
     source: npt.NDArray[np.float32],
     senders: Sequence[tuple[CoreSlice, dict[str, Counts]]],
     table: dict[str, Counts],
     column: Mapping[CoreSlice, int],
-) -> tuple[Counts, Counts]:
-    """Add the synaptic operations of a projection where they happen, and its packets and hops to those who send
-    them; return its synaptic operations and packets (rows, slices of its target).
+) -> list[tuple[Counts, Counts]]:
+    """Add the synaptic operations of the projections between two populations where they happen, and their packets and
+    hops to those who send them; a packet serves synapses of any delay. Return for each projection its synaptic
+    operations and packets (rows, slices of its target).
     """
-    targets = program.slices_of(projection.target)
+    targets = program.slices_of(projections[0].target)
     columns = [column[s] for s in targets]
-    degree = np.stack([projection.degrees(s.index) for s in targets], axis=1)
-    synops = _product(source, degree)
-    table["synops"][:, columns] += synops
-    received = np.zeros_like(synops)
+    degrees = [np.stack([p.degrees(s.index) for s in targets], axis=1) for p in projections]
+    synops = [_product(source, degree) for degree in degrees]
+    for counted in synops:
+        table["synops"][:, columns] += counted
+    reached = np.add.reduce(degrees) > 0
+    received = np.zeros_like(synops[0])
     for sender, sent in senders:
-        packets = _product(source[:, sender.index], degree[sender.index] > 0)
+        packets = _product(source[:, sender.index], reached[sender.index])
         received += packets
         hops = np.array([program.chip.hops(sender.core, s.core) for s in targets])
         crossings = np.array([program.chip.crossings(sender.core, s.core) for s in targets])
@@ -199,7 +203,9 @@ def _count_projection(
         sent["hops_ns"] += packets @ hops[:, 1]
         sent["crossings"] += packets @ crossings
     table["packets_in"][:, columns] += received
-    return synops, received
+    if len(projections) == 1:
+        return [(synops[0], received)]
+    return [(counted, _product(source, degree > 0)) for counted, degree in zip(synops, degrees, strict=True)]
 
 
 def _product(spikes: npt.NDArray[np.float32], per_source: npt.NDArray[Any]) -> Counts:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from conntra_hardware.chip import Chip
 from conntra_hardware.fit.synapse_memory import Encoding, encode
 from conntra_hardware.program import CoreSlice, Program
+from conntra_hardware.program.projection import by_target
 
 __all__ = ["CoreUsage", "Usage", "core_usage", "fan_out"]
 
@@ -96,9 +97,9 @@ def core_usage(program: Program) -> tuple[CoreUsage, ...]:
 def fan_out(program: Program, name: str) -> npt.NDArray[np.int64]:
     """Return for each neuron of ``name`` the number of cores it has synapses on, shape (size,)."""
     cores = np.zeros(program.source_size(name), dtype=np.int64)
-    for projection in program.outgoing(name):
-        for s in program.slices_of(projection.target):
-            cores += projection.degrees(s.index) > 0
+    for target, projections in by_target(program.outgoing(name)).items():
+        for s in program.slices_of(target):
+            cores += np.add.reduce([p.degrees(s.index) for p in projections]) > 0
     return cores
 
 
@@ -112,7 +113,7 @@ def _usage(
 ) -> CoreUsage:
     chip = program.chip
     encodings = tuple(
-        encode(p.rows(s.index), chip, source=p.source, target=p.target)
+        encode(p.rows(s.index), chip, source=p.source, target=p.target, delay=p.delay)
         for s in slices
         for p in program.incoming(s.population)
     )

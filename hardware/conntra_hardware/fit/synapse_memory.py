@@ -65,6 +65,7 @@ class Encoding:
     lists        synapse lists stored: axons whose synapses are the same (conv: up to a shift) share one
     synapses     nonzero weights;  ``stored`` entries in the lists
     bits         what all of it takes, in whole words
+    delay        time steps that its spikes take longer; each stored synapse has ``Chip.delay_bits`` for it
     """
 
     source: str
@@ -78,6 +79,7 @@ class Encoding:
     synapses: int
     stored: int
     bits: int
+    delay: int = 0
 
     @property
     def bits_per_synapse(self) -> float:
@@ -121,13 +123,15 @@ def encode(
     target: str = "",
     share: bool = True,
     bits: int | None = None,
+    delay: int = 0,
 ) -> Encoding:
     """Return the cheapest encoding of ``weights`` (n_target, n_source), the rows that stand on one core.
 
     ``share`` stores equal lists once; ``bits`` overrides the weight width, to price another level set. Sparse weights
-    may be stored as a convolution, where the chip can.
+    may be stored as a convolution, where the chip can. ``delay`` is that of all of them.
     """
-    width = weight_format(weights, chip).bits if bits is None else bits
+    weight_bits = weight_format(weights, chip).bits if bits is None else bits
+    width = weight_bits + (chip.delay_bits if delay else 0)
     n_target: int = weights.shape[0]  # type: ignore[index]
     if isinstance(weights, np.ndarray):
         lengths = np.count_nonzero(weights, axis=0)
@@ -147,7 +151,7 @@ def encode(
         source,
         target,
         best.name,
-        width,
+        weight_bits,
         best.index_bits,
         best.block,
         len(connected),
@@ -155,6 +159,7 @@ def encode(
         int(lengths.sum()),
         best.stored,
         best.bits,
+        delay,
     )
 
 

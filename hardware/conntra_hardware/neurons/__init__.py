@@ -1,9 +1,21 @@
 """The kinds of neuron a program may hold, each with its exact integer dynamics: one file a kind."""
 
-from conntra_hardware.neurons.base import FORGETS, GRADED_MAX, Facts, Neuron, Parameter, row_for, values
+from conntra_hardware.neurons.base import (
+    FORGETS,
+    FRACTION_BITS,
+    GRADED_MAX,
+    Facts,
+    Neuron,
+    Parameter,
+    State,
+    row_for,
+    values,
+)
 from conntra_hardware.neurons.graded_relu import GradedRelu
 from conntra_hardware.neurons.integrate_and_fire import IntegrateAndFire
+from conntra_hardware.neurons.lif import Lif
 from conntra_hardware.neurons.readout import Readout
+from conntra_hardware.neurons.recurrence import Loop, later, respond_recurrently
 from conntra_hardware.neurons.table import (
     NEURON_KINDS,
     common_steps,
@@ -16,19 +28,25 @@ from conntra_hardware.neurons.threshold import Threshold
 
 __all__ = [
     "FORGETS",
+    "FRACTION_BITS",
     "GRADED_MAX",
     "NEURON_KINDS",
     "Facts",
     "GradedRelu",
     "IntegrateAndFire",
+    "Lif",
+    "Loop",
     "Neuron",
     "Parameter",
     "Readout",
+    "State",
     "Threshold",
     "common_steps",
+    "later",
     "neuron_from_dict",
     "neuron_from_name",
     "neuron_to_dict",
+    "respond_recurrently",
     "row_for",
     "stored_neuron",
     "values",

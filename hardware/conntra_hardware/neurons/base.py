@@ -20,7 +20,19 @@ from conntra_hardware.base.errors import ConntraError, InputError
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["FORGETS", "GRADED_MAX", "Facts", "Neuron", "Parameter", "parameter", "row_for", "values"]
+__all__ = [
+    "FORGETS",
+    "FRACTION_BITS",
+    "GRADED_MAX",
+    "Advance",
+    "Facts",
+    "Neuron",
+    "Parameter",
+    "State",
+    "parameter",
+    "row_for",
+    "values",
+]
 
 GRADED_MAX = 2**23 - 1
 """The largest value of a graded spike: 24 bits, the sign among them."""
@@ -28,11 +40,17 @@ GRADED_MAX = 2**23 - 1
 FORGETS = 4096
 """The decay, of 12 bits, after which nothing is left; 0 keeps all."""
 
+FRACTION_BITS = 6
+"""The binary places of u and v where a decay leaves fractions: a weight of 1 stands as 2^6."""
+
 Parameter: TypeAlias = int | tuple[int, ...]
 """A number, or one a neuron: a tuple, so that neurons can be compared, hashed and written as JSON."""
 
 Bounds = npt.NDArray[np.int64]
 Row = TypeVar("Row")
+
+State: TypeAlias = tuple[npt.NDArray[np.int64], ...]
+"""What neurons carry from a step to the next, each (n, size); () where they have no state."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +61,14 @@ class Facts:
     ``voltage_decay``. It spikes where v exceeds
     ``threshold``, or where it is at least that if not ``strict``; None never spikes, and its v is read. Then ``reset``
     sets v to 0 ("hard") or takes the threshold off ("soft"). Decays have 12 bits: ``FORGETS`` leaves nothing, 0 leaves
-    all; in between u and v have 6 binary places. A graded neuron sends ``floor(v / 2**shift)``. For ``refractory``
-    steps after a spike v stays as it is.
+    all. A graded neuron sends ``floor(v / 2**shift)``. For ``refractory`` steps after a spike v stays as it is, and no
+    spike is sent.
+
+    With ``fraction_bits`` of 6 u and v are Loihi's registers, in units of a 64th of a weight: sums, bias and threshold
+    come in times 64, u wraps round at 24 bits and v stops at its ends. With 0 they are whole and, as a program is
+    checked for overflow, never reach an end.
+
+    ``read`` says what of a v that is read is the logit: its "last" value in a sample, or its largest one ("max").
     """
 
     threshold: Parameter | None = 0
@@ -55,18 +79,21 @@ class Facts:
     refractory: Parameter = 0
     graded: bool = False
     shift: Parameter = 0
+    fraction_bits: int = 0
+    read: Literal["last", "max"] = "last"
 
     @property
     def form(self) -> str:
         """What these facts come to, which tables have rows for: "threshold" (memoryless, spikes above 0), "graded",
-        "integrating" (without leak), "leaky" (a decay of u or v between), "readout" (v is summed), or "other", which
-        no table takes.
+        "integrating" (without leak, in whole numbers), "leaky" (Loihi's registers), "readout" (v is summed),
+        "leaky readout", or "other", which no table takes.
         """
-        if self.refractory != 0:
-            return "other"
-        plain = self.current_decay == FORGETS and self.shift == 0
         if self.threshold is None:
-            return "readout" if plain and self.voltage_decay == 0 and not self.graded else "other"
+            return self._readout_form
+        if self.fraction_bits == FRACTION_BITS and not self.graded and self.shift == 0:
+            return "leaky"
+        if self.fraction_bits or self.refractory != 0:
+            return "other"
         above_zero = self.threshold == 0 and self.strict and (self.current_decay, self.voltage_decay) == (FORGETS,) * 2
         if self.graded:
             return "graded" if above_zero else "other"
@@ -74,7 +101,16 @@ class Facts:
             return "other"
         if above_zero:
             return "threshold"
-        return "integrating" if plain and self.voltage_decay == 0 else "leaky"
+        return "integrating" if (self.current_decay, self.voltage_decay) == (FORGETS, 0) else "other"
+
+    @property
+    def _readout_form(self) -> str:
+        if self.graded or self.shift != 0 or self.refractory != 0:
+            return "other"
+        if self.fraction_bits == FRACTION_BITS:
+            return "leaky readout"
+        plain = (self.current_decay, self.voltage_decay, self.read) == (FORGETS, 0, "last")
+        return "readout" if plain and not self.fraction_bits else "other"
 
     @property
     def least(self) -> Any:
@@ -89,10 +125,23 @@ class Facts:
         return any(isinstance(getattr(self, field.name), tuple) for field in fields(self))
 
 
+@dataclass(frozen=True, eq=False)
+class Advance:
+    """What neurons do in some time steps: ``sent``, ``held`` and ``left`` as the methods of a Neuron of those names,
+    and the ``state`` in which they are left.
+    """
+
+    sent: IntArray
+    held: IntArray
+    left: IntArray
+    state: State = ()
+
+
 class Neuron(ABC):
     """A kind of neuron, a frozen dataclass of its parameters; each of them a number, or where it says so one a neuron.
 
-    All potentials are integers. A sample takes ``steps`` time steps, the same for all neurons of a network; a neuron
+    All sums are integers: the synaptic ``sums`` of a step, (n, steps, size), and the ``bias``, (size,) or one number,
+    which goes to the potential. A sample takes ``steps`` time steps, the same for all neurons of a network; a neuron
     without state treats each of them alike.
     """
 
@@ -110,22 +159,47 @@ class Neuron(ABC):
         """The time steps of a sample that it is made for; None where it has no state, and takes any number."""
         return None
 
-    @abstractmethod
-    def respond(self, potentials: IntArray) -> IntArray:
-        """Return what it sends, (n, steps, size), at potentials of that shape; of a readout the logits (n, size)."""
+    @property
+    def needs_steps(self) -> bool:
+        """Whether it lives in time, and somebody has to say how many steps a sample takes."""
+        return False
+
+    def entries(self) -> dict[str, Any]:
+        """Return its parameters by name, as files and fingerprints hold them."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+
+    @property
+    def has_state(self) -> bool:
+        """Whether it carries anything from a time step to the next."""
+        return False
 
     @abstractmethod
-    def held(self, potentials: IntArray) -> IntArray:
-        """Return what its register holds at each step before a spike is decided, int64, (n, steps, size)."""
+    def advance(self, sums: IntArray, bias: IntArray | int = 0, state: State | None = None) -> Advance:
+        """Return what happens in some time steps at ``sums`` (n, steps, size), from ``state`` on; None begins a sample.
 
-    @abstractmethod
-    def left(self, potentials: IntArray) -> IntArray:
-        """Return what is left in its register after each step, (n, steps, size): not 0 makes it active at the next."""
+        InputError where they cannot be.
+        """
+
+    def respond(self, sums: IntArray, bias: IntArray | int = 0) -> IntArray:
+        """Return what it sends, (n, steps, size), in a sample; of one that never spikes the logits (n, size)."""
+        return self.advance(sums, bias).sent
+
+    def held(self, sums: IntArray, bias: IntArray | int = 0) -> IntArray:
+        """Return what its register v holds at each step before a spike is decided, int64, (n, steps, size).
+
+        In weight units, or in units of a 64th of one: ``Facts.fraction_bits``.
+        """
+        return self.advance(sums, bias).held
+
+    def left(self, sums: IntArray, bias: IntArray | int = 0) -> IntArray:
+        """Return what is left in its registers after each step, (n, steps, size): not 0 makes it active at the next."""
+        return self.advance(sums, bias).left
 
     def register_bounds(self, low: Bounds, high: Bounds, steps: int) -> tuple[Bounds, Bounds]:
         """Return the least and the largest value of its register in a sample of ``steps`` time steps, int64 (size,).
 
-        ``low`` and ``high``, int64 (size,), are the least and the largest potential of a step.
+        ``low`` and ``high``, int64 (size,), are the least and the largest sum of a step, with and without the bias. All
+        in weight units, a register with binary places rounded away from 0.
         """
         return low, high
 
@@ -184,17 +258,14 @@ def values(value: Parameter) -> Any:
 def row_for(
     table: Mapping[str, Row], neuron: Any, where: str, remedy: str, error: Callable[[str], ConntraError] = InputError
 ) -> Row:
-    """Return the row of ``table`` for a neuron, by its kind or else by the form of its facts.
+    """Return the row of ``table`` for a neuron, by the form of its facts.
 
     ``neuron`` has ``kind`` and ``facts``: a Neuron, or what a simulator's child process is told of one. What no row
     is for is refused by name; nothing runs as something else. ``error`` makes the exception; ``where`` begins its
     message, and ``remedy`` ends it.
     """
-    form = neuron.facts.form
-    if neuron.kind in table:
-        return table[neuron.kind]
-    if form in table:
-        return table[form]
+    if neuron.facts.form in table:
+        return table[neuron.facts.form]
     raise error(f"{where}: {neuron.kind} neurons; allowed: {', '.join(_names(table))}; {remedy}")
 
 

@@ -9,7 +9,17 @@ import numpy as np
 
 from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.neurons.base import GRADED_MAX, Bounds, Facts, Neuron, Parameter, parameter, values
+from conntra_hardware.neurons.base import (
+    GRADED_MAX,
+    Advance,
+    Bounds,
+    Facts,
+    Neuron,
+    Parameter,
+    State,
+    parameter,
+    values,
+)
 
 __all__ = ["GradedRelu"]
 
@@ -36,8 +46,12 @@ class GradedRelu(Neuron):
         """It forgets at every step, and sends what exceeds 0."""
         return Facts(graded=True, shift=self.shift)
 
-    def respond(self, potentials: IntArray) -> IntArray:
-        """Return the spikes (n, steps, size), int32, of potentials (n, steps, size); InputError beyond 24 bits."""
+    def advance(self, sums: IntArray, bias: IntArray | int = 0, state: State | None = None) -> Advance:
+        """Return graded spikes, int32, at sums (n, steps, size); potentials that send nothing are left.
+
+        InputError for a spike beyond 24 bits.
+        """
+        potentials = sums + bias
         sent = np.maximum(potentials >> values(self.shift), 0)
         largest = int(sent.max(initial=0))
         if largest > GRADED_MAX:
@@ -45,15 +59,7 @@ class GradedRelu(Neuron):
             raise InputError(
                 f"graded ReLU: a spike of {largest}; at most {GRADED_MAX} fits 24 bits: shift by {more} bits more"
             )
-        return sent.astype(np.int32)
-
-    def held(self, potentials: IntArray) -> IntArray:
-        """Return the potentials."""
-        return potentials
-
-    def left(self, potentials: IntArray) -> IntArray:
-        """Return the potentials at which it sent nothing, else 0; InputError as in ``respond``."""
-        return np.where(self.respond(potentials) == 0, potentials, 0)
+        return Advance(sent.astype(np.int32), potentials, np.where(sent == 0, potentials, 0))
 
     def largest_spike(self, high: Bounds) -> Bounds:
         """Return the largest value that it sends where no potential exceeds ``high`` (size,)."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.neurons.base import Bounds, Facts, Neuron, Parameter, parameter, values
+from conntra_hardware.neurons.base import Advance, Bounds, Facts, Neuron, Parameter, State, parameter, values
 
 __all__ = ["IntegrateAndFire"]
 
@@ -51,36 +51,30 @@ class IntegrateAndFire(Neuron):
         """Its time steps."""
         return self.steps
 
-    def respond(self, potentials: IntArray) -> IntArray:
-        """Return the spikes (n, steps, size), uint8, of potentials (n, steps, size); InputError for other steps."""
-        return self.trace(potentials)[0]
+    @property
+    def has_state(self) -> bool:
+        """It keeps v."""
+        return True
 
-    def trace(self, potentials: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-        """Return the spikes, uint8, and v before and after each step, int64; all (n, steps, size).
-
-        InputError where ``potentials`` has another shape than (n, steps, size).
-        """
-        if potentials.shape[1] != self.steps:
-            raise InputError(f"integrate-and-fire: {potentials.shape[1]} time steps; {self.steps} expected")
-        spikes = np.empty(potentials.shape, np.uint8)
-        before, after = np.empty(potentials.shape, np.int64), np.empty(potentials.shape, np.int64)
+    def advance(self, sums: IntArray, bias: IntArray | int = 0, state: State | None = None) -> Advance:
+        """Return spikes, uint8, at sums (n, steps, size), v before a spike is decided, v after it, and the last v."""
+        n, steps, size = sums.shape
+        spikes = np.empty(sums.shape, np.uint8)
+        held, left = np.empty(sums.shape, np.int64), np.empty(sums.shape, np.int64)
         threshold = values(self.threshold)
-        v = np.zeros((potentials.shape[0], potentials.shape[2]), np.int64)
-        for step in range(self.steps):
-            before[:, step] = v
-            v = v + potentials[:, step]
+        v = np.zeros((n, size), np.int64) if state is None else state[0]
+        for step in range(steps):
+            held[:, step] = v = v + sums[:, step] + bias
             fired = np.greater_equal(v, threshold, out=spikes[:, step].view(bool))
             v = np.where(fired, 0, v) if self.reset == "hard" else v - threshold * fired
-            after[:, step] = v
-        return spikes, before, after
+            left[:, step] = v
+        return Advance(spikes, held, left, (v,))
 
-    def held(self, potentials: IntArray) -> IntArray:
-        """Return v at each step before a spike is decided; InputError for other steps."""
-        return self.trace(potentials)[1] + potentials
-
-    def left(self, potentials: IntArray) -> IntArray:
-        """Return v after each step; InputError for other steps."""
-        return self.trace(potentials)[2]
+    def respond(self, sums: IntArray, bias: IntArray | int = 0) -> IntArray:
+        """Return the spikes (n, steps, size), uint8, of a sample's sums; InputError for other steps than it has."""
+        if sums.shape[1] != self.steps:
+            raise InputError(f"integrate-and-fire: {sums.shape[1]} time steps; {self.steps} expected")
+        return self.advance(sums, bias).sent
 
     def register_bounds(self, low: Bounds, high: Bounds, steps: int) -> tuple[Bounds, Bounds]:
         """Bound v over ``steps``, from the ``low`` and the ``high`` of a step's potential, all int64 (size,).

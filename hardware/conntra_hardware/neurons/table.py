@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, fields
 from typing import Any
 
+from conntra_hardware.base.arguments import whole
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons.base import Neuron
 from conntra_hardware.neurons.graded_relu import GradedRelu
 from conntra_hardware.neurons.integrate_and_fire import IntegrateAndFire
+from conntra_hardware.neurons.lif import Lif
 from conntra_hardware.neurons.readout import Readout
 from conntra_hardware.neurons.threshold import Threshold
 
-__all__ = ["NEURON_KINDS", "common_steps", "neuron_from_dict", "neuron_from_name", "neuron_to_dict", "stored_neuron"]
+__all__ = [
+    "MAX_STEPS",
+    "NEURON_KINDS",
+    "common_steps",
+    "neuron_from_dict",
+    "neuron_from_name",
+    "neuron_to_dict",
+    "stored_neuron",
+]
 
-NEURON_KINDS: dict[str, type[Neuron]] = {kind.kind: kind for kind in (Threshold, GradedRelu, IntegrateAndFire, Readout)}
+MAX_STEPS = 4096
+"""The most time steps that a sample may take."""
+
+NEURON_KINDS: dict[str, type[Neuron]] = {
+    kind.kind: kind for kind in (Threshold, GradedRelu, IntegrateAndFire, Lif, Readout)
+}
 
 
 def neuron_from_name(name: str) -> Neuron:
@@ -34,13 +49,12 @@ def neuron_from_name(name: str) -> Neuron:
 
 def neuron_to_dict(neuron: Neuron) -> dict[str, Any]:
     """Return a neuron as JSON values: its kind and its parameters, one a neuron as a list."""
-    entries = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(neuron).items()}  # type: ignore[call-overload]
-    return {"kind": neuron.kind, **entries}
+    return {"kind": neuron.kind, **{k: list(v) if isinstance(v, tuple) else v for k, v in neuron.entries().items()}}
 
 
 def stored_neuron(neuron: Neuron) -> str | dict[str, Any]:
     """Return what files hold of a neuron: its name where that is all, as in the first version, else its entries."""
-    return neuron.kind if not fields(neuron) else neuron_to_dict(neuron)  # type: ignore[arg-type]
+    return neuron_to_dict(neuron) if neuron.entries() else neuron.kind
 
 
 def neuron_from_dict(entry: str | Mapping[str, Any]) -> Neuron:
@@ -53,12 +67,21 @@ def neuron_from_dict(entry: str | Mapping[str, Any]) -> Neuron:
     return kind(**{key: value for key, value in entry.items() if key != "kind"})
 
 
-def common_steps(neurons: Mapping[str, Neuron]) -> int:
-    """Return the time steps a sample takes with these neurons, by name: 1 where none has state; InputError if they
-    differ.
+def common_steps(neurons: Mapping[str, Neuron], given: int | None = None) -> int:
+    """Return the time steps a sample takes with these neurons, by name.
+
+    ``given`` where it is, else what the neurons say, else 1. InputError where they differ, where a neuron lives in time
+    and nobody says how long, and for a number out of range.
     """
     steps = {name: neuron.sample_steps for name, neuron in neurons.items() if neuron.sample_steps is not None}
+    if given is not None:
+        whole(given, "steps", 1, MAX_STEPS)
+        steps["steps"] = given
     if len(set(steps.values())) > 1:
         listed = ", ".join(f"{name}: {count}" for name, count in steps.items())
         raise InputError(f"neurons with state: different time steps a sample ({listed}); give all the same")
+    timeless = [name for name, neuron in neurons.items() if neuron.needs_steps]
+    if timeless and not steps:
+        kind = neurons[timeless[0]].kind
+        raise InputError(f"{timeless[0]}: {kind} neurons live in time; give the time steps of a sample, steps=...")
     return next(iter(steps.values()), 1)

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from conntra_hardware.base.arrays import IntArray
-from conntra_hardware.neurons.base import Facts, Neuron
+from conntra_hardware.neurons.base import Advance, Facts, Neuron, State
 
 __all__ = ["Threshold"]
 
@@ -27,14 +27,11 @@ class Threshold(Neuron):
         """It forgets at every step, and spikes above 0."""
         return Facts()
 
-    def respond(self, potentials: IntArray) -> IntArray:
-        """Return the spikes (n, steps, size), uint8, of potentials (n, steps, size)."""
-        return (potentials > 0).view(np.uint8)
+    def advance(self, sums: IntArray, bias: IntArray | int = 0, state: State | None = None) -> Advance:
+        """Return spikes, uint8, where ``sums + bias`` is above 0; what did not spike is left."""
+        potentials = sums + bias
+        return Advance((potentials > 0).view(np.uint8), potentials, np.minimum(potentials, 0))
 
-    def held(self, potentials: IntArray) -> IntArray:
-        """Return the potentials."""
-        return potentials
-
-    def left(self, potentials: IntArray) -> IntArray:
-        """Return the potentials at which it did not spike, else 0."""
-        return np.minimum(potentials, 0)
+    def respond(self, sums: IntArray, bias: IntArray | int = 0) -> IntArray:
+        """Return the spikes (n, steps, size), uint8, of sums (n, steps, size)."""
+        return (sums + bias > 0).view(np.uint8)

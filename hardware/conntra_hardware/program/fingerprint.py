@@ -41,6 +41,8 @@ def program_sha256(program: Program) -> str:
         thresholds = np.ascontiguousarray(program.encoder.thresholds, dtype="<f8")
         _say(digest, "encoder", program.encoder.kind, list(thresholds.shape))
         digest.update(thresholds.data)
+    if program.timed:
+        _say(digest, "steps", program.steps)
     _say(digest, "labels", None if program.labels is None else [_plain(label) for label in program.labels])
     return digest.hexdigest()
 
@@ -56,7 +58,7 @@ def recording_sha256(program: Program, spikes: Any, logits: npt.NDArray[Any]) ->
     """Return a checksum of what a run gave: the spikes of every population by name, and the logits."""
     digest = hashlib.sha256()
     for population in program.populations:
-        values = spikes[population.name] if population.neuron.spikes else logits
+        values = spikes[population.name] if population.neuron.spikes else logits  # a last one that spikes is counted
         _say(digest, population.name, list(values.shape))
         if values.dtype == np.uint8:
             digest.update(np.ascontiguousarray(values).data)
@@ -69,9 +71,7 @@ def _synapses(digest: _Hash, projection: AnyProjection) -> None:
     import scipy.sparse as sp
 
     n_target, n_source = projection.shape
-    _say(
-        digest, "projection", projection.source, projection.target, getattr(projection, "delay", 1), n_target, n_source
-    )
+    _say(digest, "projection", projection.source, projection.target, projection.delay + 1, n_target, n_source)
     dense = isinstance(projection, Projection)
     weights = projection.weights if dense else projection.matrix()
     rows = max(1, _ROWS_VALUES // max(n_source, 1))

@@ -94,10 +94,12 @@ class CoreSlice:
 class Program(Shown):
     """Populations in feed-forward order, their synapses, and the core of every neuron.
 
-    The last population is the readout. A hop from a population to the next takes one time step: every projection leads
-    from a depth to the next one, the input being at depth 0, and several populations may stand at one depth. A sample
-    takes ``steps`` time steps, which are rows of arrays: row r of the inputs enters at time step r, and a population at
-    depth d sees it at time step r + d - 1 of the pipeline.
+    The last population is the readout; where it spikes, a sample's spikes (or their values) added up are the logits. A
+    hop from a population to the next takes one time step: every projection leads from a depth to the next one, the input
+    being at depth 0, or from a population to itself; several populations may stand at one depth. A sample takes
+    ``steps`` time steps, which are rows of arrays: row r of the inputs enters at time step r, and a population at depth d sees it at time step r + d - 1 of the pipeline. So what a source sends at row r
+    reaches a population at row r + delay, and itself at row r + 1 + delay (``lag``). What would arrive after a sample's
+    last row is lost: samples do not see each other.
 
     chip         whose limits it keeps to
     n_inputs     number of input spikes
@@ -106,6 +108,7 @@ class Program(Shown):
     slices       which neurons are on which core; every neuron is on one
     encoder      turns raw features into input spikes, where the program has one
     labels       the class labels, where they are not 0 .. n-1
+    steps        time steps of a sample; None takes what the neurons say, or 1
 
     Raises InputError where these do not belong together.
     """
@@ -117,8 +120,11 @@ class Program(Shown):
     slices: tuple[CoreSlice, ...]
     encoder: Encoder | None = None
     labels: tuple[Any, ...] | None = None
+    steps: int = None  # type: ignore[assignment]  # set below: always a number afterwards
 
     def __post_init__(self) -> None:
+        steps = common_steps({p.name: p.neuron for p in self.populations}, self.steps)
+        object.__setattr__(self, "steps", steps)
         for name in ("populations", "projections", "slices"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         _check_structure(self)
@@ -167,13 +173,19 @@ class Program(Shown):
         """The time steps from an input spike to each population, by name."""
         depths = {INPUT: 0}
         for population in self.populations:
-            depths[population.name] = depths[self.incoming(population.name)[0].source] + 1
+            first = next(p for p in self.incoming(population.name) if p.source != population.name)
+            depths[population.name] = depths[first.source] + 1
         return depths
 
-    @cached_property
-    def steps(self) -> int:
-        """Time steps that a sample takes."""
-        return common_steps({p.name: p.neuron for p in self.populations})
+    @staticmethod
+    def lag(projection: AnyProjection) -> int:
+        """Rows from a spike to its arrival: its delay, and one more on the way from a population to itself."""
+        return projection.delay + int(projection.source == projection.target)
+
+    @property
+    def timed(self) -> bool:
+        """Whether its neurons do not say how many time steps a sample takes, and it takes more than one."""
+        return self.steps != common_steps({p.name: p.neuron for p in self.populations if not p.neuron.needs_steps})
 
     @property
     def cores_used(self) -> int:
@@ -221,15 +233,16 @@ def _check_structure(program: Program) -> None:
     if program.n_inputs < 1:
         raise InputError(f"program: {program.n_inputs} inputs; at least 1 expected")
     for population in program.populations:
-        if population.neuron.spikes == (population is program.populations[-1]):
+        if not population.neuron.spikes and population is not program.populations[-1]:
             raise InputError(
-                f"population {population.name}: {population.neuron.kind}; the last one, and only it, is a readout"
+                f"population {population.name}: {population.neuron.kind}; only the last one may be a readout"
             )
-        if not program.incoming(population.name):
+        if all(p.source == population.name for p in program.incoming(population.name)):
             raise InputError(f"population {population.name}: no incoming projection")
-    ends = [(projection.source, projection.target) for projection in program.projections]
-    for source, target in {pair for pair in ends if ends.count(pair) > 1}:
-        raise InputError(f"projection {source} -> {target}: {ends.count((source, target))} times; add their weights up")
+    ends = [(projection.source, projection.target, projection.delay) for projection in program.projections]
+    for source, target, delay in {pair for pair in ends if ends.count(pair) > 1}:
+        times = ends.count((source, target, delay))
+        raise InputError(f"projection {source} -> {target}, delay {delay}: {times} times; add their weights up")
     for projection in program.projections:
         _check_ends(projection, names)
     for projection in program.projections:
@@ -252,14 +265,18 @@ def _check_ends(projection: AnyProjection, names: list[str]) -> None:
     source, target = projection.source, projection.target
     if source not in (INPUT, *names) or target not in names:
         raise InputError(f"projection {source} -> {target}: no such population; there are {names}")
-    if source != INPUT and names.index(source) >= names.index(target):
-        raise InputError(f"projection {source} -> {target}: a projection leads from a population to the next one")
+    if source != INPUT and names.index(source) > names.index(target):
+        raise InputError(
+            f"projection {source} -> {target}: a projection leads from a population to the next one, or to itself"
+        )
 
 
 def _check_hop(program: Program, projection: AnyProjection) -> None:
     source, target = projection.source, projection.target
     before, after = program.depths[source], program.depths[target]
-    if after != before + 1:
+    if source == target and not program.population(source).neuron.spikes:
+        raise InputError(f"projection {source} -> {target}: a readout never spikes")
+    if source != target and after != before + 1:
         raise InputError(
             f"projection {source} -> {target}: leads from depth {before} to depth {after}, but each hop takes one time "
             "step; put relay populations, with one-to-one synapses, between"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ __all__ = [
 ]
 
 KIND = "program"
+_DELAYED = "delayed"
 _LARGEST_ALPHABET = 256
 
 Tensors = dict[str, npt.NDArray[Any]]
@@ -79,6 +80,7 @@ def program_from_container(container: Container, path: str | Path) -> Program:
             slices=tuple(CoreSlice(*s) for s in body["slices"]),
             encoder=encoder_from_file(body["encoder"], tensors),
             labels=None if body["labels"] is None else tuple(body["labels"]),
+            steps=body.get("steps"),  # type: ignore[arg-type]  # None where neurons say it
         )
     except (KeyError, TypeError, IndexError, ValueError, ConntraError) as error:
         raise FileFormatError(
@@ -106,6 +108,10 @@ def weights_from_file(name: str, entry: Mapping[str, Any], tensors: Mapping[str,
 def projection_to_file(name: str, projection: AnyProjection, tensors: Tensors) -> dict[str, Any]:
     """Add the arrays of ``projection`` to ``tensors`` under ``name``; return its header entry."""
     entry: dict[str, Any] = {"source": projection.source, "target": projection.target}
+    if projection.delay:
+        # A type of its own, so that versions that do not know of delays refuse the file instead of leaving them out.
+        plain = projection_to_file(name, replace(projection, delay=0), tensors)
+        return {**plain, "type": _DELAYED, "delayed": plain.get("type", "dense"), "delay": projection.delay}
     if isinstance(projection, Projection):
         return entry | {"weights": weights_to_file(name, projection.weights, projection.alphabet.tolist(), tensors)}
     if isinstance(projection, ConvProjection):
@@ -120,6 +126,9 @@ def projection_to_file(name: str, projection: AnyProjection, tensors: Tensors) -
 
 def projection_from_file(name: str, entry: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> AnyProjection:
     """Return the projection that ``projection_to_file`` stored."""
+    if entry.get("type") == _DELAYED:
+        plain = projection_from_file(name, {**entry, "type": entry["delayed"]}, tensors)
+        return replace(plain, delay=entry["delay"])
     source, target = entry["source"], entry["target"]
     stored = weights_from_file(name, entry["weights"], tensors)
     kind = entry.get("type", "dense")
@@ -181,6 +190,8 @@ def _parts(program: Program) -> tuple[dict[str, Any], Tensors]:
         "encoder": encoder_to_file(program.encoder, tensors),
         "labels": labels_to_file(program.labels),
     }
+    if program.timed:
+        body["steps"] = program.steps
     return body, tensors
 
 

@@ -6,6 +6,7 @@ same interface. They differ in what they take in memory: a convolution is its ke
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from conntra_hardware.base.arguments import whole
 from conntra_hardware.base.arrays import IntArray, as_integers
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.program.convolution import Geometry, exact_type
@@ -22,14 +24,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "INPUT",
+    "LONGEST_DELAY",
     "AnyProjection",
     "ConvProjection",
     "Index",
     "Projection",
     "SparseProjection",
     "Synapses",
+    "by_target",
     "one_to_one",
 ]
+
+LONGEST_DELAY = 63
+"""The most time steps that a delay may take: 6 bits, as Loihi's synapses have."""
 
 INPUT = "input"
 """Name of the source of spikes that enter the chip."""
@@ -50,6 +57,11 @@ class Synapses(Protocol):
     @property
     def target(self) -> str:
         """The population that they reach."""
+        ...
+
+    @property
+    def delay(self) -> int:
+        """The time steps that a spike takes longer than the one of every hop."""
         ...
 
     @property
@@ -101,14 +113,17 @@ class Synapses(Protocol):
 class Projection:
     """Synapses from ``source`` (a population, or ``INPUT``) to ``target``; a weight of 0 is no synapse.
 
-    ``weights`` has shape (n_target, n_source), stored in the smallest integer type that holds it.
+    ``weights`` has shape (n_target, n_source), stored in the smallest integer type that holds it. ``delay``, 0 to 63:
+    the time steps that a spike takes longer than the one of every hop. InputError for anything else.
     """
 
     source: str
     target: str
     weights: IntArray
+    delay: int = 0
 
     def __post_init__(self) -> None:
+        _check_delay(self)
         exact = as_integers(self.weights, f"weights {self.source} -> {self.target}", ndim=2, dtype=np.int32)
         object.__setattr__(self, "weights", _smallest(exact))
 
@@ -192,15 +207,17 @@ class ConvProjection(_Sparse):
     positions.
 
     Neurons are in the order (channels, height, width) on both sides; see ``conntra_hardware.program.convolution``.
-    InputError for a kernel of another shape.
+    ``delay`` as in Projection. InputError for a kernel of another shape.
     """
 
     source: str
     target: str
     kernel: IntArray
     geometry: Geometry
+    delay: int = 0
 
     def __post_init__(self) -> None:
+        _check_delay(self)
         what = f"kernel {self.source} -> {self.target}"
         kernel = _smallest(as_integers(self.kernel, what, ndim=4, dtype=np.int32))
         if kernel.shape != self.geometry.kernel_shape:
@@ -239,14 +256,16 @@ class ConvProjection(_Sparse):
 class SparseProjection(_Sparse):
     """Synapses from ``source`` to ``target``, for what is neither dense nor a convolution.
 
-    ``entries`` is a scipy sparse matrix of integers (n_target, n_source).
+    ``entries`` is a scipy sparse matrix of integers (n_target, n_source). ``delay`` as in Projection.
     """
 
     source: str
     target: str
     entries: Any
+    delay: int = 0
 
     def __post_init__(self) -> None:
+        _check_delay(self)
         import scipy.sparse as sp
 
         what = f"weights {self.source} -> {self.target}"
@@ -284,6 +303,18 @@ class SparseProjection(_Sparse):
 
 
 AnyProjection: TypeAlias = Projection | ConvProjection | SparseProjection
+
+
+def _check_delay(projection: AnyProjection) -> None:
+    whole(projection.delay, f"projection {projection.source} -> {projection.target}: delay", 0, LONGEST_DELAY)
+
+
+def by_target(projections: Iterable[AnyProjection]) -> dict[str, list[AnyProjection]]:
+    """Return projections by target: those of different delays into one population share packets and axons."""
+    found: dict[str, list[AnyProjection]] = {}
+    for projection in projections:
+        found.setdefault(projection.target, []).append(projection)
+    return found
 
 
 def one_to_one(source: str, target: str, size: int, weight: int = 1) -> SparseProjection:

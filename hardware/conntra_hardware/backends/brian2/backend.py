@@ -8,14 +8,13 @@ from conntra_hardware.backends.child.launch import run_in_child
 from conntra_hardware.backends.protocol import Availability, Recording, RunOptions
 from conntra_hardware.backends.refuse import refuse_neurons
 from conntra_hardware.base.arrays import SpikeArray
-from conntra_hardware.base.errors import BackendError, InputError
-from conntra_hardware.fit.overflow import largest_spikes, register_limit, synaptic_bounds
+from conntra_hardware.base.errors import BackendError, InputError, UnsupportedProgram
 from conntra_hardware.neurons import GRADED_MAX
-from conntra_hardware.program import Population, Program
+from conntra_hardware.program import Program
 
 __all__ = ["FORMS", "Brian2Backend"]
 
-FORMS = ("threshold", "graded", "integrating", "leaky", "readout")
+FORMS = ("threshold", "graded", "integrating", "leaky", "readout", "leaky readout")
 """The forms of neuron that ``simulation`` has equations for."""
 
 _MODULE = "conntra_hardware.backends.brian2.simulation"
@@ -69,26 +68,17 @@ def _check_exact(program: Program) -> None:
     for population in program.populations:
         magnitude = np.abs(population.bias)
         for projection in program.incoming(population.name):
+            if projection.delay and projection.source in graded:
+                raise UnsupportedProgram(
+                    f"brian2: projection {projection.source} -> {projection.target}: graded spikes with a delay of "
+                    f"{projection.delay}; its synapses read the value when it arrives; use backend reference"
+                )
             largest = GRADED_MAX if projection.source in graded else 1
             magnitude = magnitude + projection.magnitudes() * largest
-        magnitude = magnitude * program.steps
+        # Loihi's registers wrap round or stop, here as there.
+        magnitude = magnitude * (64 if population.neuron.facts.fraction_bits else program.steps)
         if int(magnitude.max(initial=0)) >= _EXACT:
             raise BackendError(
                 f"brian2: population {population.name}: potentials up to {int(magnitude.max())}; "
                 f"double precision is exact below {_EXACT}; use smaller biases"
             )
-        if population.neuron.facts.form == "leaky":
-            _check_leaky(program, population)
-
-
-def _check_leaky(program: Program, population: Population) -> None:
-    """Refuse what would wrap round or saturate on the chip: doubles do neither."""
-    largest = largest_spikes(program.populations, program.incoming)
-    low, high = synaptic_bounds(population, program.incoming(population.name), largest)
-    low, high = population.neuron.register_bounds(low, high, program.steps)
-    limit, reached = register_limit(program.chip, population.neuron), max(-int(low.min()), int(high.max()))
-    if reached > limit:
-        raise BackendError(
-            f"brian2: population {population.name}: potentials may reach {reached}; the chip's registers hold {limit}, "
-            "and doubles neither wrap round nor saturate; use smaller weights, or backend reference"
-        )

@@ -56,7 +56,8 @@ def simulate(job: Job) -> float:
         network.add(group)
         for projection in job.incoming(population.name):
             source = groups[projection.source]
-            network.add(_synapses(projection, source, group, layout.batch, projection.source in graded))
+            arrives = _in_its_sample(job.lag(projection), layout, job.depths[population.name])
+            network.add(_synapses(projection, source, group, layout.batch, projection.source in graded, arrives))
         monitors[population.name] = monitor = _monitor(population, group)
         network.add(monitor)
     start = time.perf_counter()
@@ -87,8 +88,9 @@ def _source(inputs: SpikeArray, layout: _Layout) -> Any:
 class _Equations:
     """What a form of neuron does at a step: ``v`` is the synaptic sum, ``y`` what the neuron makes of it.
 
-    Parameters of the model are ``theta``, ``divisor``, ``keeps_u`` and ``keeps_v`` (of 4096). {fresh} stands for 0 in
-    the step in which a new sample reaches the population, else 1.
+    Parameters of the model are ``theta``, ``divisor``, ``keeps_u`` and ``keeps_v`` (of 4096), and ``pause``; until
+    time step ``until`` a neuron is refractory. {fresh} stands for 0 in the step in which a new sample reaches the
+    population, else 1; {now} for the time step.
     """
 
     update: str
@@ -96,19 +98,26 @@ class _Equations:
     reset: str = ""
 
 
+# u and y in units of a 64th of a weight; decays go towards zero, and doubles hold these products exactly. u wraps round
+# at 24 bits, y stops at its ends.
+_CURRENT = (
+    "u = {fresh} * sign(u) * floor(abs(u) * keeps_u / 4096.0) + 64 * v\nu = 8388608.0 - (8388608.0 - u) % 16777216.0"
+)
+_VOLTAGE = "clip({fresh} * sign(y) * floor(abs(y) * keeps_v / 4096.0) + u + 64 * bias, -8388607.0, 8388607.0)"
 # Every sum is cleared at every step, below, so that only a state needs a reset of its own.
 _EQUATIONS = {
     "threshold": _Equations("y = v + bias"),
     "graded": _Equations("y = floor((v + bias) / divisor)"),
     "readout": _Equations("y = y * {fresh} + v + bias", "", ""),
     "integrating": _Equations("y = y * {fresh} + v + bias", "{above}", "{reset}"),
-    # u and y in units of a 64th of a weight; decays go towards zero, and doubles hold these products exactly.
     "leaky": _Equations(
-        "u = {fresh} * sign(u) * floor(abs(u) * keeps_u / 4096.0) + 64 * v\n"
-        "y = {fresh} * sign(y) * floor(abs(y) * keeps_v / 4096.0) + u + 64 * bias",
-        "{above}",
-        "{reset}",
+        f"{_CURRENT}\n"
+        "until = {fresh} * (until + 1) - 1\n"
+        f"y = int({{now}} <= until) * y + int({{now}} > until) * {_VOLTAGE}",
+        "{above} and {now} > until",
+        "{reset}\nuntil = {now} + pause",
     ),
+    "leaky readout": _Equations(f"{_CURRENT}\ny = {_VOLTAGE}", "", ""),
 }
 
 
@@ -117,25 +126,25 @@ def _neurons(population: Compartments, layout: _Layout, depth: int) -> Any:
     facts = population.facts
     form = row_for(_EQUATIONS, population, f"brian2: population {population.name}", "use backend reference")
     words = {
+        "now": "timestep(t, dt)",
         "fresh": f"int((timestep(t, dt) - {depth}) % {layout.interval} != 0)" if layout.interval > 1 else "0",
         "above": "y > theta" if facts.strict else "y >= theta",
         "reset": "y = 0" if facts.reset == "hard" else "y -= theta",
     }
-    model = "v : 1\ny : 1\nu : 1\n" + "\n".join(
-        f"{name} : 1 (constant)" for name in ("bias", "theta", "divisor", "keeps_u", "keeps_v")
-    )
-    spiking: dict[str, Any] = {"threshold": form.threshold.format(**words), "reset": form.reset.format(**words)}
-    group: Any = brian2.NeuronGroup(
-        population.size * layout.batch, model, method="euler", **(spiking if population.spikes else {})
-    )
-    scale = 64 if facts.form == "leaky" else 1
+    scale = 64 if facts.fraction_bits else 1
     parameters = {
         "bias": population.bias,
         "theta": 0 if facts.threshold is None else scale * values(facts.threshold),
         "divisor": 2.0 ** values(facts.shift),
         "keeps_u": FORGETS - values(facts.current_decay),
         "keeps_v": FORGETS - values(facts.voltage_decay),
+        "pause": values(facts.refractory),
     }
+    model = "v : 1\ny : 1\nu : 1\nuntil : 1\n" + "\n".join(f"{name} : 1 (constant)" for name in parameters)
+    spiking: dict[str, Any] = {"threshold": form.threshold.format(**words), "reset": form.reset.format(**words)}
+    group: Any = brian2.NeuronGroup(
+        population.size * layout.batch, model, method="euler", **(spiking if population.spikes else {})
+    )
     for name, value in parameters.items():
         wide = np.broadcast_to(np.asarray(value, np.float64), population.size)
         setattr(group, name, np.tile(wide, layout.batch))
@@ -150,11 +159,18 @@ def _monitor(population: Compartments, group: Any) -> Any:
     return brian2.SpikeMonitor(group, variables="y" if population.graded else None)
 
 
-def _synapses(projection: AnyProjection, source: Any, target: Any, batch: int, graded: bool) -> Any:
-    """Return one synapse for every nonzero weight and copy, without delay."""
+def _in_its_sample(lag: int, layout: _Layout, depth: int) -> str:
+    """Return the factor of a spike delivered now: 0 where the target, at ``depth``, is in the next sample already."""
+    return f"int((timestep(t, dt) + 1 - {depth}) % {layout.interval} >= {lag})" if lag else "1"
+
+
+def _synapses(projection: AnyProjection, source: Any, target: Any, batch: int, graded: bool, arrives: str) -> Any:
+    """Return one synapse for every nonzero weight and copy, with the projection's delay."""
     n_target, n_source = projection.shape
     on_pre = "v_post += w * y_pre" if graded else "v_post += w"
-    synapses = brian2.Synapses(source, target, "w : 1 (constant)", on_pre=on_pre, delay=0 * _STEP)
+    on_pre += "" if arrives == "1" else f" * {arrives}"
+    delay = projection.delay * _STEP
+    synapses = brian2.Synapses(source, target, "w : 1 (constant)", on_pre=on_pre, delay=delay)
     # Sorted by source, so that the synapses of a spike lie together in memory.
     entries = projection.matrix().tocsc().tocoo()
     if not entries.nnz:
@@ -176,8 +192,10 @@ def _write(job: Job, layout: _Layout, monitors: dict[str, Any]) -> None:
             _scatter(file, np.asarray(monitor.i[:]), step - depth, values, layout)
         else:
             file = np.load(job.logits_file, mmap_mode="r+", allow_pickle=False)
-            last = slice(depth + layout.interval - 1, depth + layout.steps, layout.interval)
-            file[:] = np.asarray(monitor.y_[:, last]).T.reshape(-1, population.size)[: layout.samples]
+            seen = np.asarray(monitor.y_[:, depth : depth + layout.steps]).T
+            seen = seen.reshape(-1, layout.interval, layout.batch, population.size)
+            read = seen.max(axis=1) if population.facts.read == "max" else seen[:, -1]
+            file[:] = read.reshape(-1, population.size)[: layout.samples]
 
 
 def _scatter(

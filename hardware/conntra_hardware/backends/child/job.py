@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from conntra_hardware.backends.protocol import spike_counts
 from conntra_hardware.base.arrays import IntArray, SpikeArray
 from conntra_hardware.cost.measured import Measured
 from conntra_hardware.neurons import Facts
@@ -70,7 +71,8 @@ class Job:
     """The parts of a program that a simulator needs, the input spikes (rows, n_inputs), and the simulator's settings.
 
     A sample takes ``steps`` rows. ``spike_files[population]`` (rows, size), uint8 or int32 where they are graded, and
-    ``logits_file`` (samples, classes) int64 are there already, to be written into. ``depths`` as in Program.
+    ``logits_file`` (samples, classes) int64 are there already, to be written into; where the last population spikes,
+    nobody reads the latter. ``depths`` as in Program.
     """
 
     folder: Path
@@ -103,6 +105,11 @@ class Job:
     def measured_file(self) -> Path:
         """Where a chip's child leaves the fields of ``Measured``, as JSON."""
         return self.folder / _MEASURED
+
+    @staticmethod
+    def lag(projection: AnyProjection) -> int:
+        """Rows from a spike to its arrival, as in Program."""
+        return Program.lag(projection)
 
     def incoming(self, name: str) -> tuple[AnyProjection, ...]:
         """Return the projections into the population ``name``."""
@@ -194,6 +201,8 @@ def read_recordings(folder: Path, program: Program) -> tuple[dict[str, SpikeArra
         for i, p in enumerate(program.populations)
         if p.neuron.spikes
     }
+    if program.readout.neuron.spikes:
+        return spikes, spike_counts(program, spikes)
     return spikes, np.load(folder / "logits.npy", allow_pickle=False)
 
 

@@ -1,18 +1,19 @@
 """What a program's parts are in Lava: ``Stock`` for Lava's own processes, ``Batched`` for many samples at once.
 
 ``Batched`` takes Lava's neurons where they accept a batch and do what is needed: LIFReset for threshold neurons,
-readouts and hard resets. The others, and the synapses, are of ours (``processes``), and equal to the stock ones, which
-is what ``Stock`` is for.
+readouts, leaky neurons and hard resets. The others, and the synapses, are of ours (``processes``), and equal to the
+stock ones, which is what ``Stock`` is for.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from lava.proc.atrlif.process import ATRLIF
 from lava.proc.conv.process import Conv
-from lava.proc.dense.process import Dense
+from lava.proc.dense.process import DelayDense, Dense
 from lava.proc.graded.process import GradedReluVec
 from lava.proc.lif.process import LIFReset
 from lava.proc.sparse.process import Sparse
@@ -23,16 +24,21 @@ from conntra_hardware.backends.child.job import Compartments, Job
 from conntra_hardware.backends.lava.processes.process import (
     BatchedSynapses,
     GradedNeurons,
+    LeakyNeurons,
+    SampleGate,
     SoftResetNeurons,
     StateClearer,
 )
-from conntra_hardware.backends.lava.registers import MAX_SUM, bias_registers, is_soft, weight_registers
+from conntra_hardware.backends.lava.registers import MAX_SUM, bias_registers, is_plain_lif, is_soft, weight_registers
 from conntra_hardware.neurons import row_for, values
 from conntra_hardware.program import AnyProjection, ConvProjection, Projection
 
 __all__ = ["Batched", "Stock"]
 
 _GRADED_BITS = 24
+_LAST = 4095
+_NEVER = 2**17
+"""A threshold that no v exceeds."""
 _REGISTER_SHIFT = 6
 
 
@@ -50,7 +56,14 @@ class Batched:
 
     def neurons(self, population: Compartments) -> Any:
         """Return the neurons of a population."""
-        rows = {"threshold": self._lif, "readout": self._lif, "graded": self._graded, "integrating": self._integrating}
+        rows = {
+            "threshold": self._lif,
+            "readout": self._lif,
+            "graded": self._graded,
+            "integrating": self._integrating,
+            "leaky": self._leaky,
+            "leaky readout": self._leaky,
+        }
         return row_for(rows, population, f"lava: population {population.name}", "use backend reference")(population)
 
     def _lif(self, population: Compartments) -> Any:
@@ -72,6 +85,24 @@ class Batched:
             depth=self.job.depths[population.name],
         )
 
+    def _leaky(self, population: Compartments) -> Any:
+        facts = population.facts
+        if is_plain_lif(facts):
+            return lif(self.job, population, self.shape(population.size))
+        threshold = _NEVER if facts.threshold is None else values(facts.threshold)
+        return LeakyNeurons(
+            shape=self.shape(population.size),
+            bias=population.bias,
+            threshold=_column(threshold),
+            strict=facts.strict,
+            soft=facts.reset == "soft",
+            current_decay=_column(values(facts.current_decay)),
+            voltage_decay=_column(values(facts.voltage_decay)),
+            refractory=_column(values(facts.refractory)),
+            interval=self.job.steps,
+            depth=self.job.depths[population.name],
+        )
+
     def connect(self, projection: AnyProjection, out_port: Any, neurons: Any) -> None:
         """Connect a source's ``out_port`` with ``neurons`` by the synapses of ``projection``."""
         registers = weight_registers(projection)
@@ -81,6 +112,10 @@ class Batched:
             weight_exp=registers.exponent,
             sign_mode=SignMode[registers.sign_mode],
             graded=projection.source in self.graded,
+            delay=projection.delay,
+            lag=self.job.lag(projection),
+            interval=self.job.steps,
+            depth=self.job.depths[projection.source],
         )
         out_port.connect(synapses.s_in)
         synapses.a_out.connect(neurons.a_in)
@@ -104,7 +139,14 @@ class Stock:
 
     def neurons(self, population: Compartments) -> Any:
         """Return the neurons of a population."""
-        rows = {"threshold": self._lif, "readout": self._lif, "graded": self._graded, "integrating": self._integrating}
+        rows = {
+            "threshold": self._lif,
+            "readout": self._lif,
+            "graded": self._graded,
+            "integrating": self._integrating,
+            "leaky": self._leaky,
+            "leaky readout": self._leaky,
+        }
         where = f"lava-stock: population {population.name}"
         return row_for(rows, population, where, "use backend reference")(population)
 
@@ -116,6 +158,9 @@ class Stock:
         self._add_bias(population, neurons)
         return neurons
 
+    def _leaky(self, population: Compartments) -> Any:
+        return lif(self.job, population, self.shape(population.size))
+
     def _integrating(self, population: Compartments) -> Any:
         return self._soft(population) if is_soft(population.facts) else self._lif(population)
 
@@ -123,14 +168,21 @@ class Stock:
         """Connect a source's ``out_port`` with ``neurons`` by the synapses of ``projection``."""
         bits = _GRADED_BITS if projection.source in self.graded else 0
         shift = self.shift.get(projection.target, 0)
-        if isinstance(projection, ConvProjection) and not shift and not self.doubled[projection.target]:
+        lag = self.job.lag(projection)
+        if lag:
+            out_port = self._within_a_sample(projection, out_port, lag)
+        if isinstance(projection, ConvProjection) and not lag and not shift and not self.doubled[projection.target]:
             self._convolve(projection, out_port, neurons, bits)
             return
         registers = weight_registers(projection)
         dense = isinstance(projection, Projection)
-        kind: Any = Dense if dense else Sparse
+        kind: Any = DelayDense if projection.delay else Dense if dense else Sparse
+        weights = registers.weights if dense else csr_matrix(registers.weights)
+        if projection.delay:
+            weights = weights if dense else weights.toarray()
+            kind = partial(DelayDense, delays=projection.delay)
         synapses = kind(
-            weights=registers.weights if dense else csr_matrix(registers.weights),
+            weights=weights,
             weight_exp=registers.exponent - shift + self.doubled[projection.target],
             sign_mode=SignMode[registers.sign_mode],
             num_weight_bits=8,
@@ -138,6 +190,15 @@ class Stock:
         )
         out_port.connect(synapses.s_in)
         synapses.a_out.connect(neurons.a_in)
+
+    def _within_a_sample(self, projection: AnyProjection, out_port: Any, lag: int) -> Any:
+        """Return a port that leaves out what would arrive in the next sample: a host clears synapses between them."""
+        source = projection.source
+        gate = SampleGate(
+            shape=self.shape(projection.shape[1]), lag=lag, interval=self.job.steps, depth=self.job.depths[source]
+        )
+        out_port.connect(gate.s_in)
+        return gate.s_out
 
     def _convolve(self, projection: ConvProjection, out_port: Any, neurons: Any, bits: int) -> None:
         """Lava's Conv flips its kernel, and its images are (width, height, channels)."""
@@ -212,16 +273,21 @@ def lif(job: Job, population: Compartments, shape: tuple[int, ...]) -> LIFReset:
     exceeds: it never spikes.
     """
     facts = population.facts
-    keeps = job.steps > 1 and facts.form in ("integrating", "readout")
+    keeps = job.steps > 1 and facts.form not in ("threshold", "graded")
     bias = bias_registers(population)
     column = (-1, *(1 for _ in shape[1:]))
-    vth: Any = facts.least - 1 if population.spikes else MAX_SUM
+    vth: Any = facts.least - 1 if population.spikes else _NEVER if facts.fraction_bits else MAX_SUM
+    du, dv = _LAST, 0 if keeps else _LAST
+    if facts.fraction_bits:
+        assert isinstance(facts.current_decay, int)  # ``is_plain_lif``
+        assert isinstance(facts.voltage_decay, int)
+        du, dv = facts.current_decay - 1, facts.voltage_decay  # Lava adds 1 to du
     if np.ndim(vth):
         vth = np.broadcast_to(vth.reshape(column), shape).copy()
     return LIFReset(
         shape=shape,
-        du=4095,
-        dv=0 if keeps else 4095,
+        du=du,
+        dv=dv,
         vth=vth,
         bias_mant=np.broadcast_to(bias.mantissa.reshape(column), shape).copy(),
         bias_exp=np.broadcast_to(bias.exponent.reshape(column), shape).copy(),

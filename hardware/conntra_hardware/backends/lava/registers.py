@@ -21,6 +21,7 @@ from conntra_hardware.base.errors import BackendError, UnsupportedProgram
 from conntra_hardware.fit.overflow import largest_spikes, register_bounds, synaptic_bounds
 from conntra_hardware.neurons import GRADED_MAX, Facts
 from conntra_hardware.program import INPUT, AnyProjection, Population, Program, Projection
+from conntra_hardware.program.arrivals import arriving_sums
 
 __all__ = [
     "FORMS",
@@ -30,12 +31,13 @@ __all__ = [
     "WeightRegisters",
     "bias_registers",
     "check_program",
+    "is_plain_lif",
     "is_soft",
     "refuse_what_stock_cannot",
     "weight_registers",
 ]
 
-FORMS = ("threshold", "graded", "integrating", "readout")
+FORMS = ("threshold", "graded", "integrating", "leaky", "readout", "leaky readout")
 """The forms of neuron that Lava's processes, and ours beside them, have rows for."""
 
 MAX_SUM = 2**17 - 1
@@ -148,6 +150,9 @@ def check_program(program: Program, inputs: SpikeArray, stock: bool = False) -> 
         if not population.neuron.graded:
             bias_registers(population)
         low, high = synaptic_bounds(population, incoming, largest)
+        if population.neuron.facts.fraction_bits:
+            _check_wraps_once(population, low, high)
+            continue
         low, high = register_bounds(population.neuron, low, high, program.steps)
         if max(-int(low.min()), int(high.max())) > _limit(population, stock):
             unbounded.append(population)
@@ -155,6 +160,28 @@ def check_program(program: Program, inputs: SpikeArray, stock: bool = False) -> 
         spikes = ReferenceBackend().execute(program, inputs, RunOptions()).spikes
         for population in unbounded:
             _check_sums(program, population, {INPUT: inputs, **spikes}, stock)
+
+
+def _check_wraps_once(population: Population, low: npt.NDArray[np.int64], high: npt.NDArray[np.int64]) -> None:
+    """Loihi's u wraps round; Lava's takes off one turn of 2^24 and no more."""
+    reached = max(-int(low.min()), int(high.max()))
+    if reached > 2 * MAX_SUM:
+        raise BackendError(
+            f"lava: population {population.name}: sums of a step up to {reached}; Lava's current wraps round right up "
+            f"to {2 * MAX_SUM}; use smaller weights or fewer inputs"
+        )
+
+
+def is_plain_lif(facts: Facts) -> bool:
+    """Return whether Lava's own LIF does what leaky neurons of these facts do."""
+    return (
+        facts.reset == "hard"
+        and facts.refractory == 0
+        and (facts.strict or facts.threshold is None)
+        and facts.read == "last"
+        and all(isinstance(decay, int) for decay in (facts.current_decay, facts.voltage_decay))
+        and facts.current_decay != 0
+    )
 
 
 def is_soft(facts: Facts) -> bool:
@@ -169,12 +196,13 @@ def _limit(population: Population, stock: bool) -> int:
 
 
 def _check_sums(program: Program, population: Population, sent: Mapping[str, IntArray], stock: bool) -> None:
-    sums = np.add.reduce([p.apply(sent[p.source]) for p in program.incoming(population.name)])
-    potentials = sums + population.bias
-    shaped = potentials.reshape(-1, program.steps, population.size)
-    held = population.neuron.held(shaped).reshape(sums.shape)
+    over_time = {p.source: sent[p.source] for p in program.incoming(population.name)}
+    over_time = {name: values.reshape(-1, program.steps, values.shape[1]) for name, values in over_time.items()}
+    shaped = arriving_sums(program, population.name, over_time)
+    sums = shaped.reshape(-1, population.size)
+    held = population.neuron.held(shaped, population.bias).reshape(sums.shape)
     if stock and is_soft(population.neuron.facts):
-        held = shaped.cumsum(axis=1).reshape(sums.shape)  # a spike adds to r, and leaves v as it is
+        held = (shaped + population.bias).cumsum(axis=1).reshape(sums.shape)  # a spike adds to r, and leaves v as it is
     elif population.neuron.facts.form == "threshold":
         held = sums  # clipped potentials spike alike
     limit = _limit(population, stock)
@@ -209,6 +237,12 @@ def refuse_what_stock_cannot(program: Program) -> None:
                 )
             if population.bias.any():
                 _refuse_bias(population, facts.shift)
+        if facts.fraction_bits and not is_plain_lif(facts):
+            raise UnsupportedProgram(
+                f"{what}: {population.neuron.kind} neurons with soft reset, refractory steps, a threshold that is not "
+                "strict, decays that differ, a current that keeps all, or the largest value read; Lava's LIF has none "
+                "of these; use backend lava"
+            )
         if is_soft(facts):
             if facts.per_neuron:
                 raise UnsupportedProgram(f"{what}: a threshold for each neuron: ATRLIF has one; use backend lava")

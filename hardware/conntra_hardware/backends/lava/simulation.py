@@ -17,6 +17,7 @@ from conntra_hardware.backends.child.serve import serve
 from conntra_hardware.backends.lava.graph import Batched, Stock
 from conntra_hardware.backends.lava.processes.process import PotentialRecorder, SpikeRecorder, SpikeSource
 from conntra_hardware.backends.lava.watch import watch
+from conntra_hardware.neurons import FRACTION_BITS
 from conntra_hardware.program import INPUT
 
 _CHANNEL_SIZE = 4
@@ -30,11 +31,11 @@ def simulate(job: Job) -> float:
     out_ports: dict[str, Any] = {INPUT: source.s_out}
     for population in job.populations:
         neurons = parts.neurons(population)
+        if population.spikes:
+            out_ports[population.name] = neurons.s_out
         for projection in job.incoming(population.name):
             parts.connect(projection, out_ports[projection.source], neurons)
         _record(job, population, neurons, parts.shape(population.size))
-        if population.spikes:
-            out_ports[population.name] = neurons.s_out
     # The steps of every batch, and one more for every depth that the last one has to pass.
     steps = -(-job.samples // batch) * job.steps + job.depth
     source.create_runtime(Loihi2SimCfg(select_tag="fixed_pt"), compile_config={"pypy_channel_size": _CHANNEL_SIZE})
@@ -54,7 +55,10 @@ def _record(job: Job, population: Compartments, neurons: Any, shape: tuple[int, 
         recorder = SpikeRecorder(path=str(job.spike_files[population.name]), **where)
         neurons.s_out.connect(recorder.s_in)
     else:
-        PotentialRecorder(path=str(job.logits_file), **where).v.connect_var(neurons.v)
+        # Sums are whole weights: the lowest six bits of the state are 0.
+        shift = 0 if population.facts.fraction_bits else FRACTION_BITS
+        largest = population.facts.read == "max"
+        PotentialRecorder(path=str(job.logits_file), shift=shift, largest=largest, **where).v.connect_var(neurons.v)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ from lava.utils.weightutils import clip_weights, truncate_weights
 from conntra_hardware.backends.lava.processes.process import (
     BatchedSynapses,
     GradedNeurons,
+    LeakyNeurons,
     PotentialRecorder,
+    SampleGate,
     SoftResetNeurons,
     SpikeRecorder,
     SpikeSource,
@@ -26,7 +29,9 @@ from conntra_hardware.backends.lava.processes.process import (
 __all__ = [
     "PyBatchedSynapses",
     "PyGradedNeurons",
+    "PyLeakyNeurons",
     "PyPotentialRecorder",
+    "PySampleGate",
     "PySoftResetNeurons",
     "PySpikeRecorder",
     "PySpikeSource",
@@ -35,6 +40,8 @@ __all__ = [
 
 _FLOAT32_EXACT = 2**24
 _POTENTIAL_SHIFT = 6
+_DECAY_SHIFT = 12
+_DECAY_UNITY = 2**_DECAY_SHIFT
 _WEIGHT_BITS = 8
 _LARGEST_STATE = 2**23 - 1
 
@@ -55,6 +62,8 @@ class PyBatchedSynapses(PyLoihiProcessModel):
         self.sign_mode: Any = proc_params["sign_mode"]
         self.weight_exp: int = proc_params["weight_exp"]
         self.graded: bool = proc_params["graded"]
+        self.lag, self.interval, self.depth = (int(proc_params[key]) for key in ("lag", "interval", "depth"))
+        self.under_way: Any = deque(maxlen=int(proc_params["delay"]) + 1)
         self.prepared: Any = None
 
     def _prepare(self) -> Any:
@@ -78,11 +87,16 @@ class PyBatchedSynapses(PyLoihiProcessModel):
         """Send the sums of the step before, as Lava's Dense does, then receive."""
         if self.prepared is None:
             self.prepared = self._prepare()
+        if len(self.under_way) == self.under_way.maxlen:
+            self.a_buff = self.under_way.popleft()
         self.a_out.send(self.a_buff)
         message = self.s_in.recv()
+        if not in_its_sample(self.time_step, self.depth, self.interval, self.lag):
+            self.under_way.append(np.zeros_like(self.a_buff))
+            return
         spikes = (message if self.graded else message.astype(bool)).astype(self.prepared.dtype)
         sums = (self.prepared @ spikes).astype(np.int32)
-        self.a_buff = sums << self.weight_exp if self.weight_exp > 0 else sums >> -self.weight_exp
+        self.under_way.append(sums << self.weight_exp if self.weight_exp > 0 else sums >> -self.weight_exp)
 
 
 @implements(proc=GradedNeurons, protocol=LoihiProtocol)
@@ -131,6 +145,77 @@ class PySoftResetNeurons(PyLoihiProcessModel):
         fired = self.v >= self.threshold
         self.v[:] -= self.threshold * fired
         self.s_out.send(fired)
+
+
+@implements(proc=LeakyNeurons, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyLeakyNeurons(PyLoihiProcessModel):
+    """Loihi's neuron in 24 bits: u wraps round, v stops at its ends."""
+
+    a_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    s_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+    u: Any = LavaPyType(np.ndarray, np.int32, precision=24)
+    v: Any = LavaPyType(np.ndarray, np.int32, precision=24)
+    waits: Any = LavaPyType(np.ndarray, np.int32, precision=24)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.bias: Any = (proc_params["bias"] << _POTENTIAL_SHIFT).reshape(-1, 1)
+        self.threshold: Any = proc_params["threshold"] << _POTENTIAL_SHIFT
+        self.strict, self.soft = bool(proc_params["strict"]), bool(proc_params["soft"])
+        self.keeps_u: Any = _DECAY_UNITY - proc_params["current_decay"]
+        self.keeps_v: Any = _DECAY_UNITY - proc_params["voltage_decay"]
+        self.refractory: Any = proc_params["refractory"]
+        self.interval, self.depth = int(proc_params["interval"]), int(proc_params["depth"])
+
+    def run_spk(self) -> None:
+        """Clear the state where a sample begins, then decay, integrate and spike."""
+        if (self.time_step - 1 - self.depth) % self.interval == 0:
+            self.u[:], self.v[:], self.waits[:] = 0, 0, 0
+        current = _kept(self.u, self.keeps_u) + (self.a_in.recv().astype(np.int64) << _POTENTIAL_SHIFT)
+        current = np.where(current > _LARGEST_STATE + 1, current - 2 * (_LARGEST_STATE + 1), current)
+        current = np.where(current <= -(_LARGEST_STATE + 1), current + 2 * (_LARGEST_STATE + 1), current)
+        self.u[:] = current
+        voltage = np.clip(_kept(self.v, self.keeps_v) + current + self.bias, -_LARGEST_STATE, _LARGEST_STATE)
+        waiting = self.waits > 0
+        self.v[:] = np.where(waiting, self.v, voltage)
+        above = self.v > self.threshold if self.strict else self.v >= self.threshold
+        fired = above & ~waiting
+        self.v[:] = np.where(fired, self.v - self.threshold if self.soft else 0, self.v)
+        self.waits[:] = np.where(fired, self.refractory, np.maximum(self.waits - 1, 0))
+        self.s_out.send(fired)
+
+
+def _kept(state: np.ndarray, keeps: Any) -> np.ndarray:
+    """Return what a decay leaves, cut off towards 0, as Lava's LIF does it."""
+    product = state.astype(np.int64) * keeps
+    return np.sign(product) * (np.abs(product) >> _DECAY_SHIFT)
+
+
+def in_its_sample(time_step: int, depth: int, interval: int, lag: int) -> bool:
+    """Return whether a spike that a source at ``depth`` sends now arrives, ``lag`` steps later, in the same sample."""
+    return (time_step - 1 - depth) % interval + lag < interval
+
+
+@implements(proc=SampleGate, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PySampleGate(PyLoihiProcessModel):
+    """Hands spikes on within the time step."""
+
+    s_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.lag, self.interval, self.depth = (int(proc_params[key]) for key in ("lag", "interval", "depth"))
+
+    def run_spk(self) -> None:
+        """Send what was received, or nothing."""
+        spikes = self.s_in.recv()
+        passes = in_its_sample(self.time_step, self.depth, self.interval, self.lag)
+        self.s_out.send(spikes if passes else np.zeros_like(spikes))
 
 
 @implements(proc=StateClearer, protocol=LoihiProtocol)
@@ -223,15 +308,26 @@ class PySpikeRecorder(_Recorder):
 @requires(CPU)
 @tag("fixed_pt")
 class PyPotentialRecorder(_Recorder):
-    """Reads a state variable after the last step of a sample, in the management phase, as a host would."""
+    """Reads a state variable after the last step of a sample, or after each, in the management phase, as a host does."""
 
     v: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
 
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.shift: int = proc_params["shift"]
+        self.largest: bool = proc_params["largest"]
+        self.seen: Any = None
+
     def post_guard(self) -> Any:
-        """Ask for the management phase when a sample is complete."""
+        """Ask for the management phase when there is something to read."""
         block, step = self._place()
-        return block >= 0 and step == self.interval - 1
+        return block >= 0 and (self.largest or step == self.interval - 1)
 
     def run_post_mgmt(self) -> None:
-        """Write the potentials, whole numbers of weights: the lowest six bits of the state are zero."""
-        self._write(self.v.read() >> _POTENTIAL_SHIFT, self.file, self._place()[0])
+        """Write the potentials when a sample is complete."""
+        block, step = self._place()
+        values = self.v.read() >> self.shift
+        if self.largest:
+            values = self.seen = values if step == 0 else np.maximum(self.seen, values)
+        if step == self.interval - 1:
+            self._write(values, self.file, block)

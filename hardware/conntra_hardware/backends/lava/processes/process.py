@@ -17,7 +17,9 @@ from lava.magma.core.process.variable import Var
 __all__ = [
     "BatchedSynapses",
     "GradedNeurons",
+    "LeakyNeurons",
     "PotentialRecorder",
+    "SampleGate",
     "SoftResetNeurons",
     "SpikeRecorder",
     "SpikeSource",
@@ -28,11 +30,25 @@ __all__ = [
 class BatchedSynapses(AbstractProcess):
     """Lava's ``Dense``, or ``Sparse`` where ``weights`` is a sparse matrix, for ``batch`` samples at once.
 
-    The same registers and the same delay of a step; ``graded`` spikes have values.
+    The same registers and the same delay of a step, and ``delay`` steps more; ``graded`` spikes have values. Spikes of
+    a source at ``depth`` that would arrive in the next sample, ``lag`` of ``interval`` steps later, are left out.
     """
 
-    def __init__(self, *, weights: Any, batch: int, weight_exp: int, sign_mode: object, graded: bool) -> None:
-        super().__init__(weights=weights, weight_exp=weight_exp, sign_mode=sign_mode, graded=graded)
+    def __init__(
+        self,
+        *,
+        weights: Any,
+        batch: int,
+        weight_exp: int,
+        sign_mode: object,
+        graded: bool,
+        delay: int,
+        lag: int,
+        interval: int,
+        depth: int,
+    ) -> None:
+        times = {"delay": delay, "lag": lag, "interval": interval, "depth": depth}
+        super().__init__(weights=weights, weight_exp=weight_exp, sign_mode=sign_mode, graded=graded, **times)
         n_out, n_in = weights.shape
         self.s_in = InPort(shape=(n_in, batch))
         self.a_out = OutPort(shape=(n_out, batch))
@@ -48,6 +64,49 @@ class GradedNeurons(AbstractProcess):
     def __init__(self, *, shape: tuple[int, ...], bias: np.ndarray, shift: int | np.ndarray) -> None:
         super().__init__(shape=shape, bias=bias, shift=shift)
         self.a_in = InPort(shape=shape)
+        self.s_out = OutPort(shape=shape)
+
+
+class LeakyNeurons(AbstractProcess):
+    """``LIFReset`` with what it lacks: a soft reset, refractory steps, a threshold that is not strict, parameters
+    (size, 1) that differ, and a current that keeps all.
+
+    ``threshold`` and ``bias`` (size,) in weight units; the states u and v in units of 2**-6 weights, as Lava's.
+    """
+
+    def __init__(
+        self,
+        *,
+        shape: tuple[int, ...],
+        bias: np.ndarray,
+        threshold: int | np.ndarray,
+        strict: bool,
+        soft: bool,
+        current_decay: int | np.ndarray,
+        voltage_decay: int | np.ndarray,
+        refractory: int | np.ndarray,
+        interval: int,
+        depth: int,
+    ) -> None:
+        decays = {"current_decay": current_decay, "voltage_decay": voltage_decay}
+        fires = {"threshold": threshold, "strict": strict, "soft": soft, "refractory": refractory}
+        super().__init__(bias=bias, interval=interval, depth=depth, **decays, **fires)
+        self.a_in = InPort(shape=shape)
+        self.s_out = OutPort(shape=shape)
+        self.u = Var(shape=shape, init=0)
+        self.v = Var(shape=shape, init=0)
+        self.waits = Var(shape=shape, init=0)
+
+
+class SampleGate(AbstractProcess):
+    """Lets spikes of a source at ``depth`` through that arrive, ``lag`` steps later, in their own sample.
+
+    A sample has ``interval`` steps.
+    """
+
+    def __init__(self, *, shape: tuple[int, ...], lag: int, interval: int, depth: int) -> None:
+        super().__init__(lag=lag, interval=interval, depth=depth)
+        self.s_in = InPort(shape=shape)
         self.s_out = OutPort(shape=shape)
 
 
@@ -98,8 +157,13 @@ class SpikeRecorder(AbstractProcess):
 
 
 class PotentialRecorder(AbstractProcess):
-    """Reads the potentials of a population at ``depth``, in units of 2**-6 weights, after the last step of a sample."""
+    """Reads the potentials of a population at ``depth`` after the last step of a sample, or their ``largest`` ones.
 
-    def __init__(self, *, path: str, shape: tuple[int, ...], depth: int, interval: int) -> None:
-        super().__init__(path=path, shape=shape, depth=depth, interval=interval)
+    ``shift`` takes off their binary places.
+    """
+
+    def __init__(
+        self, *, path: str, shape: tuple[int, ...], depth: int, interval: int, shift: int, largest: bool
+    ) -> None:
+        super().__init__(path=path, shape=shape, depth=depth, interval=interval, shift=shift, largest=largest)
         self.v = RefPort(shape=shape)
