@@ -12,6 +12,7 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.files import check_writable, write_atomically
 from conntra_hardware.program import Program
 from conntra_neuro.exchange.from_program import network_of_program
+from conntra_neuro.exchange.time import refuse_ways_through_time
 from conntra_neuro.network import DiscreteNetwork
 
 __all__ = ["FORMATS", "READERS", "Exported", "export", "import_network"]
@@ -43,6 +44,7 @@ def export(network: DiscreteNetwork | Program, path: str | Path, format: str | N
     if isinstance(network, Program):
         about = {"chip": network.chip.name, "cores": network.cores_used}
         network = network_of_program(network)
+    refuse_ways_through_time(network, f"export to {name}")
     data, details = FORMATS[name][1](network, about, options)
     write_atomically(path, data)
     return Exported(str(path), name, len(data), details)

@@ -27,6 +27,8 @@ def network_of_program(program: Program) -> DiscreteNetwork:
     index = {INPUT: INPUT_LAYER}
     for population in program.populations:
         incoming = program.incoming(population.name)
+        if any(program.lag(p) for p in incoming):
+            raise InputError(f"population {population.name}: delays or a way back to itself; export the model file")
         relayed = _relayed(population, incoming)
         if relayed is not None:
             index[population.name] = index[relayed]
@@ -38,7 +40,7 @@ def network_of_program(program: Program) -> DiscreteNetwork:
         layers.append(_layer(population, main[0]))
         index[population.name] = last + 1
         residuals += [_residual(p, index[p.source], last + 1) for p in incoming if p is not main[0]]
-    return DiscreteNetwork(layers, program.encoder, program.labels, residuals)
+    return DiscreteNetwork(layers, program.encoder, program.labels, residuals, steps=program.steps)
 
 
 def _relayed(population: Population, incoming: tuple[AnyProjection, ...]) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from conntra_hardware.base.errors import ConntraError, FileFormatError, InputError
 from conntra_hardware.base.files import Container, container_bytes, read_container, write_container
-from conntra_hardware.neurons import Neuron, common_steps
+from conntra_hardware.neurons import common_steps
 from conntra_hardware.program import Program
 from conntra_hardware.program.program_file import (
     Tensors,
@@ -113,7 +113,7 @@ def _parts(network: DiscreteNetwork) -> tuple[dict[str, Any], Tensors]:
             {"layer": c.layer, "connection": layer_to_file(f"recurrent.{index}", c.connection, tensors)}
             for index, c in enumerate(network.recurrent)
         ]
-    if network.steps != common_steps(_untimed(network)):
+    if _is_timed(network):
         body["steps"] = network.steps
     if network.recurrent or "steps" in body:
         # A key that earlier versions look for, so that they refuse what they do not know.
@@ -121,9 +121,10 @@ def _parts(network: DiscreteNetwork) -> tuple[dict[str, Any], Tensors]:
     return body, tensors
 
 
-def _untimed(network: DiscreteNetwork) -> dict[str, Neuron]:
-    neurons = {str(index): layer.neuron for index, layer in enumerate(network.layers)}
-    return {name: neuron for name, neuron in neurons.items() if neuron is not None and not neuron.needs_steps}
+def _is_timed(network: DiscreteNetwork) -> bool:
+    """Return whether the neurons do not say how many time steps a sample takes."""
+    neurons = {str(index): layer.neuron for index, layer in enumerate(network.layers) if layer.neuron is not None}
+    return any(neuron.needs_steps for neuron in neurons.values()) or network.steps != common_steps(neurons)
 
 
 def _network(container: Container, path: str | Path) -> DiscreteNetwork:

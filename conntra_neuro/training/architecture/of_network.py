@@ -22,7 +22,7 @@ def without_flatten(network: DiscreteNetwork) -> DiscreteNetwork:
     at = {-1: -1} | {i: sum(k <= i for k in kept) - 1 for i in range(len(network.layers))}
     residuals = [dataclasses.replace(r, source=at[r.source], target=at[r.target]) for r in network.residuals]
     layers = [network.layers[i] for i in kept]
-    return DiscreteNetwork(layers, network.encoder, network.labels, residuals)
+    return DiscreteNetwork(layers, network.encoder, network.labels, residuals, steps=network.steps)
 
 
 def described(network: DiscreteNetwork) -> tuple[tuple[LayerSpec, ...], Neurons]:
@@ -30,6 +30,7 @@ def described(network: DiscreteNetwork) -> tuple[tuple[LayerSpec, ...], Neurons]
 
     Raises InputError where a layer, a residual connection or a mixture of neurons is none that can be trained.
     """
+    refuse_time(network)
     hidden = network.layers[:-1]
     joined = {residual.target: residual for residual in network.residuals}
     if len(joined) < len(network.residuals):
@@ -39,6 +40,20 @@ def described(network: DiscreteNetwork) -> tuple[tuple[LayerSpec, ...], Neurons]
     if not isinstance(readout, Dense) or last in joined:
         raise InputError(f"layer {last} ({readout!r}): a dense readout without residual connections can be trained")
     return tuple(specs), _neurons(hidden)
+
+
+def refuse_time(network: DiscreteNetwork) -> None:
+    """Raise InputError for ways through time that no gear trains: delays, recurrence, leaks, counted spikes."""
+    for number, layer in enumerate(network.layers):
+        where = f"layer {number} ({layer!r})"
+        if isinstance(layer, (Dense, Conv2d)) and layer.is_delayed:
+            raise InputError(f"{where}: synapses with a delay cannot be trained")
+        if layer.neuron is not None and layer.neuron.needs_steps:
+            raise InputError(f"{where}: {layer.neuron.kind} neurons that leak cannot be trained")
+    last = network.layers[-1]
+    if network.recurrent or (last.neuron is not None and last.neuron.spikes):
+        what = network.recurrent[0] if network.recurrent else "a last layer that spikes"
+        raise InputError(f"{what}: cannot be trained; feed-forward layers and a readout can")
 
 
 def with_neurons_of(arch: Architecture, network: DiscreteNetwork) -> Architecture:

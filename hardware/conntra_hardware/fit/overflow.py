@@ -50,7 +50,8 @@ class OverflowProof:
 
     ``low`` and ``high`` are the extremes over the population, of the synaptic sum with and without the bias;
     ``neuron`` is the one with the largest magnitude, reached by the input with exactly ``inputs`` spiking (source
-    indices), where it would overflow.
+    indices), where it would overflow. ``stops``: the neurons are Loihi's, whose current wraps round and whose voltage
+    stops at its ends, there and in every simulator: a bound that does not hold is a warning then.
     """
 
     population: str
@@ -60,6 +61,7 @@ class OverflowProof:
     high: int
     neuron: int
     inputs: tuple[int, ...] = ()
+    stops: bool = False
 
     @property
     def holds(self) -> bool:
@@ -70,6 +72,8 @@ class OverflowProof:
         where = f"{self.population}: potentials {self.low} to {self.high}, register {self.register} +-{self.limit}"
         if self.holds:
             return f"{where}: cannot overflow"
+        if self.stops:
+            return f"{where}: neuron {self.neuron} may stop at the ends of its registers, alike wherever it runs"
         if not self.inputs:
             return f"{where}: neuron {self.neuron} may overflow"
         return f"{where}: neuron {self.neuron} overflows when its {len(self.inputs)} inputs {_some(self.inputs)} spike"
@@ -153,8 +157,13 @@ def prove_no_overflow(
         low, high = register_bounds(population.neuron, low, high, program.steps)
         neuron = int(np.maximum(-low, high).argmax())
         for register, limit in _limits(program, population.neuron, registers).items():
-            proof = OverflowProof(population.name, register, limit, int(low.min()), int(high.max()), neuron)
-            proofs.append(proof if proof.holds else _with_inputs(proof, incoming, bool(high[neuron] >= -low[neuron])))
+            stops = population.neuron.facts.fraction_bits > 0
+            proof = OverflowProof(
+                population.name, register, limit, int(low.min()), int(high.max()), neuron, stops=stops
+            )
+            proofs.append(
+                proof if proof.holds or stops else _with_inputs(proof, incoming, bool(high[neuron] >= -low[neuron]))
+            )
     return tuple(proofs)
 
 

@@ -35,8 +35,8 @@ class Lif(Neuron):
 
     At each step ``u = decay(u, current_decay) + 64 * sum`` (24 bits, wraps round), then
     ``v = decay(v, voltage_decay) + u + 64 * bias`` (24 bits, stops at its ends), where
-    ``decay(x, d) = sign(x) * (|x| * (4096 - d) >> 12)``. It spikes iff ``v > 64 * threshold``, with ``strict`` False iff
-    ``v >= 64 * threshold``; after a spike ``v = 0`` (``reset`` "hard") or ``v -= 64 * threshold`` ("soft"), and for
+    ``decay(x, d) = sign(x) * (|x| * (4096 - d) >> 12)``. It spikes iff ``v > 64 * threshold``, with ``strict`` False
+    iff ``v >= 64 * threshold``; after a spike ``v = 0`` (``reset`` "hard") or ``v -= 64 * threshold`` ("soft"), and for
     ``refractory`` steps v stays as it is and no spike is sent. u and v are 0 when a sample begins.
 
     threshold                     0 to 2^17 - 1, in weight units, a number or one a neuron

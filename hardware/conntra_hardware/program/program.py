@@ -95,11 +95,12 @@ class Program(Shown):
     """Populations in feed-forward order, their synapses, and the core of every neuron.
 
     The last population is the readout; where it spikes, a sample's spikes (or their values) added up are the logits. A
-    hop from a population to the next takes one time step: every projection leads from a depth to the next one, the input
-    being at depth 0, or from a population to itself; several populations may stand at one depth. A sample takes
-    ``steps`` time steps, which are rows of arrays: row r of the inputs enters at time step r, and a population at depth d sees it at time step r + d - 1 of the pipeline. So what a source sends at row r
-    reaches a population at row r + delay, and itself at row r + 1 + delay (``lag``). What would arrive after a sample's
-    last row is lost: samples do not see each other.
+    hop from a population to the next takes one time step: every projection leads from a depth to the next one, the
+    input being at depth 0, or from a population to itself; several populations may stand at one depth. A sample takes
+    ``steps`` time steps, which are rows of arrays: row r of the inputs enters at time step r, and a population at depth
+    d sees it at time step r + d - 1 of the pipeline. So what a source sends at row r reaches a population at row r +
+    delay, and itself at row r + 1 + delay (``lag``). What would arrive after a sample's last row is lost: samples do
+    not see each other.
 
     chip         whose limits it keeps to
     n_inputs     number of input spikes
@@ -184,8 +185,9 @@ class Program(Shown):
 
     @property
     def timed(self) -> bool:
-        """Whether its neurons do not say how many time steps a sample takes, and it takes more than one."""
-        return self.steps != common_steps({p.name: p.neuron for p in self.populations if not p.neuron.needs_steps})
+        """Whether its neurons do not say how many time steps a sample takes, and need to know or take more than one."""
+        neurons = {p.name: p.neuron for p in self.populations}
+        return any(n.needs_steps for n in neurons.values()) or self.steps != common_steps(neurons)
 
     @property
     def cores_used(self) -> int:

@@ -45,7 +45,8 @@ class FuzzReport:
     """The outcome. ``digest`` is over the hashes of all programs, inputs and recordings of the loop, in order.
 
     ``failures`` name backend, index, first divergence, diagnosis, and the folder where the case was saved.
-    ``dilated`` tells whether convolutions were dilated; in reports of earlier versions, which do not say so, none were.
+    ``dilated`` tells whether convolutions were dilated, ``timed`` whether programs lived in time; in reports of earlier
+    versions, which do not say so, none were and none did.
     """
 
     programs: int
@@ -56,6 +57,7 @@ class FuzzReport:
     space: Mapping[str, Any]
     versions: Mapping[str, str] = field(default_factory=dict)
     dilated: bool = True
+    timed: bool = True
 
     @property
     def equal(self) -> bool:
@@ -86,6 +88,7 @@ def fuzz(
     budget_s: float = 60.0,
     limits: Mapping[str, int] | None = None,
     dilated: bool = True,
+    timed: bool = True,
     save_to: str | Path | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> FuzzReport:
@@ -93,8 +96,8 @@ def fuzz(
 
     The reference, where it is named, runs all of them; each other backend as many as ``budget_s`` seconds allow, or
     ``limits[name]`` where that is given, and at least one. ``dilated`` False draws the programs of versions without
-    dilated convolutions. ``save_to`` is the folder for programs that fail;
-    ``progress(backend, done, programs)`` is called after each.
+    dilated convolutions, ``timed`` False those of versions without leaky neurons. ``save_to`` is the folder for
+    programs that fail; ``progress(backend, done, programs)`` is called after each.
     """
     if programs < 1 or seed < 0:
         raise InputError(f"fuzz: {programs} programs, seed {seed}; at least 1, and a seed from 0, expected")
@@ -105,12 +108,12 @@ def fuzz(
     missing = [f"{s.name}: {found.reason}; {found.remedy}" for s in simulators if not (found := s.availability()).ok]
     if missing or not simulators:
         raise BackendError("; ".join(missing) or "fuzz: no backend given; reference, lava, brian2, ... expected")
-    state = _State(seed, dilated, None if save_to is None else Path(save_to), progress)
+    state = _State(seed, (dilated, timed), None if save_to is None else Path(save_to), progress)
     order: list[int] = np.random.default_rng(seed).permutation(programs).tolist()
     for simulator in simulators:
         most = programs if simulator.name == "reference" else (limits or {}).get(simulator.name, programs)
-        timed = simulator.name != "reference" and simulator.name not in (limits or {})
-        state.run(simulator, order[:most], budget_s if timed else None)
+        bounded = simulator.name != "reference" and simulator.name not in (limits or {})
+        state.run(simulator, order[:most], budget_s if bounded else None)
     return FuzzReport(
         programs=programs,
         seed=seed,
@@ -120,6 +123,7 @@ def fuzz(
         space=state.space(),
         versions=state.versions,
         dilated=dilated,
+        timed=timed,
     )
 
 
@@ -127,9 +131,14 @@ class _State:
     """What is added up over a run."""
 
     def __init__(
-        self, seed: int, dilated: bool, save_to: Path | None, progress: Callable[[str, int, int], None] | None
+        self,
+        seed: int,
+        space: tuple[bool, bool],
+        save_to: Path | None,
+        progress: Callable[[str, int, int], None] | None,
     ) -> None:
-        self.seed, self.dilated, self.save_to, self.progress = seed, dilated, save_to, progress
+        self.seed, self.save_to, self.progress = seed, save_to, progress
+        self.dilated, self.timed = space
         self.counts: dict[str, _Count] = {}
         self.failures: list[dict[str, Any]] = []
         self.versions: dict[str, str] = {}
@@ -143,7 +152,7 @@ class _State:
         for done, index in enumerate(indices):
             if done and budget_s is not None and time.perf_counter() - start > budget_s:
                 break
-            self._one(simulator, random_case(self.seed, index, self.dilated), count)
+            self._one(simulator, random_case(self.seed, index, self.dilated, self.timed), count)
             count.seconds = time.perf_counter() - start
             if self.progress is not None:
                 self.progress(simulator.name, done + 1, len(indices))
@@ -183,7 +192,13 @@ class _State:
             return failure
         small = shrink(case, lambda candidate: not _compare(candidate, simulator).equal)
         folder = self.save_to / f"{simulator.name}-{self.seed}-{case.index}"
-        chosen = {"fuzz_seed": self.seed, "index": case.index, "dilated": self.dilated, "shrunk": True}
+        chosen = {
+            "fuzz_seed": self.seed,
+            "index": case.index,
+            "dilated": self.dilated,
+            "timed": self.timed,
+            "shrunk": True,
+        }
         return failure | {"saved": str(save_failure(folder, small, _compare(small, simulator), chosen))}
 
     def space(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """One random program with inputs, drawn from a seed: any number of layers, weights, biases, cores that are accepted.
 
-Most are chains of dense layers of threshold neurons, with all forms of weights; the others are in ``fuzz_layers``.
+Most are chains of dense layers of threshold neurons, with all forms of weights; the others are in ``fuzz_layers`` and
+``fuzz_time``.
 
 Sums on the threshold are what goes wrong: biases are set so that most neurons have a potential of -1, 0 or 1 on some
 sample.
@@ -20,6 +21,7 @@ from conntra_hardware.fit.overflow import register_limit
 from conntra_hardware.neurons import Readout, Threshold
 from conntra_hardware.program import INPUT, CoreSlice, Population, Program, Projection
 from conntra_hardware.proof.fuzz_layers import layered_case
+from conntra_hardware.proof.fuzz_time import timed_case
 
 __all__ = ["FuzzCase", "dense_case", "random_case"]
 
@@ -28,6 +30,7 @@ _WIDE_ONE_IN = 10
 _SYNAPSE_BITS = 20  # at most, with its index and its share of headers: keeps slices within a core's memory
 _SLICES = 8
 _LAYERED_ONE_IN = 3
+_TIMED_ONE_IN = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +58,15 @@ class FuzzCase:
         }
 
 
-def random_case(seed: int, index: int, dilated: bool = False) -> FuzzCase:
+def random_case(seed: int, index: int, dilated: bool = False, timed: bool = False) -> FuzzCase:
     """Return program ``index`` of the run with ``seed``: always the same.
 
-    ``dilated`` has some convolutions dilated, of which earlier versions knew nothing; no other program changes.
+    ``dilated`` has some convolutions dilated, and ``timed`` some programs live in time, of which earlier versions knew
+    nothing; no other program changes.
     """
+    if timed and index % _TIMED_ONE_IN == _TIMED_ONE_IN - 1:
+        program, inputs = timed_case(np.random.default_rng([seed, index, 2]))
+        return FuzzCase(program, inputs, index)
     if index % _LAYERED_ONE_IN == _LAYERED_ONE_IN - 1:
         gaps = np.random.default_rng([seed, index, 1]) if dilated else None
         program, inputs = layered_case(np.random.default_rng([seed, index]), gaps)

@@ -89,8 +89,8 @@ def recheck_fuzz(document: Mapping[str, Any], progress: Callable[[str, int, int]
         raise FileFormatError(
             f"fuzz report: {error} missing or unusable; give one of `conntra verify --fuzz`"
         ) from None
-    dilated = bool(document.get("dilated", False))
-    fresh = fuzz(programs, seed=seed, backends=list(tallies), limits=limits, dilated=dilated, progress=progress)
+    space: dict[str, Any] = {name: bool(document.get(name, False)) for name in ("dilated", "timed")}
+    fresh = fuzz(programs, seed=seed, backends=list(tallies), limits=limits, **space, progress=progress)
     ours = json.loads(json.dumps(fresh.to_dict()))
     document = copy.deepcopy(dict(document))
     for report in (document, ours):

@@ -64,8 +64,9 @@ def _restricted(projection: AnyProjection, kept: Kept, program: Program) -> AnyP
     if (len(target), len(source)) == projection.shape:
         return projection
     if isinstance(projection, Projection):
-        return Projection(projection.source, projection.target, projection.weights[np.ix_(target, source)])
-    return SparseProjection(projection.source, projection.target, projection.matrix()[target][:, source])
+        return replace(projection, weights=projection.weights[np.ix_(target, source)])
+    rest = projection.matrix()[target][:, source]
+    return SparseProjection(projection.source, projection.target, rest, projection.delay)
 
 
 def save_failure(folder: Path, case: FuzzCase, certificate: Certificate, chosen: Mapping[str, Any]) -> Path:
@@ -126,7 +127,10 @@ def _parts(rows: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
 def _is_chain(program: Program) -> bool:
     """Return whether there is a first layer that can go: alone at its depth, with spikes that can be inputs."""
     first, *rest = program.populations
-    return bool(rest) and len(program.outgoing(INPUT)) == 1 and not first.neuron.graded and program.steps == 1
+    own = any(p.source == p.target for p in program.projections)
+    return (
+        bool(rest) and len(program.outgoing(INPUT)) == 1 and not first.neuron.graded and program.steps == 1 and not own
+    )
 
 
 def _without_first_layer(case: FuzzCase) -> FuzzCase:

@@ -269,7 +269,7 @@ def _divergence(
     incoming = program.incoming(population.name)
     weights = np.concatenate([_row(p, neuron) for p in incoming])
     arrived = np.concatenate(
-        [(inputs if p.source == INPUT else expected.spikes[p.source])[row].astype(np.int64) for p in incoming]
+        [_arrived(inputs if p.source == INPUT else expected.spikes[p.source], row, program, p) for p in incoming]
     )
     contributing = np.flatnonzero((arrived != 0) & (weights != 0))
     bias = int(population.bias[neuron])
@@ -289,6 +289,12 @@ def _divergence(
         bias=bias,
         potential=int(weights @ arrived) + bias,
     )
+
+
+def _arrived(sent: npt.NDArray[Any], row: int, program: Program, projection: AnyProjection) -> IntArray:
+    """Return what arrives at row ``row`` of ``sent`` (rows, size): nothing of the sample before."""
+    lag = program.lag(projection)
+    return (sent[row - lag] if row % program.steps >= lag else np.zeros_like(sent[row])).astype(np.int64)
 
 
 def _row(projection: AnyProjection, neuron: int) -> IntArray:

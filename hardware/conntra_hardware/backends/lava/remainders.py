@@ -97,10 +97,10 @@ def _padded(projection: AnyProjection, extra: Mapping[str, int], remainder: IntA
         parts = np.clip(remainder[:, None] - below, 0, _LARGEST)
     if isinstance(projection, Projection):
         wide = np.concatenate([projection.weights.astype(np.int64), parts], axis=1)
-        return Projection(projection.source, projection.target, np.pad(wide, ((0, rows), (0, 0))))
+        return replace(projection, weights=np.pad(wide, ((0, rows), (0, 0))))
     from scipy import sparse as sp
 
     wide = sp.hstack([projection.matrix().astype(np.int64), sp.csr_array(parts)], format="csr")
     below = sp.csr_array((rows, projection.shape[1] + columns), dtype=np.int64)
     wide = sp.vstack([wide, below], format="csr") if rows else wide
-    return SparseProjection(projection.source, projection.target, wide)
+    return SparseProjection(projection.source, projection.target, wide, projection.delay)

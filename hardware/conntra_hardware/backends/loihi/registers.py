@@ -11,7 +11,7 @@ from conntra_hardware.backends.lava.registers import (
     refuse_what_stock_cannot,
     weight_registers,
 )
-from conntra_hardware.backends.refuse import refuse_neurons
+from conntra_hardware.backends.refuse import refuse_neurons, refuse_ways_through_time
 from conntra_hardware.base.arrays import SpikeArray
 from conntra_hardware.base.errors import BackendError
 from conntra_hardware.fit.overflow import largest_spikes, synaptic_bounds
@@ -29,6 +29,7 @@ _LEFTOVER_EXACT = 63 * 64
 def check_deployable(backend: str, program: Program, inputs: SpikeArray) -> None:
     """Raise BackendError where stock processes could not run ``inputs`` (n, n_inputs) through ``program`` exactly."""
     refuse_neurons(backend, program, _DEPLOYED, "use another backend")
+    refuse_ways_through_time(backend, program, "use another backend")
     if program.steps != 1:
         raise BackendError(
             f"{backend}: a sample of {program.steps} time steps: neurons would have to be cleared between samples, and "

@@ -19,7 +19,11 @@ import numpy.typing as npt
 from conntra_hardware.backends.child.job import read_recordings, read_result, write_job
 from conntra_hardware.backends.child.launch import child_command, supervise
 from conntra_hardware.backends.protocol import Availability, Recording, RunOptions
-from conntra_hardware.backends.refuse import refuse_neurons, refuse_other_than_dense_chains
+from conntra_hardware.backends.refuse import (
+    refuse_neurons,
+    refuse_other_than_dense_chains,
+    refuse_ways_through_time,
+)
 from conntra_hardware.backends.sanafe.architecture import architecture, core_places
 from conntra_hardware.base.arrays import SpikeArray
 from conntra_hardware.base.errors import BackendError
@@ -85,6 +89,7 @@ class SanafeBackend:
         if not found.ok:
             raise BackendError(f"{self.name}: {found.reason}; {found.remedy}")
         refuse_neurons(self.name, program, ("threshold", "readout"), "use backend reference")
+        refuse_ways_through_time(self.name, program, "use backend reference")
         refuse_other_than_dense_chains(self.name, program, "use backend reference")
         costs = load_coefficients(coefficients) if isinstance(coefficients, str) else coefficients
         start = time.perf_counter()

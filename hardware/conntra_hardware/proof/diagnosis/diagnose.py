@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from conntra_hardware.base.arrays import SpikeArray
-from conntra_hardware.neurons import common_steps
 from conntra_hardware.program import INPUT, Program
 from conntra_hardware.proof.diagnosis.layer import Layer, layer_of
 from conntra_hardware.proof.diagnosis.layer_faults import Hypothesis, explains, only_the_start, whole_layer
@@ -67,7 +66,6 @@ class Diagnosis:
 
 def diagnose(program: Program, inputs: SpikeArray, backend: str, expected: Recording, got: Recording) -> Diagnosis:
     """Return why ``got`` differs from ``expected``, both recordings of ``inputs`` (rows, n_inputs)."""
-    steps = common_steps({p.name: p.neuron for p in program.populations})
     below = {INPUT: inputs, **got.spikes}
     findings = []
     for population in program.populations:
@@ -75,7 +73,7 @@ def diagnose(program: Program, inputs: SpikeArray, backend: str, expected: Recor
         ours, theirs = (r.spikes[population.name] if spikes else r.logits for r in (expected, got))
         if np.array_equal(ours, theirs):
             continue  # whatever was recorded below, this layer is right
-        layer = layer_of(program, population, below, theirs, steps)
+        layer = layer_of(program, population, below, theirs, program.steps)
         if layer.wrong.any():
             findings.append(_finding(layer))
     explained = bool(findings) and all(finding.cause is not None for finding in findings)

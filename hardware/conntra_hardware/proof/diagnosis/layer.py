@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.arrays import IntArray
-from conntra_hardware.neurons import Neuron
+from conntra_hardware.neurons import Neuron, later
 from conntra_hardware.program import AnyProjection, ConvProjection, Population, Program
 
 __all__ = ["Layer", "layer_of"]
@@ -28,6 +28,7 @@ class Layer:
     weights   (size, n_source) int64, the projections into it side by side; ``names`` are their sources, (name, index)
               of each column
     sources   (samples, steps, n_source) what arrived
+    lags      of each column, the rows from a spike to its arrival
     got       (samples, steps, size) what its neurons are said to have sent; logits (samples, 1, size)
     kernels   the convolutions among the projections, each with the first of its columns
     """
@@ -36,6 +37,7 @@ class Layer:
     weights: IntArray
     names: tuple[tuple[str, int], ...]
     sources: IntArray
+    lags: IntArray
     got: IntArray
     kernels: tuple[tuple[int, ConvProjection], ...] = ()
 
@@ -49,9 +51,14 @@ class Layer:
         """Return the right potentials of each step, (samples, steps, size) int64."""
         return product(self.sources, self.weights) + self.population.bias
 
-    def respond(self, potentials: IntArray) -> IntArray:
-        """Return what neurons of this kind send at ``potentials`` (samples, steps, k), in the shape of ``got``."""
-        found = self.neuron.respond(potentials)
+    def respond(self, potentials: IntArray, neuron: int | None = None) -> IntArray:
+        """Return what the neurons send at ``potentials`` (samples, steps, size), in the shape of ``got``; or what the
+        one ``neuron`` would at each of several, (samples, steps, k).
+        """
+        kind, bias = self.neuron, self.population.bias
+        if neuron is not None:
+            kind, bias = kind.take(np.full(potentials.shape[2], neuron)), bias[neuron]
+        found = kind.respond(potentials - bias, bias)
         return found if self.neuron.spikes else found[:, None]
 
     @cached_property
@@ -83,12 +90,13 @@ def layer_of(
     incoming = program.incoming(population.name)
     samples = len(got) // steps if population.neuron.spikes else len(got)
     first = np.cumsum([0, *(p.shape[1] for p in incoming)]).tolist()
-    arrived = [inputs[p.source].reshape(samples, steps, -1) for p in incoming]
+    arrived = [later(inputs[p.source].reshape(samples, steps, -1), program.lag(p)) for p in incoming]
     return Layer(
         population=population,
         weights=np.concatenate([_weights(p) for p in incoming], axis=1),
         names=tuple((p.source, i) for p in incoming for i in range(p.shape[1])),
         sources=np.concatenate(arrived, axis=2),
+        lags=np.concatenate([np.full(p.shape[1], program.lag(p)) for p in incoming]),
         got=got.reshape(samples, -1, population.size),
         kernels=tuple((at, p) for at, p in zip(first, incoming, strict=False) if isinstance(p, ConvProjection)),
     )

@@ -107,7 +107,7 @@ def _as_if_dilated(projection: ConvProjection, dilation: tuple[int, int]) -> Int
 
 
 def _thresholds(layer: Layer) -> Iterator[Hypothesis]:
-    if layer.neuron.sample_steps is not None:
+    if layer.neuron.has_state and layer.neuron.spikes:
         if layer.neuron.facts.form == "integrating":
             text = "the threshold is strict: neurons spike above it, not at it"
             yield Hypothesis("threshold", text, _right, _strict)
@@ -167,7 +167,7 @@ def _shifted(steps: int, layer: Layer, samples: Rows) -> IntArray:
 
 
 def _resets(layer: Layer) -> Iterator[Hypothesis]:
-    if layer.neuron.sample_steps is not None:
+    if layer.neuron.has_state and layer.neuron.spikes:
         if layer.neuron.facts.form == "integrating":
             text = "the potential is not cleared between samples"
             yield Hypothesis("missing reset", text, _right, _running_on, stateful=True)

@@ -50,7 +50,7 @@ def faults(layer: Layer, neuron: int) -> list[Fault]:
 
 def _matches(layer: Layer, neuron: int, potentials: IntArray) -> npt.NDArray[np.bool_]:
     """Return which of the potentials (samples, steps, k) explain the neuron, (k,)."""
-    return (layer.respond(potentials) == layer.got[:, :, [neuron]]).all(axis=(0, 1))
+    return (layer.respond(potentials, neuron) == layer.got[:, :, [neuron]]).all(axis=(0, 1))
 
 
 def _at_first(layer: Layer, neuron: int) -> tuple[int, int]:

@@ -308,7 +308,7 @@ class PySpikeRecorder(_Recorder):
 @requires(CPU)
 @tag("fixed_pt")
 class PyPotentialRecorder(_Recorder):
-    """Reads a state variable after the last step of a sample, or after each, in the management phase, as a host does."""
+    """Reads a state variable after the last step of a sample, or after each, in the management phase, as hosts do."""
 
     v: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
 

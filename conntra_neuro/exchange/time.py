@@ -1,0 +1,25 @@
+"""What formats without time cannot say: refused by name, so that nothing is left out in silence."""
+
+from __future__ import annotations
+
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.neurons import common_steps
+from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork
+
+__all__ = ["refuse_ways_through_time"]
+
+
+def refuse_ways_through_time(network: DiscreteNetwork, where: str) -> None:
+    """Raise InputError for delays, recurrent connections, outputs that are counted, and steps that no neuron says."""
+    for index, layer in enumerate(network.layers):
+        if isinstance(layer, (Dense, Conv2d)) and layer.is_delayed:
+            raise InputError(f"{where}: layer {index} ({layer!r}): synapses with a delay have no counterpart there")
+    if network.recurrent:
+        raise InputError(f"{where}: {network.recurrent[0]}: a layer that leads to itself has no counterpart there")
+    last = network.layers[-1].neuron
+    if last is not None and last.spikes:
+        raise InputError(f"{where}: the last layer's spikes are counted; a readout is expected there")
+    neurons = {str(index): layer.neuron for index, layer in enumerate(network.layers) if layer.neuron is not None}
+    timeless = {index: neuron for index, neuron in neurons.items() if not neuron.needs_steps}
+    if len(timeless) == len(neurons) and network.steps != common_steps(timeless):
+        raise InputError(f"{where}: {network.steps} time steps of neurons without state have no counterpart there")
