@@ -14,6 +14,7 @@ import conntra_neuro as cn
 from conntra_hardware.backends import BACKENDS, load_backend
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import NEURON_KINDS, Neuron
+from conntra_hardware.proof import fuzz_time
 from conntra_hardware.proof.fuzz_layers import DRAWS, MIXES
 from conntra_neuro.compiler.lower import projection_of
 from conntra_neuro.exchange.files import FORMATS, READERS
@@ -25,7 +26,7 @@ TESTS = Path(__file__).resolve().parent
 SPIKING = [kind for kind in NEURON_KINDS.values() if kind.spikes]
 # Residual is a connection and has no outputs of its own; Layer is what layers have in common.
 LAYERS = [value for value in vars(layers).values() if inspect.isclass(value) and hasattr(value, "output_shape")]
-LAYERS = [layer for layer in LAYERS if layer is not Layer]
+LAYERS = [layer for layer in LAYERS if layer not in (Layer, layers.Weighted)]
 # The reference is what others are held to, and the fuzzer holds it to the loop. The board is not here: loihi-dry is.
 HELD_BY_OTHER_TESTS = {"reference", "loop", "loihi"}
 
@@ -39,8 +40,9 @@ def exported() -> set[type]:
 
 @pytest.mark.parametrize("kind", SPIKING, ids=lambda kind: kind.kind)
 def test_every_kind_of_neuron_is_in_every_list(kind: type[Neuron]) -> None:
-    assert kind.kind in DRAWS, "proof/fuzz_layers.py: DRAWS"
-    assert any(kind.kind in mix for mix in MIXES), "proof/fuzz_layers.py: MIXES"
+    over_time = f"{kind.__name__}(" in inspect.getsource(fuzz_time)
+    assert kind.kind in DRAWS or over_time, "proof/fuzz_layers.py: DRAWS, or proof/fuzz_time.py"
+    assert any(kind.kind in mix for mix in MIXES) or over_time, "proof/fuzz_layers.py: MIXES, or proof/fuzz_time.py"
     assert kind in exported(), "exchange/support.py: KINDS"
     assert getattr(cn, kind.__name__) is kind, "conntra_neuro/__init__.py"
     assert kind.__name__ in inspect.getsource(network_strategies), "tests/support/network_strategies.py: KINDS"

@@ -128,7 +128,7 @@ def test_programs_round_trip(tmp_path, encoder, labels):
 
 
 @settings(max_examples=40, deadline=None)
-@given(network=network_strategies.networks(), seed=st.integers(0, 1000))
+@given(network=network_strategies.networks(network_strategies.ALL_KINDS), seed=st.integers(0, 1000))
 def test_networks_of_every_kind_of_layer_round_trip(tmp_path_factory, network, seed):
     path = tmp_path_factory.mktemp("every") / "a.conntra"
     save(network, path)

@@ -20,7 +20,7 @@ from conntra_hardware.program.input_encoding import Encoder
 from conntra_hardware.program.projection import one_to_one
 from conntra_neuro.compiler.fold import add_up, compose
 from conntra_neuro.network import Dense, DiscreteNetwork
-from conntra_neuro.network.layers import INPUT_LAYER, Conv2d, Flatten, MaxPool, Residual, SumPool
+from conntra_neuro.network.layers import INPUT_LAYER, Conv2d, Flatten, MaxPool, Residual, SumPool, Weighted
 
 __all__ = ["Lowered", "lower", "projection_of", "projections_of"]
 
@@ -128,7 +128,8 @@ class _Lowering:
             arriving += [self._skipping(r, name, depth) for r in self.network.residuals if r.target == index]
             own = [r.connection for r in self.network.recurrent if r.layer == index]
             arriving += [projection for connection in own for projection in projections_of(connection, name, name)]
-            self._add(name, layer.neuron, layer.neuron_bias, arriving, depth)
+            bias = layer.neuron_bias if isinstance(layer, Weighted) else np.zeros(layer.n_out, np.int64)
+            self._add(name, layer.neuron, bias, arriving, depth)
             self._outlets[index] = _Outlet(name, None)
 
     def _skipping(self, residual: Residual, name: str, depth: int) -> AnyProjection:

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Neuron
+from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Lif, Neuron, Readout
 from conntra_hardware.program.input_encoding import ThresholdEncoder
 from conntra_neuro.exchange.files import FORMATS, export, import_network
 from conntra_neuro.exchange.onnx.sample import comes_from_onnx
 from conntra_neuro.network import DiscreteNetwork
-from conntra_neuro.network.layers import Conv2d, Dense, Flatten, Layer, MaxPool, Residual, SumPool
+from conntra_neuro.network.layers import Conv2d, Dense, Flatten, Layer, MaxPool, Recurrent, Residual, SumPool
 
 __all__ = ["KINDS", "LIMITS", "support", "support_table"]
 
@@ -64,6 +64,13 @@ KINDS: dict[str, DiscreteNetwork] = {
     "GradedRelu": _network(Dense(7 * np.eye(4, dtype=int) + 2, activation=GradedRelu(1))),
     "IntegrateAndFire, hard reset": _network(_dense(neuron=IntegrateAndFire(3, 4, "hard"))),
     "IntegrateAndFire, soft reset": _network(_dense(neuron=IntegrateAndFire(3, 4, "soft"))),
+    "Lif": _network(_dense(neuron=Lif(3, voltage_decay=163)), steps=4),
+    "Lif, with a current": _network(_dense(neuron=Lif(3, voltage_decay=163, current_decay=410)), steps=4),
+    "Lif, soft reset": _network(_dense(neuron=Lif(3, voltage_decay=163, reset="soft")), steps=4),
+    "Readout that leaks": DiscreteNetwork([_dense(neuron=Readout("last", voltage_decay=163))], steps=4),
+    "spikes that are counted": DiscreteNetwork([_dense(neuron=Lif(3, voltage_decay=163))], steps=4),
+    "delay": _network(Dense(np.eye(4, dtype=int), activation=IntegrateAndFire(3, 4), delay=1)),
+    "Recurrent": _network(_dense(neuron=IntegrateAndFire(3, 4)), recurrent=[Recurrent(0, np.eye(4, dtype=int))]),
     "encoder": _network(_dense(), encoder=_ENCODER),
     "labels": _network(_dense(), labels=("no", "yes")),
 }

@@ -16,7 +16,8 @@ from conntra_hardware.base.arguments import class_indices
 from conntra_hardware.base.arrays import ArrayLike, IntArray, SpikeArray, as_spikes
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.values import Immutable, Shown
-from conntra_hardware.neurons import Loop, common_steps, later, respond_recurrently
+from conntra_hardware.neurons import common_steps, later, respond_recurrently
+from conntra_hardware.neurons.recurrence import Loop
 from conntra_hardware.program.input_encoding import Encoder
 from conntra_neuro.network.layers import (
     INPUT_LAYER,
@@ -28,6 +29,7 @@ from conntra_neuro.network.layers import (
     Recurrent,
     Residual,
     SumPool,
+    Weighted,
 )
 
 __all__ = [
@@ -202,7 +204,10 @@ class DiscreteNetwork(Immutable, Shown):
         return outputs, self._logits(last)
 
     def outputs(self, spikes: ArrayLike) -> list[IntArray]:
-        """Return the outputs of every layer, as ``activity`` does, and of the last one what it sends, or the logits."""
+        """Return the outputs of every layer as ``activity`` does, and of the last one what it sends, or the logits.
+
+        InputError for ``spikes`` of another shape or with other values than ``encode`` takes.
+        """
         outputs, last = self._outputs(spikes)
         return [*outputs, last]
 
@@ -222,7 +227,7 @@ class DiscreteNetwork(Immutable, Shown):
     def _sums(self, layer: Layer, x: IntArray) -> IntArray:
         """Return the synaptic sums (n * steps, size) of a layer at inputs (n * steps, n_in)."""
         found: IntArray | None = None
-        for delay, arriving in layer.paths():
+        for delay, arriving in layer.paths() if isinstance(layer, Weighted) else [(0, layer.potentials)]:
             sums = arriving(x)
             if delay:
                 sums = later(sums.reshape(-1, self.steps, sums.shape[1]), delay).reshape(sums.shape)
@@ -234,12 +239,13 @@ class DiscreteNetwork(Immutable, Shown):
         if layer.neuron is None:
             return sums
         shaped = sums.reshape(-1, self.steps, sums.shape[1])
+        bias = layer.neuron_bias if isinstance(layer, Weighted) else 0
         try:
             loops = self._loops(index)
             if loops:
-                found = respond_recurrently(layer.neuron, shaped, layer.neuron_bias, loops)
+                found = respond_recurrently(layer.neuron, shaped, bias, loops)
             else:
-                found = layer.neuron.respond(shaped, layer.neuron_bias)
+                found = layer.neuron.respond(shaped, bias)
         except InputError as error:
             raise InputError(f"layer {index} ({self.layers[index]!r}): {error}") from None
         return found.reshape(-1, sums.shape[1])

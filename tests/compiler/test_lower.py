@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from network_programs import assert_equal_to_network, spread_program
-from network_strategies import inputs, networks
+from network_strategies import ALL_KINDS, inputs, networks
 
 from conntra_hardware.backends import load_backend
 from conntra_hardware.backends.protocol import RunOptions
@@ -24,9 +24,14 @@ RNG = np.random.default_rng(0)
 
 
 @settings(max_examples=150, deadline=None)
-@given(networks(), st.integers(0, 2**31), st.integers(15, 120))
+@given(networks(ALL_KINDS), st.integers(0, 2**31), st.integers(15, 120))
 def test_compiled_equals_forward_on_the_reference_and_the_loop(network, seed, neurons):
-    program = spread_program(network, neurons)
+    try:
+        program = spread_program(network, neurons)
+    except DoesNotFit as error:
+        # Sums over windows that overlap, folded one into the other.
+        assume("weight bits" not in str(error))
+        raise
     spikes = inputs(network, 3, seed)
     rows = program.encode(spikes)
     for name in ("reference", "loop"):
@@ -165,7 +170,7 @@ def test_a_sum_over_many_steps_is_bounded():
 
 
 @settings(max_examples=40, deadline=None)
-@given(networks(), st.integers(0, 2**31))
+@given(networks(ALL_KINDS), st.integers(0, 2**31))
 def test_counts_are_those_of_the_matrices(network, seed):
     """Synops, packets and active neurons of every kind of projection, against the dense matrices, spike by spike."""
     program = spread_program(network)

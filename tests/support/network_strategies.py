@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Neuron, Threshold
+from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Lif, Neuron, Threshold
 from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.layers import INPUT_LAYER, Conv2d, Dense, Flatten, Layer, MaxPool, Residual, SumPool
 
-__all__ = ["KINDS", "image_layers", "inputs", "networks", "residuals"]
+__all__ = ["ALL_KINDS", "KINDS", "image_layers", "inputs", "networks", "residuals"]
 
 KINDS = ("threshold", "graded", "integrate_and_fire")
+ALL_KINDS = (*KINDS, "lif")
 
 
 @st.composite
@@ -22,7 +23,7 @@ def networks(draw: Any, kinds: tuple[str, ...] = KINDS, residual: bool = True) -
     """Small networks of images: convolutions, pooling and dense layers, with or without residual connections."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     kind = draw(st.sampled_from(kinds))
-    steps = draw(st.integers(1, 4)) if kind == "integrate_and_fire" else 1
+    steps = draw(st.integers(1, 4)) if kind in ("integrate_and_fire", "lif") else 1
     shape: tuple[int, ...] = draw(st.tuples(st.integers(1, 4), st.integers(3, 7), st.integers(3, 7)))
     layers: list[Layer] = []
     binary = True
@@ -38,7 +39,8 @@ def networks(draw: Any, kinds: tuple[str, ...] = KINDS, residual: bool = True) -
         shape = (size,)
     classes = draw(st.integers(2, 4))
     layers.append(Dense(_weights(rng, classes, int(np.prod(shape))), _bias(rng, classes), "readout"))
-    return DiscreteNetwork(layers, residuals=residuals(layers, rng) if residual and draw(st.booleans()) else [])
+    joined = residuals(layers, rng) if residual and draw(st.booleans()) else []
+    return DiscreteNetwork(layers, residuals=joined, steps=steps if kind == "lif" else None)
 
 
 @st.composite
@@ -92,6 +94,10 @@ def _neuron(draw: Any, kind: str, steps: int) -> Neuron:
         return draw(st.sampled_from([Threshold(), GradedRelu(), GradedRelu(1), GradedRelu(3)]))
     if kind == "integrate_and_fire":
         return IntegrateAndFire(draw(st.integers(1, 6)), steps, draw(st.sampled_from(["hard", "soft"])))
+    if kind == "lif":
+        decays = [draw(st.sampled_from([0, 1, 163, 1024, 4095, 4096])) for _ in range(2)]
+        reset = draw(st.sampled_from(["hard", "soft"]))
+        return Lif(draw(st.integers(1, 6)), voltage_decay=decays[0], current_decay=decays[1], reset=reset)
     return Threshold()
 
 

@@ -85,7 +85,7 @@ def changed_weights(layer: str, change: Callable[[np.ndarray], np.ndarray], name
 
     def changed(program: Program) -> Program:
         projections = [
-            Projection(p.source, p.target, change(p.weights.astype(np.int64))) if p.target == layer else p
+            Projection(p.source, p.target, change(p.weights.astype(np.int64)), p.delay) if p.target == layer else p
             for p in program.projections
         ]
         return replace(program, projections=tuple(projections))

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from conntra_neuro.training import fit_spikes
+from conntra_neuro.training.fit import Fit
 from conntra_neuro.training.inputs.image import ImageShape
 
 _IMAGE = ImageShape(2, 10, 10)
@@ -21,7 +22,6 @@ _PENALTIES = {"penalty_energy": 0.5, "penalty_spikes": 0.2, "penalty_nonzero": 0
 CASES: dict[str, tuple[dict[str, Any], str]] = {
     "two layers": ({"layers": "40,24", "sweeps": 3}, "e0f0aa4852d52307"),
     "logistic regression": ({"layers": "none", "sweeps": 3}, "eb70eb334671f67b"),
-    "penalties": ({"layers": "40,24,16", "sweeps": 3, **_PENALTIES}, "8d8d223a718d2b75"),
     "five levels, bent": (
         {"layers": "40,24", "sweeps": 3, "levels": 5, "shift": 1, "elastic": 1.0},
         "7979d3b98948d22a",
@@ -41,14 +41,17 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-def _digest(given: dict[str, Any]) -> str:
+def _trained(given: dict[str, Any]) -> Fit:
     rng = np.random.default_rng(5)
     n = given.get("n", 3000)
     prototypes = rng.random((4, 2, 10, 10)) < 0.3
     y = rng.integers(0, 4, n)
     spikes = ((rng.random((n, 2, 10, 10)) < 0.12) ^ prototypes[y]).astype(np.uint8).reshape(n, -1)
     options = {name: value for name, value in given.items() if name != "n"}
-    found = fit_spikes(spikes, y, n_classes=4, seed=3, image=_IMAGE, **options)
+    return fit_spikes(spikes, y, n_classes=4, seed=3, image=_IMAGE, **options)
+
+
+def _digest(found: Fit) -> str:
     digest = hashlib.sha256()
     for array in found.parameters.arrays().values():
         digest.update(np.ascontiguousarray(array).tobytes())
@@ -59,4 +62,12 @@ def _digest(given: dict[str, Any]) -> str:
 @pytest.mark.parametrize("name", CASES)
 def test_the_network_is_the_one_that_it_was(name: str) -> None:
     given, expected = CASES[name]
-    assert _digest(given) == expected
+    assert _digest(_trained(given)) == expected
+
+
+def test_penalties_are_the_same_on_one_machine_and_alike_on_others() -> None:
+    """Gains with prices are sums of floats, in an order that differs by processor."""
+    given = {"layers": "40,24,16", "sweeps": 3, **_PENALTIES}
+    one, again = _trained(given), _trained(given)
+    assert _digest(one) == _digest(again)
+    assert one.history[-1].objective == pytest.approx(1.285, rel=0.05)

@@ -74,17 +74,8 @@ class Layer(Protocol):
         """Bytes that the weights and biases take, in memory and in a file."""
         ...
 
-    @property
-    def neuron_bias(self) -> IntArray:
-        """The bias of every neuron, (n_out,)."""
-        ...
-
-    def paths(self) -> Sequence[Path]:
-        """Return the ways from inputs to sums, one for each delay that there is."""
-        ...
-
     def potentials(self, x: IntArray) -> IntArray:
-        """Return the potentials (n, n_out), int64, of inputs (n, n_in), all of which arrive at once."""
+        """Return the potentials (n, n_out), int64, of inputs (n, n_in)."""
         ...
 
 

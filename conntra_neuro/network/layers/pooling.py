@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from conntra_hardware.base.arrays import IntArray
@@ -11,7 +9,7 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.values import Immutable
 from conntra_hardware.neurons import Neuron, Threshold
 from conntra_hardware.program.convolution import Geometry, as_pair, as_shape
-from conntra_neuro.network.layers.layer import Path, Shape
+from conntra_neuro.network.layers.layer import Shape
 
 __all__ = ["Flatten", "MaxPool", "SumPool"]
 
@@ -22,19 +20,6 @@ class _Fixed(Immutable):
     n_weights = 0
     n_parameters = 0
     memory_bytes = 0
-
-    def potentials(self, x: IntArray) -> IntArray:
-        """Return what it makes of integer rows ``x`` (n, n_in), (n, n_out), int64; one implementation a layer."""
-        raise NotImplementedError
-
-    @property
-    def neuron_bias(self) -> IntArray:
-        """No bias: 0 for every output."""
-        return np.zeros(self.n_out, np.int64)  # type: ignore[attr-defined]
-
-    def paths(self) -> Sequence[Path]:
-        """Return the one way through it, without delay."""
-        return [(0, self.potentials)]
 
 
 class _Pool(_Fixed):

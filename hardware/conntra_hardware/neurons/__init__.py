@@ -7,7 +7,6 @@ from conntra_hardware.neurons.base import (
     Facts,
     Neuron,
     Parameter,
-    State,
     row_for,
     values,
 )
@@ -15,7 +14,7 @@ from conntra_hardware.neurons.graded_relu import GradedRelu
 from conntra_hardware.neurons.integrate_and_fire import IntegrateAndFire
 from conntra_hardware.neurons.lif import Lif
 from conntra_hardware.neurons.readout import Readout
-from conntra_hardware.neurons.recurrence import Loop, later, respond_recurrently
+from conntra_hardware.neurons.recurrence import later, respond_recurrently
 from conntra_hardware.neurons.table import (
     NEURON_KINDS,
     common_steps,
@@ -35,11 +34,9 @@ __all__ = [
     "GradedRelu",
     "IntegrateAndFire",
     "Lif",
-    "Loop",
     "Neuron",
     "Parameter",
     "Readout",
-    "State",
     "Threshold",
     "common_steps",
     "later",

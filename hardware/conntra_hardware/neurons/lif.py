@@ -115,7 +115,10 @@ class Lif(Neuron):
         return Advance(spikes, held, left, (u, v, waits))
 
     def register_bounds(self, low: Bounds, high: Bounds, steps: int) -> tuple[Bounds, Bounds]:
-        """Bound v over ``steps`` as if nothing ever spiked, and above also by the threshold and a step's largest u."""
+        """Bound v over ``steps``, from the ``low`` and the ``high`` of a step's sum, all (size,), in weight units.
+
+        As if nothing ever spiked, and with a hard reset above also by the threshold and a step's largest u.
+        """
         least, most = bounded(low, high, steps, values(self.current_decay), values(self.voltage_decay))
         if self.reset == "soft":
             return least, most

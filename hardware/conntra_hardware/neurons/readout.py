@@ -101,7 +101,7 @@ class Readout(Neuron):
         return held.max(axis=1) if self.read == "max" else held[:, -1].copy()
 
     def register_bounds(self, low: Bounds, high: Bounds, steps: int) -> tuple[Bounds, Bounds]:
-        """The potentials of all ``steps`` add up: so do the bounds of one of them, where nothing leaks."""
+        """The potentials of all ``steps`` add up: so do the bounds ``low`` and ``high`` of one, where nothing leaks."""
         if self.read == "sum":
             return steps * low, steps * high
         return bounded(low, high, steps, values(self.current_decay), values(self.voltage_decay))

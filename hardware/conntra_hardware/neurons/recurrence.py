@@ -27,7 +27,10 @@ def later(values: npt.NDArray[Any], lag: int) -> npt.NDArray[Any]:
 
 
 def respond_recurrently(neuron: Neuron, sums: IntArray, bias: IntArray | int, loops: Sequence[Loop]) -> IntArray:
-    """Return what neurons send, (n, steps, size), that beside ``sums`` (n, steps, size) see their own spikes."""
+    """Return what neurons of the kind ``neuron`` send, (n, steps, size), that see their own spikes by ``loops``.
+
+    They come beside ``sums`` (n, steps, size) and ``bias``, (size,) or one number.
+    """
     sums, state = sums.astype(np.int64), None
     sent: list[IntArray] = []
     for step in range(sums.shape[1]):

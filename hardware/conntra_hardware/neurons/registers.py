@@ -1,7 +1,7 @@
 """Loihi's registers u and v, as integers of 24 bits with 6 binary places: their step, and bounds of it.
 
 ``x`` decayed by ``d`` of 4096 is ``sign(x) * (|x| * (4096 - d) >> 12)``, towards 0. u wraps round beyond 2^23, as in
-Lava's fixed-point model of Loihi; v stops at +-(2^23 - 1). Silicon's own trace agrees: docs/neurons.md.
+Lava's fixed-point model of Loihi; v stops at +-(2^23 - 1). Silicon's own trace agrees: docs/time.md.
 """
 
 from __future__ import annotations
