@@ -57,9 +57,8 @@ def main() -> None:
     bottom.set_xlabel("time step")
     figure.savefig(out, dpi=110)
     print(f"v equal at {np.sum(chip == v)} of {len(v)} steps; spikes equal at {np.sum(fired == spikes)}")
-    print(
-        f"v differs at steps {np.flatnonzero(chip != v).tolist()}, where the probe shows {set(chip[chip != v].tolist())}"
-    )
+    other = np.flatnonzero(chip != v)
+    print(f"v differs at steps {other.tolist()}, where the probe shows {set(chip[other].tolist())}")
 
 
 if __name__ == "__main__":

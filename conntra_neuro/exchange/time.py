@@ -10,7 +10,7 @@ __all__ = ["refuse_ways_through_time"]
 
 
 def refuse_ways_through_time(network: DiscreteNetwork, where: str) -> None:
-    """Raise InputError for delays, recurrent connections, outputs that are counted, and steps that no neuron says."""
+    """Raise InputError for delays, recurrence, outputs other than sums, and steps that no neuron says."""
     for index, layer in enumerate(network.layers):
         if isinstance(layer, (Dense, Conv2d)) and layer.is_delayed:
             raise InputError(f"{where}: layer {index} ({layer!r}): synapses with a delay have no counterpart there")
@@ -19,6 +19,8 @@ def refuse_ways_through_time(network: DiscreteNetwork, where: str) -> None:
     last = network.layers[-1].neuron
     if last is not None and last.spikes:
         raise InputError(f"{where}: the last layer's spikes are counted; a readout is expected there")
+    if last is not None and last.facts.form != "readout":
+        raise InputError(f"{where}: a readout that leaks, or whose largest value is read, has no counterpart there")
     neurons = {str(index): layer.neuron for index, layer in enumerate(network.layers) if layer.neuron is not None}
     timeless = {index: neuron for index, neuron in neurons.items() if not neuron.needs_steps}
     if len(timeless) == len(neurons) and network.steps != common_steps(timeless):

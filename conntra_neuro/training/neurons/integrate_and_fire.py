@@ -33,7 +33,7 @@ class IntegrateAndFireTraining(ThresholdTraining):
     def respond(self, neuron: Neuron, z: Floats) -> tuple[Floats, Floats]:
         """Return how far v is above the largest value without a spike, before its reset, and the spikes.
 
-        The spikes are those of ``IntegrateAndFire.trace``.
+        The spikes are those of ``IntegrateAndFire.advance``.
         """
         found = _typed(neuron)
         threshold = values(found.threshold)
