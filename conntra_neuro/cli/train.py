@@ -33,8 +33,15 @@ def train(
     neuron: Annotated[
         str | None,
         typer.Option(
-            help="threshold, relu (graded spikes), or if8: integrate-and-fire over 8 time steps.",
+            help="threshold, relu (graded spikes), if8: integrate-and-fire over 8 time steps, or lif:163[:1024]: leaky, "
+            "decays of voltage and current.",
             show_default="threshold, or as in --from",
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            metavar="T", help="Time steps of a sample, of lif neurons.", show_default="the encoder's, or data's"
         ),
     ] = None,
     levels: Annotated[
@@ -121,6 +128,7 @@ def train(
             dataset,
             layers=widths if start is None else start.layers,
             neuron=(neuron or "threshold") if start is None else start.neuron,
+            steps=steps,
             levels=("ternary" if levels is None else levels) if start is None else start.levels,
             method=method,
             gear=gear,

@@ -12,7 +12,7 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import Readout
 from conntra_neuro.network.levels import Levels
 from conntra_neuro.training.architecture.architecture import Architecture, Node
-from conntra_neuro.training.layers.forward import Activity, node_potentials, respond, rows_of
+from conntra_neuro.training.layers.forward import Activity, bias_of, node_potentials, respond, rows_of
 from conntra_neuro.training.neurons import of_neuron
 from conntra_neuro.training.objective import SMALLEST_SCALE, Objective
 from conntra_neuro.training.parameters import BIAS_LIMIT, Parameters, start_shares
@@ -88,7 +88,11 @@ def _start(
             spreads.append(max(float(_by_column(np.std, flat).mean()), 1.0))
         else:
             spreads.append(1.0)
-        found.outputs.append(respond(node, z, arch.steps)[1])
+        held, out = respond(node, z, arch.steps, bias_of(node, weights))
+        if node.neuron is not None and node.neuron.needs_steps:
+            # What it decides by is what it has integrated, and not what a step adds.
+            spreads[-1] = max(float(_by_column(np.std, held.reshape(-1, node.shape[-1])).mean()), 1.0)
+        found.outputs.append(out)
     integers = tuple(w.astype(np.int32) for w in weights)
     return Parameters(tuple(w[:-1] for w in integers), tuple(w[-1] for w in integers)), spreads
 

@@ -45,6 +45,7 @@ def train(
     *,
     layers: str | Sequence[Any] | None = None,
     neuron: str = "threshold",
+    steps: int | None = None,
     levels: str | int | Sequence[int] | Levels = "ternary",
     method: str = "conntra",
     gear: str = "blocks",
@@ -67,7 +68,10 @@ def train(
                          sequence or in one text with commas; () is logistic regression; None decides by the number
                          of samples
     neuron               of all hidden layers: "threshold", "relu" (graded), "if8" (integrate-and-fire over 8 time
-                         steps, hard reset) or "if8soft"
+                         steps, hard reset) or "if8soft", "lif:163" or "lif:163:1024soft" (leaky: decays of voltage and
+                         current, of 4,096)
+    steps                time steps of a sample, of leaky neurons; None takes what the encoder gives, or without one
+                         the second dimension of the data
     levels               "binary", "ternary", a number, or the values; see ``parse_levels``
     method               "conntra" (no gradient, from random weights), "backprop" (straight-through backpropagation
                          of the same integer network), or "warm" (CoNNTrA from where backpropagation ends); the last
@@ -102,16 +106,17 @@ def train(
         raise InputError(f"cluster {cluster!r}: method {method} trains on one machine; use conntra, or no cluster")
     layers = default_layers(len(data.y_train)) if layers is None else layers
     encoder = _encoder_for(data, encoder)
-    steps = encoder.steps if encoder else parse_neurons(neuron).steps
-    shape = data.feature_shape if encoder else _shape_of_a_step(data, steps)
+    neurons = parse_neurons(neuron, _steps_of(data, encoder, neuron, steps))
+    given = encoder.steps if encoder else neurons.steps
+    shape = data.feature_shape if encoder else _shape_of_a_step(data, given)
     if options.get("shift") or options.get("elastic") or not all(isinstance(spec, int) for spec in as_specs(layers)):
         _check_channels_first(data, shape)
     spikes = _spikes_of(data, encoder)
-    image = image_shape(shape, spikes.shape[1] // steps)
+    image = image_shape(shape, spikes.shape[1] // given)
     if method == "backprop":
         gear = "straight-through"
     wanted = Wanted(
-        len(data.labels), layers, neuron, levels, seed, validation_fraction, initial, image, input_steps=steps
+        len(data.labels), layers, neurons, levels, seed, validation_fraction, initial, image, input_steps=given
     )
     run = Run(gear, sweeps, time_limit_s, checkpoint, resume, progress, threads, cluster)
     fit = (warm.fit if method == "warm" else fit_network)(spikes, data.y_train, wanted, run, options)
@@ -128,10 +133,23 @@ def train(
         gear=gear,
         levels=fit.levels,
         layers=names_of(as_specs(layers)),
-        neuron=neuron,
+        neuron=str(neurons),
         seed=seed,
         interrupted=fit.interrupted,
     )
+
+
+def _steps_of(data: Dataset, encoder: Encoder | None, neuron: str, steps: int | None) -> int | None:
+    """Return the time steps of leaky neurons where nobody says them: the encoder's, or those of samples over time."""
+    if steps is not None:
+        if not neuron.startswith("lif"):
+            raise InputError(
+                f"steps {steps}: neurons {neuron!r} have their own, as in if8, or none; of lif neurons only"
+            )
+        return steps
+    if encoder is not None:
+        return encoder.steps if encoder.steps > 1 else None
+    return data.feature_shape[0] if len(data.feature_shape) > 1 else None
 
 
 def _encoder_for(data: Dataset, encoder: Encoder | str | None) -> Encoder | None:

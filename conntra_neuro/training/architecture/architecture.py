@@ -131,7 +131,7 @@ class Architecture:
             if node.skip is not None:
                 connection = None if node.skip.geometry is None else _connection(node.skip, found, levels)
                 residuals.append(Residual(node.skip.source, number, connection, node.skip.scale))
-        return DiscreteNetwork(layers, encoder, labels, residuals)
+        return DiscreteNetwork(layers, encoder, labels, residuals, steps=self.steps)
 
     def parameters_of(self, network: DiscreteNetwork, levels: Levels) -> Parameters:
         """Return the parameters of ``network``; InputError where its layers are others than these."""
@@ -287,8 +287,7 @@ class _Maker:
     def _neuron(self, fan_in: int) -> Neuron:
         """Return the hidden neuron of a layer; what a random ternary kernel's potential spreads by says how large."""
         first = not self.nodes
-        args = (fan_in, self.largest_level, first, self.neurons.steps, self.neurons.reset)
-        return of_word(self.neurons.kind).of_layer(*args)
+        return of_word(self.neurons.kind).of_layer(fan_in, self.largest_level, first, self.neurons)
 
 
 def _is_chain(specs: Sequence[LayerSpec], neurons: Neurons) -> bool:

@@ -39,21 +39,21 @@ def described(network: DiscreteNetwork) -> tuple[tuple[LayerSpec, ...], Neurons]
     readout, last = network.layers[-1], len(hidden)
     if not isinstance(readout, Dense) or last in joined:
         raise InputError(f"layer {last} ({readout!r}): a dense readout without residual connections can be trained")
-    return tuple(specs), _neurons(hidden)
+    return tuple(specs), _neurons(hidden, network.steps)
 
 
 def refuse_time(network: DiscreteNetwork) -> None:
-    """Raise InputError for ways through time that no gear trains: delays, recurrence, leaks, counted spikes."""
+    """Raise InputError for ways through time that no gear trains: delays, recurrence, leaking readouts, counted spikes."""
     for number, layer in enumerate(network.layers):
         where = f"layer {number} ({layer!r})"
         if isinstance(layer, (Dense, Conv2d)) and layer.is_delayed:
             raise InputError(f"{where}: synapses with a delay cannot be trained")
-        if layer.neuron is not None and layer.neuron.needs_steps:
-            raise InputError(f"{where}: {layer.neuron.kind} neurons that leak cannot be trained")
-    last = network.layers[-1]
-    if network.recurrent or (last.neuron is not None and last.neuron.spikes):
-        what = network.recurrent[0] if network.recurrent else "a last layer that spikes"
-        raise InputError(f"{what}: cannot be trained; feed-forward layers and a readout can")
+    last = network.layers[-1].neuron
+    if network.recurrent or last is None or last.facts.form != "readout":
+        what = (
+            network.recurrent[0] if network.recurrent else "a last layer that spikes, leaks or shows its largest value"
+        )
+        raise InputError(f"{what}: cannot be trained; feed-forward layers and a readout that sums can")
 
 
 def with_neurons_of(arch: Architecture, network: DiscreteNetwork) -> Architecture:
@@ -64,10 +64,14 @@ def with_neurons_of(arch: Architecture, network: DiscreteNetwork) -> Architectur
     nodes = []
     for number, (node, layer) in enumerate(zip(arch.nodes, network.layers, strict=True)):
         _check_connection(number, node, joined.get(number))
-        if layer.neuron is not None and node.neuron is not None and _kind(layer.neuron) != _kind(node.neuron):
+        if (
+            layer.neuron is not None
+            and node.neuron is not None
+            and _kind(layer.neuron, network.steps) != _kind(node.neuron, arch.steps)
+        ):
             raise InputError(
-                f"initial network, layer {number} ({layer!r}): {_kind(layer.neuron)} neurons cannot be trained as "
-                f"{_kind(node.neuron)}; give the kind of neuron that it has"
+                f"initial network, layer {number} ({layer!r}): {_kind(layer.neuron, network.steps)} neurons cannot be "
+                f"trained as {_kind(node.neuron, arch.steps)}; give the kind of neuron that it has"
             )
         same = layer.neuron is not None and node.neuron is not None
         nodes.append(dataclasses.replace(node, neuron=layer.neuron) if same else node)
@@ -96,9 +100,9 @@ def _spec(number: int, layer: Layer, residual: Residual | None) -> LayerSpec:
     return Conv(g.out_channels, size, stride, padding, g.groups, skip, scale, g.dilation[0])
 
 
-def _neurons(hidden: Sequence[Layer]) -> Neurons:
+def _neurons(hidden: Sequence[Layer], steps: int) -> Neurons:
     found = {
-        _kind(layer.neuron) for layer in hidden if layer.neuron is not None and not isinstance(layer, MaxPool)
+        _kind(layer.neuron, steps) for layer in hidden if layer.neuron is not None and not isinstance(layer, MaxPool)
     } or {Neurons("threshold")}
     if len(found) > 1:
         raise InputError(f"neurons of several kinds ({', '.join(sorted(map(str, found)))}): one kind can be trained")
@@ -107,12 +111,12 @@ def _neurons(hidden: Sequence[Layer]) -> Neurons:
     return kind
 
 
-def _kind(neuron: Neuron | None) -> Neurons | None:
+def _kind(neuron: Neuron | None, steps: int) -> Neurons | None:
     if neuron is None or isinstance(neuron, Readout):
         return None
     if neuron.facts.per_neuron:
         raise InputError(f"{neuron.kind} neurons with parameters that differ cannot be trained; one for all can")
-    return Neurons(*of_neuron(neuron).words(neuron))
+    return Neurons(*of_neuron(neuron).words(neuron, steps))
 
 
 def _check_connection(number: int, node: Node, residual: Residual | None) -> None:

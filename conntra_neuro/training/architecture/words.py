@@ -23,8 +23,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from conntra_hardware.base.arguments import whole
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.neurons import IntegrateAndFire
+from conntra_hardware.neurons import FORGETS, MAX_STEPS, IntegrateAndFire, Lif
 
 __all__ = ["Conv", "LayerSpec", "Neurons", "Pool", "as_specs", "names_of", "parse_layers", "parse_neurons"]
 
@@ -87,19 +88,26 @@ LayerSpec: TypeAlias = int | Conv | Pool
 
 @dataclass(frozen=True)
 class Neurons:
-    """The kind of all hidden neurons: "threshold", "relu" (graded, Loihi 2) or "if" over ``steps`` time steps.
+    """The kind of all hidden neurons: "threshold", "relu" (graded, Loihi 2), or over ``steps`` time steps "if"
+    (integrate-and-fire) or "lif" (leaky, of both decays).
 
-    Thresholds and shifts follow from the number of inputs of a layer; ``reset`` is integrate-and-fire's.
+    Thresholds and shifts follow from the number of inputs of a layer; ``reset`` is that of the last two.
     """
 
     kind: str = "threshold"
     steps: int = 1
     reset: str = "hard"
+    voltage_decay: int = 0
+    current_decay: int = FORGETS
 
     def __str__(self) -> str:
-        if self.kind != "if":
-            return self.kind
-        return f"if{self.steps}" + ("" if self.reset == "hard" else self.reset)
+        reset = "" if self.reset == "hard" else self.reset
+        if self.kind == "if":
+            return f"if{self.steps}{reset}"
+        if self.kind == "lif":
+            current = "" if self.current_decay == FORGETS else f":{self.current_decay}"
+            return f"lif:{self.voltage_decay}{current}{reset}@{self.steps}"
+        return self.kind
 
 
 def parse_layers(text: str) -> tuple[LayerSpec, ...]:
@@ -131,20 +139,40 @@ def names_of(specs: Sequence[LayerSpec]) -> tuple[int | str, ...]:
     return tuple(spec if isinstance(spec, int) else str(spec) for spec in specs)
 
 
-def parse_neurons(text: str | Neurons) -> Neurons:
-    """Return the neurons that ``text`` names: "threshold", "relu", "if8" (hard reset), "if8soft"."""
+def parse_neurons(text: str | Neurons, steps: int | None = None) -> Neurons:
+    """Return the neurons that ``text`` names: "threshold", "relu", "if8" (hard reset), "if8soft", "lif:163:1024".
+
+    ``steps`` are those of leaky neurons; "lif:163@40" has them of its own. InputError for anything else.
+    """
     if isinstance(text, Neurons):
         return text
     if text in ("threshold", "relu"):
         return Neurons(text)
+    leaky = re.fullmatch(r"lif:(\d{1,4})(?::(\d{1,4}))?(hard|soft)?(?:@(\d{1,4}))?", text)
+    if leaky:
+        return _leaky(text, leaky, steps)
     found = re.fullmatch(r"if(\d{1,4})(hard|soft)?", text)
     if not found:
         raise InputError(
-            f"neuron {text!r}: unknown; allowed: threshold, relu, ifT or ifTsoft with T time steps, as in if8"
+            f"neuron {text!r}: unknown; allowed: threshold, relu, ifT or ifTsoft with T time steps, as in if8, and "
+            "lif:VOLTAGE_DECAY[:CURRENT_DECAY] or the like with soft, as in lif:163:1024soft"
         )
     steps = int(found[1])
     IntegrateAndFire(1, steps)  # says what is allowed
     return Neurons("if", steps, found[2] or "hard")
+
+
+def _leaky(text: str, found: re.Match[str], steps: int | None) -> Neurons:
+    voltage, current, reset, own = found.groups()
+    if own is not None and steps is not None and int(own) != steps:
+        raise InputError(f"neuron {text!r}: {own} time steps of its own, {steps} given; leave one of them out")
+    taken = int(own) if own is not None else steps
+    if taken is None:
+        raise InputError(f"neuron {text!r}: lives in time; give the time steps of a sample, --steps T")
+    whole(taken, "steps", 1, MAX_STEPS)
+    decays = {"voltage_decay": int(voltage), "current_decay": FORGETS if current is None else int(current)}
+    Lif(1, **decays)  # says what is allowed
+    return Neurons("lif", taken, reset or "hard", **decays)
 
 
 def _parse_token(token: str, text: str) -> LayerSpec:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from conntra_hardware.neurons import Neuron
 from conntra_neuro.training.threads import Threads
 
-__all__ = ["GRADED_SPREAD", "Floats", "Terms", "TrainableNeuron", "noisy_step", "spread_of"]
+__all__ = ["GRADED_SPREAD", "Floats", "Terms", "TrainableNeuron", "Wished", "noisy_step", "spread_of"]
 
 Floats = npt.NDArray[Any]
 
@@ -59,6 +59,19 @@ class Terms:
         return 2.0 ** math.ceil(math.log2(bound * (self.count + 1) / exact) + 1e-9)
 
 
+class Wished(Protocol):
+    """What is asked of all neurons of a network: the fields of ``architecture.words.Neurons``."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def reset(self) -> str: ...
+    @property
+    def voltage_decay(self) -> int: ...
+    @property
+    def current_decay(self) -> int: ...
+
+
 class TrainableNeuron(ABC):
     """A kind of hidden neuron as training sees it. Potentials are integers, held as floats in which they are exact."""
 
@@ -70,16 +83,19 @@ class TrainableNeuron(ABC):
     """Whether the scale of its potentials is of no concern, so that normalisation folds into integer biases."""
 
     @abstractmethod
-    def of_layer(self, fan_in: int, largest_level: int, first: bool, steps: int, reset: str) -> Neuron:
+    def of_layer(self, fan_in: int, largest_level: int, first: bool, wanted: Wished) -> Neuron:
         """Return the neuron of a layer with ``fan_in`` inputs a unit, ``first`` where they are the network's."""
 
     @abstractmethod
-    def words(self, neuron: Neuron) -> tuple[str, int, str]:
-        """Return the word, time steps and reset that stand for ``neuron``."""
+    def words(self, neuron: Neuron, steps: int) -> tuple[Any, ...]:
+        """Return the word, time steps, reset and decays that stand for ``neuron`` in samples of ``steps`` time steps."""
 
     @abstractmethod
-    def respond(self, neuron: Neuron, z: Floats) -> tuple[Floats, Floats]:
-        """Return what the units decide by, and their outputs, of potentials ``z`` (samples * steps, *shape)."""
+    def respond(self, neuron: Neuron, z: Floats, bias: Floats | float = 0.0, steps: int = 1) -> tuple[Floats, Floats]:
+        """Return what the units decide by, and their outputs, of potentials ``z`` (samples * steps, *shape).
+
+        ``bias``, (channels,), is what of ``z`` is no synaptic sum; a sample has ``steps`` time steps.
+        """
 
     @abstractmethod
     def unit(self, neuron: Neuron) -> float:
@@ -102,8 +118,20 @@ class TrainableNeuron(ABC):
         """Return the slope of the share of spikes at the same potentials; for 0/1 spikes it is that of the output."""
         return self.slope(neuron, sigma)
 
-    def terms(self, neuron: Neuron, z: Floats, outputs: Floats, gain: Floats, how: Terms, threads: Threads) -> Floats:
-        """Return ``gain`` times the slope at ``z``, both (rows, *shape), in place and on a grid; prices included."""
+    def terms(
+        self,
+        neuron: Neuron,
+        z: Floats,
+        outputs: Floats,
+        gain: Floats,
+        how: Terms,
+        threads: Threads,
+        steps: int = 1,
+    ) -> Floats:
+        """Return ``gain`` times the slope at ``z``, both (rows, *shape), in place and on a grid; prices included.
+
+        A sample has ``steps`` rows.
+        """
         from conntra_neuro.training.neurons import kernels  # numba, which naming layers has no need of
 
         curve = self.slope(neuron, how.sigma)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.neurons import GradedRelu, Neuron, values
-from conntra_neuro.training.neurons.base import GRADED_SPREAD, Floats, TrainableNeuron, noisy_step, spread_of
+from conntra_neuro.training.neurons.base import GRADED_SPREAD, Floats, TrainableNeuron, Wished, noisy_step, spread_of
 
 __all__ = ["GradedReluTraining"]
 
@@ -19,16 +20,16 @@ class GradedReluTraining(TrainableNeuron):
     word = "relu"
     binary = False
 
-    def of_layer(self, fan_in: int, largest_level: int, first: bool, steps: int, reset: str) -> Neuron:
+    def of_layer(self, fan_in: int, largest_level: int, first: bool, wanted: Wished) -> Neuron:
         """Return the neuron whose shift leaves spikes of a few bits."""
         spread = spread_of(fan_in, largest_level, graded=not first)
         return GradedRelu(max(0, round(math.log2(spread / GRADED_SPREAD))))
 
-    def words(self, neuron: Neuron) -> tuple[str, int, str]:
+    def words(self, neuron: Neuron, steps: int) -> tuple[Any, ...]:
         """Return its word."""
         return self.word, 1, "hard"
 
-    def respond(self, neuron: Neuron, z: Floats) -> tuple[Floats, Floats]:
+    def respond(self, neuron: Neuron, z: Floats, bias: Floats | float = 0.0, steps: int = 1) -> tuple[Floats, Floats]:
         """Return potentials and graded spikes."""
         return z, np.maximum(np.floor(z * z.dtype.type(0.5 ** _shift(neuron))), 0)
 

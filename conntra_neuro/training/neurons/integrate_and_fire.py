@@ -5,10 +5,12 @@ What is integrated at a step counts at all later ones, until a hard reset forget
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from conntra_hardware.neurons import IntegrateAndFire, Neuron, values
-from conntra_neuro.training.neurons.base import Floats, Terms, spread_of
+from conntra_neuro.training.neurons.base import Floats, Terms, Wished, spread_of
 from conntra_neuro.training.neurons.threshold import ThresholdTraining
 from conntra_neuro.training.threads import Threads
 
@@ -21,16 +23,17 @@ class IntegrateAndFireTraining(ThresholdTraining):
     word = "if"
     folds = False
 
-    def of_layer(self, fan_in: int, largest_level: int, first: bool, steps: int, reset: str) -> Neuron:
+    def of_layer(self, fan_in: int, largest_level: int, first: bool, wanted: Wished) -> Neuron:
         """Return the neuron whose threshold is about what potentials spread by."""
-        return IntegrateAndFire(max(1, round(spread_of(fan_in, largest_level))), steps, reset)  # type: ignore[arg-type]
+        threshold = max(1, round(spread_of(fan_in, largest_level)))
+        return IntegrateAndFire(threshold, wanted.steps, wanted.reset)  # type: ignore[arg-type]
 
-    def words(self, neuron: Neuron) -> tuple[str, int, str]:
+    def words(self, neuron: Neuron, steps: int) -> tuple[Any, ...]:
         """Return its word, time steps and reset."""
         found = _typed(neuron)
         return self.word, found.steps, found.reset
 
-    def respond(self, neuron: Neuron, z: Floats) -> tuple[Floats, Floats]:
+    def respond(self, neuron: Neuron, z: Floats, bias: Floats | float = 0.0, steps: int = 1) -> tuple[Floats, Floats]:
         """Return how far v is above the largest value without a spike, before its reset, and the spikes.
 
         The spikes are those of ``IntegrateAndFire.advance``.
@@ -57,7 +60,16 @@ class IntegrateAndFireTraining(ThresholdTraining):
         """Return half a threshold, or all of it where there is one step: units are to fire."""
         return 0.5 if _typed(neuron).steps > 1 else 1.0
 
-    def terms(self, neuron: Neuron, z: Floats, outputs: Floats, gain: Floats, how: Terms, threads: Threads) -> Floats:
+    def terms(
+        self,
+        neuron: Neuron,
+        z: Floats,
+        outputs: Floats,
+        gain: Floats,
+        how: Terms,
+        threads: Threads,
+        steps: int = 1,
+    ) -> Floats:
         """Return the terms, backward through time; at one step as a threshold's."""
         found = _typed(neuron)
         if found.steps == 1:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.neurons import Neuron, Threshold
-from conntra_neuro.training.neurons.base import Floats, TrainableNeuron, noisy_step
+from conntra_neuro.training.neurons.base import Floats, TrainableNeuron, Wished, noisy_step
 
 __all__ = ["ThresholdTraining"]
 
@@ -17,15 +19,15 @@ class ThresholdTraining(TrainableNeuron):
     word = "threshold"
     folds = True
 
-    def of_layer(self, fan_in: int, largest_level: int, first: bool, steps: int, reset: str) -> Neuron:
+    def of_layer(self, fan_in: int, largest_level: int, first: bool, wanted: Wished) -> Neuron:
         """Return the neuron; it has no parameter."""
         return Threshold()
 
-    def words(self, neuron: Neuron) -> tuple[str, int, str]:
+    def words(self, neuron: Neuron, steps: int) -> tuple[Any, ...]:
         """Return its word."""
         return self.word, 1, "hard"
 
-    def respond(self, neuron: Neuron, z: Floats) -> tuple[Floats, Floats]:
+    def respond(self, neuron: Neuron, z: Floats, bias: Floats | float = 0.0, steps: int = 1) -> tuple[Floats, Floats]:
         """Return potentials and spikes."""
         return z, (z > 0).astype(z.dtype)
 

@@ -183,7 +183,9 @@ class LayerScorer:
             self.plan.sigma_at(number, time), (yield max(_peak(gain), 1e-9)), self._count(node, peaks, number), price
         )
         outputs, gain = found.outputs[number], np.ascontiguousarray(gain)
-        q = of_neuron(node.neuron).terms(node.neuron, found.z[number], outputs, gain, how, self._threads)
+        q = of_neuron(node.neuron).terms(
+            node.neuron, found.z[number], outputs, gain, how, self._threads, self.plan.arch.steps
+        )
         flat = q.reshape(-1, node.shape[-1])
         self._score(node, found.columns[number], flat, scores)
         weights = self._weights

@@ -16,6 +16,7 @@ from conntra_hardware.neurons.lif import Lif
 from conntra_hardware.neurons.readout import Readout
 from conntra_hardware.neurons.recurrence import later, respond_recurrently
 from conntra_hardware.neurons.table import (
+    MAX_STEPS,
     NEURON_KINDS,
     common_steps,
     neuron_from_dict,
@@ -29,6 +30,7 @@ __all__ = [
     "FORGETS",
     "FRACTION_BITS",
     "GRADED_MAX",
+    "MAX_STEPS",
     "NEURON_KINDS",
     "Facts",
     "GradedRelu",
