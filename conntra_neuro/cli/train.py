@@ -33,8 +33,8 @@ def train(
     neuron: Annotated[
         str | None,
         typer.Option(
-            help="threshold, relu (graded spikes), if8: integrate-and-fire over 8 time steps, or lif:163[:1024]: leaky, "
-            "decays of voltage and current.",
+            help="threshold, relu (graded spikes), if8: integrate-and-fire over 8 time steps, or lif:163[:1024]: "
+            "leaky, decays of voltage and current.",
             show_default="threshold, or as in --from",
         ),
     ] = None,

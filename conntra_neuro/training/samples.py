@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from conntra_neuro.network.levels import Levels, parse_levels
 from conntra_neuro.training.architecture.architecture import Architecture, architecture_of
 from conntra_neuro.training.architecture.of_network import with_neurons_of
 from conntra_neuro.training.architecture.words import as_specs, parse_neurons
-from conntra_neuro.training.inputs.bits import BitSpikes, spikes_of, taken
+from conntra_neuro.training.inputs.bits import BitSpikes, Spikes, spikes_of, taken
 from conntra_neuro.training.inputs.image import ImageShape
 from conntra_neuro.training.request import Wanted
 from conntra_neuro.training.task import Task, generator
@@ -22,6 +23,7 @@ __all__ = ["default_layers", "image_shape", "make_task", "width_of"]
 
 _HOLD_OUT_FROM = 5000  # samples; in smaller sets every sample is needed for training
 _HOLD_OUT_MOST = 5000
+_SEEN = 2000  # samples that say how often inputs spike
 _WIDE_FROM = 20_000  # samples: fewer do not fill a wide layer [docs/training.md]
 
 
@@ -46,7 +48,7 @@ def make_task(spikes: ArrayLike | BitSpikes, y: ArrayLike, wanted: Wanted) -> Ta
     if len(np.unique(targets)) < 2:
         raise InputError(f"y: only class {targets[0]} among {len(x)} samples; at least two classes are needed to train")
     levels, seed = parse_levels(wanted.levels), int(wanted.seed)
-    arch, targets, start = _architecture(wanted, x.shape[1], levels), targets.astype(np.int64), None
+    arch, targets, start = _architecture(wanted, x, levels), targets.astype(np.int64), None
     if wanted.initial is not None:
         arch = with_neurons_of(arch, wanted.initial)
         start = arch.parameters_of(wanted.initial, levels)
@@ -57,9 +59,13 @@ def make_task(spikes: ArrayLike | BitSpikes, y: ArrayLike, wanted: Wanted) -> Ta
     return Task(x, targets, arch, levels, seed, held_out, start, wanted.image)
 
 
-def _architecture(wanted: Wanted, width: int, levels: Levels) -> Architecture:
+def _architecture(wanted: Wanted, x: Spikes, levels: Levels) -> Architecture:
     """Return the layers; InputError where inputs and neurons have different time steps."""
     specs, neurons, steps = as_specs(wanted.layers), parse_neurons(wanted.neuron), wanted.input_steps
+    width = x.shape[1]
+    if neurons.kind == "lif":
+        rows = np.linspace(0, len(x) - 1, min(len(x), _SEEN)).astype(np.intp)
+        neurons = replace(neurons, rate=max(float(x[rows].mean()), 1e-4))
     if steps not in (1, neurons.steps):
         raise InputError(f"encoder of {steps} time steps, neurons ({neurons}) of {neurons.steps}; use neuron if{steps}")
     if steps > 1 and not specs:

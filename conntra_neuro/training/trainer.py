@@ -143,9 +143,7 @@ def _steps_of(data: Dataset, encoder: Encoder | None, neuron: str, steps: int | 
     """Return the time steps of leaky neurons where nobody says them: the encoder's, or those of samples over time."""
     if steps is not None:
         if not neuron.startswith("lif"):
-            raise InputError(
-                f"steps {steps}: neurons {neuron!r} have their own, as in if8, or none; of lif neurons only"
-            )
+            raise InputError(f"steps {steps}: {neuron!r} has its own, as in if8, or none; lif neurons are given steps")
         return steps
     if encoder is not None:
         return encoder.steps if encoder.steps > 1 else None

@@ -43,7 +43,7 @@ def described(network: DiscreteNetwork) -> tuple[tuple[LayerSpec, ...], Neurons]
 
 
 def refuse_time(network: DiscreteNetwork) -> None:
-    """Raise InputError for ways through time that no gear trains: delays, recurrence, leaking readouts, counted spikes."""
+    """Raise InputError for what no gear trains: delays, recurrence, readouts that leak, counted spikes."""
     for number, layer in enumerate(network.layers):
         where = f"layer {number} ({layer!r})"
         if isinstance(layer, (Dense, Conv2d)) and layer.is_delayed:
@@ -64,15 +64,13 @@ def with_neurons_of(arch: Architecture, network: DiscreteNetwork) -> Architectur
     nodes = []
     for number, (node, layer) in enumerate(zip(arch.nodes, network.layers, strict=True)):
         _check_connection(number, node, joined.get(number))
-        if (
-            layer.neuron is not None
-            and node.neuron is not None
-            and _kind(layer.neuron, network.steps) != _kind(node.neuron, arch.steps)
-        ):
-            raise InputError(
-                f"initial network, layer {number} ({layer!r}): {_kind(layer.neuron, network.steps)} neurons cannot be "
-                f"trained as {_kind(node.neuron, arch.steps)}; give the kind of neuron that it has"
-            )
+        if layer.neuron is not None and node.neuron is not None:
+            found, expected = _kind(layer.neuron, network.steps), _kind(node.neuron, arch.steps)
+            if found != expected:
+                raise InputError(
+                    f"initial network, layer {number} ({layer!r}): {found} neurons cannot be trained as {expected}; "
+                    "give the kind of neuron that it has"
+                )
         same = layer.neuron is not None and node.neuron is not None
         nodes.append(dataclasses.replace(node, neuron=layer.neuron) if same else node)
     return dataclasses.replace(arch, nodes=tuple(nodes))

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -91,7 +91,8 @@ class Neurons:
     """The kind of all hidden neurons: "threshold", "relu" (graded, Loihi 2), or over ``steps`` time steps "if"
     (integrate-and-fire) or "lif" (leaky, of both decays).
 
-    Thresholds and shifts follow from the number of inputs of a layer; ``reset`` is that of the last two.
+    Thresholds and shifts follow from the number of inputs of a layer, and of leaky neurons from the ``rate`` of the
+    network's: the share of them that spike at a step. ``reset`` is that of the last two.
     """
 
     kind: str = "threshold"
@@ -99,6 +100,7 @@ class Neurons:
     reset: str = "hard"
     voltage_decay: int = 0
     current_decay: int = FORGETS
+    rate: float = field(default=0.225, compare=False)
 
     def __str__(self) -> str:
         reset = "" if self.reset == "hard" else self.reset
@@ -170,9 +172,9 @@ def _leaky(text: str, found: re.Match[str], steps: int | None) -> Neurons:
     if taken is None:
         raise InputError(f"neuron {text!r}: lives in time; give the time steps of a sample, --steps T")
     whole(taken, "steps", 1, MAX_STEPS)
-    decays = {"voltage_decay": int(voltage), "current_decay": FORGETS if current is None else int(current)}
-    Lif(1, **decays)  # says what is allowed
-    return Neurons("lif", taken, reset or "hard", **decays)
+    decays = int(voltage), FORGETS if current is None else int(current)
+    Lif(1, voltage_decay=decays[0], current_decay=decays[1])  # says what is allowed
+    return Neurons("lif", taken, reset or "hard", *decays)
 
 
 def _parse_token(token: str, text: str) -> LayerSpec:

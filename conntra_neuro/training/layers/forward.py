@@ -96,7 +96,7 @@ def bias_of(node: Node, weights: Sequence[Floats]) -> Floats | float:
 
 
 def respond(node: Node, z: Floats, steps: int, bias: Floats | float = 0.0) -> tuple[Floats, Floats]:
-    """Return what the neurons decided by, and their outputs, of potentials of which ``bias`` is one; see ``Activity``."""
+    """Return what the neurons decided by, and their outputs; ``bias`` is what of ``z`` is no sum. See ``Activity``."""
     neuron = node.neuron
     if neuron is None:
         return z, z

@@ -70,6 +70,8 @@ class Wished(Protocol):
     def voltage_decay(self) -> int: ...
     @property
     def current_decay(self) -> int: ...
+    @property
+    def rate(self) -> float: ...
 
 
 class TrainableNeuron(ABC):
@@ -88,7 +90,7 @@ class TrainableNeuron(ABC):
 
     @abstractmethod
     def words(self, neuron: Neuron, steps: int) -> tuple[Any, ...]:
-        """Return the word, time steps, reset and decays that stand for ``neuron`` in samples of ``steps`` time steps."""
+        """Return word, time steps, reset and decays that stand for ``neuron`` where a sample has ``steps`` steps."""
 
     @abstractmethod
     def respond(self, neuron: Neuron, z: Floats, bias: Floats | float = 0.0, steps: int = 1) -> tuple[Floats, Floats]:
