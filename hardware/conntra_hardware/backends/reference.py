@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.backends.leaky_kernel import leaky
 from conntra_hardware.backends.protocol import Availability, Recording, RunOptions, spike_counts
 from conntra_hardware.base.arrays import SpikeArray
 from conntra_hardware.base.bit_product import TernaryProduct
 from conntra_hardware.base.errors import BackendError, InputError
 from conntra_hardware.neurons import later, respond_recurrently
+from conntra_hardware.neurons.compiled import FORMS, spikes_of
 from conntra_hardware.program import INPUT, AnyProjection, Population, Program, Projection
 
 __all__ = ["ReferenceBackend"]
@@ -90,8 +90,8 @@ def _respond(program: Program, population: Population, sums: npt.NDArray[Any], o
         np.greater(sums, 0, out=out.view(bool))
         return
     shape = (-1, program.steps, population.size)
-    if neuron.facts.form == "leaky":
-        leaky(neuron.facts, bias, sums.reshape(shape), [(lag, p.matrix()) for lag, p in loops], out.reshape(shape))
+    if neuron.facts.form in FORMS:
+        spikes_of(neuron.facts, bias, sums.reshape(shape), [(lag, p.matrix()) for lag, p in loops], out.reshape(shape))
         return
     shaped = sums.astype(np.int64, copy=False).reshape(shape)
     try:

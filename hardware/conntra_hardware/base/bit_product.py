@@ -36,10 +36,10 @@ class TernaryProduct:
         large = n * weights.size >= _WORTH
         return large and int(weights.min(initial=0)) >= -1 and int(weights.max(initial=0)) <= 1
 
-    def __call__(self, spikes: SpikeArray) -> npt.NDArray[np.int32]:
-        """Return ``spikes @ weights.T`` (n, n_target) of spikes (n, n_source), on all cores."""
+    def __call__(self, spikes: SpikeArray, dtype: Any = np.int32) -> npt.NDArray[Any]:
+        """Return ``spikes @ weights.T`` (n, n_target), integers of ``dtype``, of spikes (n, n_source), on all cores."""
         rows = words(spikes)
-        out = np.empty((len(rows), len(self._plus)), np.int32)
+        out = np.empty((len(rows), len(self._plus)), dtype)
         workers = cores()
         share = -(-max(len(rows), 1) // workers)
         share = -(-share // _BLOCK) * _BLOCK

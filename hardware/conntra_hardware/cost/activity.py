@@ -8,6 +8,7 @@ has a bias or a potential.) A neuron with state that is cleared for the next sam
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,18 @@ import numpy.typing as npt
 
 from conntra_hardware.base.arrays import IntArray, SpikeArray
 from conntra_hardware.base.bit_words import Words, words
+from conntra_hardware.base.cores import cores
+from conntra_hardware.neurons import later
+from conntra_hardware.neurons.compiled import FORMS, count_active
 from conntra_hardware.program import CoreSlice, Population, Program, Projection
-from conntra_hardware.program.arrivals import arriving_events, arriving_sums
+from conntra_hardware.program.arrivals import arriving_sums
 
 __all__ = ["active_neurons", "active_updates"]
 
 Mask = npt.NDArray[np.bool_]
 _DENSE_WORDS = 2
 _BLOCK_VALUES = 2**22
+_WORTH = 2**24  # pairs of spikes and synapses from which the compiler is worth loading
 _CACHED = 2**18  # pairs of a block, so that its words stay in the cache
 
 
@@ -58,22 +63,61 @@ def _in_blocks(
 ) -> list[npt.NDArray[np.int64]]:
     steps, incoming = program.steps, program.incoming(population.name)
     samples = len(sent[incoming[0].source]) // steps
-    counts = [np.empty((samples, steps), np.int64) for _ in slices]
+    counts = np.empty((samples, steps, len(slices)), np.int64)
     size = max(1, _BLOCK_VALUES // (steps * population.size))
-    biased = population.bias != 0
+    groups = np.zeros(population.size, np.int64)
+    for index, s in enumerate(slices):
+        groups[s.index] = index
     for start in range(0, samples, size):
         # The sample before comes along, for what it leaves behind.
         block = np.arange(start - 1, min(start + size, samples)) % samples
         sources = {p.source: sent[p.source].reshape(samples, steps, -1)[block] for p in incoming}
-        reached = arriving_events(program, population.name, sources) > 0
+        reached = _reached_by(program, population, sources)
         sums = arriving_sums(program, population.name, sources)
-        kept = (population.neuron.left(sums, population.bias) != 0).reshape(-1, population.size)
-        reached = reached.reshape(kept.shape)
-        active = reached[steps:] | kept[steps - 1 : -1] | biased
-        for found, s in zip(counts, slices, strict=True):
-            here = np.count_nonzero(active[:, s.index], axis=1)
-            found[start : start + len(block) - 1] = here.reshape(-1, steps)
-    return [found.reshape(-1) for found in counts]
+        counts[start : start + len(block) - 1] = _counted(population, sums, reached, groups, len(slices))
+    return [np.ascontiguousarray(counts[:, :, index]).reshape(-1) for index in range(len(slices))]
+
+
+def _counted(
+    population: Population, sums: npt.NDArray[np.int64], reached: Mask, groups: npt.NDArray[np.int64], n_groups: int
+) -> npt.NDArray[np.int64]:
+    """Return the active neurons of each group, (samples - 1, steps, n_groups), from the second sample on."""
+    neuron = population.neuron
+    if neuron.facts.form in FORMS:
+        return count_active(neuron.facts, population.bias, sums, reached, groups, n_groups)
+    n, steps, size = sums.shape
+    kept = (neuron.left(sums, population.bias) != 0).reshape(n * steps, size)
+    active = reached.reshape(n * steps, size)[steps:] | kept[steps - 1 : -1] | (population.bias != 0)
+    shares = [np.count_nonzero(active[:, groups == group], axis=1) for group in range(n_groups)]
+    return np.stack(shares, axis=1).reshape(n - 1, steps, n_groups)
+
+
+def _reached_by(program: Program, population: Population, sources: Mapping[str, npt.NDArray[Any]]) -> Mask:
+    """Return whether a spike meets a synapse of each neuron at each step, (n, steps, size)."""
+    found: Mask | None = None
+    for projection in program.incoming(population.name):
+        spikes = sources[projection.source]
+        n, steps, size = spikes.shape
+        flat = spikes.reshape(n * steps, size)
+        if isinstance(projection, Projection) and len(flat) * projection.weights.size >= _WORTH:
+            met = _overlaps(words(flat != 0), words(projection.weights != 0))
+        else:
+            met = projection.events(flat) > 0
+        met = later(met.reshape(n, steps, -1), program.lag(projection))
+        found = met if found is None else found | met
+    assert found is not None  # every population has one
+    return found
+
+
+def _overlaps(spiking: Words, wired: Words) -> Mask:
+    from conntra_hardware.base.word_overlap import overlaps  # loads the compiler
+
+    out = np.empty((len(spiking), len(wired)), np.bool_)
+    edges = np.linspace(0, len(spiking), cores() + 1).astype(int).tolist()
+    with ThreadPoolExecutor(cores()) as pool:
+        parts = map(slice, edges[:-1], edges[1:])
+        list(pool.map(lambda part: overlaps(spiking[part], wired, out[part]), parts))
+    return out
 
 
 def active_neurons(

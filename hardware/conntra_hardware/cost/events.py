@@ -24,6 +24,8 @@ __all__ = ["EventCounts", "count_events"]
 
 Counts = npt.NDArray[np.int64]
 
+_ROWS = 4096
+
 INPUT_CORE = 0
 """Input spikes enter the mesh at the tile of this core, the chip's corner."""
 
@@ -134,8 +136,7 @@ def count_events(program: Program, inputs: SpikeArray, spikes: Mapping[str, IntA
         fired = inputs if name == INPUT else spikes.get(name)
         if fired is None:
             continue
-        # Once for each source of spikes; every sum below is a matrix product with it.
-        source = (fired != 0).astype(np.float32)
+        source = fired != 0  # every sum below is a matrix product with it
         if name == INPUT:
             entering["spikes"] = _product(source, np.ones((program.n_inputs, 1), np.int64))[:, 0]
             senders = [(CoreSlice(INPUT, 0, program.n_inputs, INPUT_CORE), entering)]
@@ -176,7 +177,7 @@ _TABLES = ("synops", "neuron_updates", "active_updates", "spikes", "packets_in",
 def _count_projections(
     program: Program,
     projections: Sequence[AnyProjection],
-    source: npt.NDArray[np.float32],
+    source: npt.NDArray[np.bool_],
     senders: Sequence[tuple[CoreSlice, dict[str, Counts]]],
     table: dict[str, Counts],
     column: Mapping[CoreSlice, int],
@@ -208,10 +209,16 @@ def _count_projections(
     return [(counted, _product(source, degree > 0)) for counted, degree in zip(synops, degrees, strict=True)]
 
 
-def _product(spikes: npt.NDArray[np.float32], per_source: npt.NDArray[Any]) -> Counts:
+def _product(spikes: npt.NDArray[np.bool_], per_source: npt.NDArray[Any]) -> Counts:
     """Return spikes (n, sources) @ per_source (sources, k), exactly: float32 holds integers up to 2^24, float64 to
     2^53.
     """
     largest = int(per_source.sum(axis=0, dtype=np.int64).max(initial=0))
     exact = np.float32 if largest < 2**24 else np.float64
-    return (spikes.astype(exact, copy=False) @ per_source.astype(exact)).astype(np.int64)
+    factors = per_source.astype(exact)
+    found = np.empty((len(spikes), factors.shape[1]), np.int64)
+    # Some rows at a time: floats take four times the memory of spikes, or eight.
+    for start in range(0, len(spikes), _ROWS):
+        rows = slice(start, start + _ROWS)
+        found[rows] = spikes[rows].astype(exact) @ factors
+    return found

@@ -96,7 +96,7 @@ class Lif(Neuron):
 
     def advance(self, sums: IntArray, bias: IntArray | int = 0, state: State | None = None) -> Advance:
         """Return spikes, uint8, at sums (n, steps, size), v before a spike is decided, what is left of u and v (0 where
-        both are 0), and the last u, v and refractory steps.
+        nothing of either is kept), and the last u, v and refractory steps.
         """
         n, steps, size = sums.shape
         spikes = np.empty(sums.shape, np.uint8)
@@ -111,7 +111,7 @@ class Lif(Neuron):
             fired = np.logical_and(v >= least, waits == 0, out=spikes[:, step].view(bool))
             v = np.where(fired, 0, v) if self.reset == "hard" else v - theta * fired
             waits = np.where(fired, values(self.refractory), np.maximum(waits - 1, 0))
-            left[:, step] = u | v
+            left[:, step] = v | u * (keeps_u > 0)
         return Advance(spikes, held, left, (u, v, waits))
 
     def register_bounds(self, low: Bounds, high: Bounds, steps: int) -> tuple[Bounds, Bounds]:

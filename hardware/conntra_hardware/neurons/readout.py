@@ -90,7 +90,7 @@ class Readout(Neuron):
         decays = FORGETS - values(self.current_decay), FORGETS - values(self.voltage_decay)
         for step in range(steps):
             u, v = stepped(u, v, sums[:, step], bias, *decays)
-            held[:, step], left[:, step] = v, u | v
+            held[:, step], left[:, step] = v, v | u * (decays[0] > 0)
         return Advance(held, held, left, (u, v))
 
     def respond(self, sums: IntArray, bias: IntArray | int = 0) -> IntArray:

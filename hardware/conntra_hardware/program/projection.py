@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from conntra_hardware.base.arguments import whole
 from conntra_hardware.base.arrays import IntArray, as_integers
+from conntra_hardware.base.bit_product import TernaryProduct
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.program.convolution import Geometry, exact_type
 
@@ -150,6 +151,8 @@ class Projection:
 
     def apply(self, x: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Return the synaptic sums (n, n_target) of integer rows ``x`` (n, n_source), exactly."""
+        if x.dtype == np.uint8 and x.max(initial=0) <= 1 and TernaryProduct.pays(self.weights, len(x)):
+            return TernaryProduct(self.weights)(x, np.int64)
         exact = exact_type(_largest(x) * int(self.magnitudes().max(initial=0)))
         return (x.astype(exact) @ self.weights.T.astype(exact)).astype(np.int64)
 
