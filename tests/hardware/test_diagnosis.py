@@ -272,7 +272,7 @@ def test_integrate_and_fire_that_is_not_cleared_between_samples() -> None:
     names = tuple(("input", i) for i in range(20))
 
     def finding(got: np.ndarray) -> Finding:
-        return _finding(Layer(Population("h1", neuron, bias), weights, names, sources, np.zeros(20, int), got))
+        return _finding(Layer(Population("h1", neuron, bias), weights, names, sources, sources, np.zeros(20, int), got))
 
     running_on = replace(neuron, steps=200).respond(potentials.reshape(1, 200, 12)).reshape(50, 4, 12)
     assert finding(running_on).text == "the potential is not cleared between samples"
@@ -281,7 +281,7 @@ def test_integrate_and_fire_that_is_not_cleared_between_samples() -> None:
     rounded = neuron.respond(sources @ (weights & ~1).T + bias)
     assert finding(rounded).cause == "weight rounding"
     shown = (potentials.sum(axis=1) + 4)[:, None]
-    readout = Layer(Population("out", Readout(), bias), weights, names, sources, np.zeros(20, int), shown)
+    readout = Layer(Population("out", Readout(), bias), weights, names, sources, sources, np.zeros(20, int), shown)
     assert _finding(readout).text.startswith("neuron 0: the bias is off by +1")
 
 

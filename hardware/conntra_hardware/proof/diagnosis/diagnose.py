@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from conntra_hardware.base.arrays import SpikeArray
 from conntra_hardware.program import INPUT, Program
 from conntra_hardware.proof.diagnosis.layer import Layer, layer_of
 from conntra_hardware.proof.diagnosis.layer_faults import Hypothesis, explains, only_the_start, whole_layer
+from conntra_hardware.proof.diagnosis.time_faults import time_faults
 from conntra_hardware.proof.diagnosis.unit_faults import Fault, faults, swapped_neurons
 
 if TYPE_CHECKING:
@@ -95,7 +97,7 @@ def _finding(layer: Layer) -> Finding:
 
 def _whole(layer: Layer) -> Finding | None:
     found: list[Hypothesis] = []
-    for hypothesis in whole_layer(layer):
+    for hypothesis in chain(whole_layer(layer), time_faults(layer)):
         if explains(hypothesis, layer):
             found.append(hypothesis)
         if len(found) > _ALSO:

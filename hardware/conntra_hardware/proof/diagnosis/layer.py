@@ -27,7 +27,7 @@ class Layer:
 
     weights   (size, n_source) int64, the projections into it side by side; ``names`` are their sources, (name, index)
               of each column
-    sources   (samples, steps, n_source) what arrived
+    sources   (samples, steps, n_source) what arrived;  ``sent`` what had been sent, before its delays
     lags      of each column, the rows from a spike to its arrival
     got       (samples, steps, size) what its neurons are said to have sent; logits (samples, 1, size)
     kernels   the convolutions among the projections, each with the first of its columns
@@ -37,6 +37,7 @@ class Layer:
     weights: IntArray
     names: tuple[tuple[str, int], ...]
     sources: IntArray
+    sent: IntArray
     lags: IntArray
     got: IntArray
     kernels: tuple[tuple[int, ConvProjection], ...] = ()
@@ -90,12 +91,14 @@ def layer_of(
     incoming = program.incoming(population.name)
     samples = len(got) // steps if population.neuron.spikes else len(got)
     first = np.cumsum([0, *(p.shape[1] for p in incoming)]).tolist()
-    arrived = [later(inputs[p.source].reshape(samples, steps, -1), program.lag(p)) for p in incoming]
+    sent = [inputs[p.source].reshape(samples, steps, -1) for p in incoming]
+    arrived = [later(spikes, program.lag(p)) for spikes, p in zip(sent, incoming, strict=True)]
     return Layer(
         population=population,
         weights=np.concatenate([_weights(p) for p in incoming], axis=1),
         names=tuple((p.source, i) for p in incoming for i in range(p.shape[1])),
         sources=np.concatenate(arrived, axis=2),
+        sent=np.concatenate(sent, axis=2),
         lags=np.concatenate([np.full(p.shape[1], program.lag(p)) for p in incoming]),
         got=got.reshape(samples, -1, population.size),
         kernels=tuple((at, p) for at, p in zip(first, incoming, strict=False) if isinstance(p, ConvProjection)),
