@@ -18,6 +18,7 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.values import Immutable, Shown
 from conntra_hardware.neurons import common_steps, later, respond_recurrently
 from conntra_hardware.neurons.recurrence import Loop
+from conntra_hardware.neurons.stream import Arrival, Stage, Stream
 from conntra_hardware.program.input_encoding import Encoder
 from conntra_neuro.network.layers import (
     INPUT_LAYER,
@@ -267,6 +268,23 @@ class DiscreteNetwork(Immutable, Shown):
         InputError for spikes of another shape or with other values.
         """
         return self.activity(spikes)[1]
+
+    def stream(self) -> Stream:
+        """Return the network as a stream: ``push`` takes the next rows of spikes (rows, n_in), as many as there are.
+
+        It returns what the last layer sends at each row, of a readout its potential so far; state, delays and ways back
+        go on from call to call, and ``reset`` begins anew. From a reset on, the rows of a sample give what ``forward``
+        makes of it.
+        """
+        stages = []
+        for index, layer in enumerate(self.layers):
+            paths = layer.paths() if isinstance(layer, Weighted) else [(0, layer.potentials)]
+            arrivals = [Arrival(index - 1, delay, sums) for delay, sums in paths]
+            arrivals += [Arrival(r.source, 0, r.potentials) for r in self.residuals if r.target == index]
+            arrivals += [Arrival(index, lag, sums) for lag, sums in self._loops(index)]
+            bias = layer.neuron_bias if isinstance(layer, Weighted) else 0
+            stages.append(Stage(layer.neuron, layer.n_out, bias, tuple(arrivals)))
+        return Stream(self.n_in, stages)
 
     def predict(self, x: ArrayLike) -> npt.NDArray[np.int64]:
         """Return class indices (n,): the largest logit, the lowest index where several are. ``x`` as in ``encode``.

@@ -82,9 +82,9 @@ class Readout(Neuron):
         """Return at sums (n, steps, size) v at each step, as sent, held and left."""
         n, steps, size = sums.shape
         if self.read == "sum":
-            v = np.cumsum(sums + bias, axis=1, dtype=np.int64)
-            v = v if state is None else v + state[0][:, None]
-            return Advance(v, v, v, (v[:, -1],) if steps else (zeros(n, size),))
+            before = zeros(n, size) if state is None else state[0]
+            v = np.cumsum(sums + bias, axis=1, dtype=np.int64) + before[:, None]
+            return Advance(v, v, v, (v[:, -1] if steps else before,))
         u, v = (zeros(n, size), zeros(n, size)) if state is None else state
         held, left = np.empty(sums.shape, np.int64), np.empty(sums.shape, np.int64)
         decays = FORGETS - values(self.current_decay), FORGETS - values(self.voltage_decay)

@@ -20,6 +20,7 @@ from conntra_hardware.base.upward import upward
 from conntra_hardware.base.values import Shown
 from conntra_hardware.chip import Chip
 from conntra_hardware.neurons import Neuron, common_steps
+from conntra_hardware.neurons.stream import Arrival, Stage, Stream
 from conntra_hardware.program.input_encoding import Encoder
 from conntra_hardware.program.projection import INPUT, AnyProjection, ConvProjection, Projection, SparseProjection
 
@@ -207,6 +208,20 @@ class Program(Shown):
             return as_spikes(x, self.n_inputs, steps=self.steps)
         spikes = self.encoder.encode(x)
         return spikes if self.encoder.steps == self.steps else np.repeat(spikes, self.steps, axis=0)
+
+    def stream(self) -> Stream:
+        """Return the program as a stream: ``push`` takes the next rows of input spikes (rows, n_inputs).
+
+        It returns what the last population sends at each row, of a readout its potential so far; see
+        ``DiscreteNetwork.stream``. The pipeline's one step a hop is left out.
+        """
+        index = {INPUT: -1} | {population.name: at for at, population in enumerate(self.populations)}
+        stages = []
+        for population in self.populations:
+            incoming = self.incoming(population.name)
+            arrivals = tuple(Arrival(index[p.source], self.lag(p), p.apply) for p in incoming)
+            stages.append(Stage(population.neuron, population.size, population.bias, arrivals))
+        return Stream(self.n_inputs, stages)
 
     def run(self, x: ArrayLike, y: ArrayLike | None = None, *, backend: str = "reference", **options: Any) -> RunResult:
         """Run the samples ``x`` (n, features), of class indices ``y`` (n,), on ``backend``.
