@@ -79,11 +79,10 @@ def main() -> None:
         rows[kind] = found
         middle = {key: statistics.median(one[key] for one in found) for key in found[0]}
         errors = sorted(one["test_error"] for one in found)
-        print(
-            f"| {kind} | {middle['test_error']:.1f} ({errors[0]:.1f} to {errors[-1]:.1f}) | {middle['train_error']:.1f} "
-            f"| {middle['synops']:,.0f} | {middle['spikes']:,.0f} | {middle['dynamic_uj']:.2f} | {middle['seconds']:.0f} |",
-            flush=True,
-        )
+        spread = f"{middle['test_error']:.1f} ({errors[0]:.1f} to {errors[-1]:.1f})"
+        cells = [kind, spread, f"{middle['train_error']:.1f}", f"{middle['synops']:,.0f}", f"{middle['spikes']:,.0f}"]
+        cells += [f"{middle['dynamic_uj']:.2f}", f"{middle['seconds']:.0f}"]
+        print(f"| {' | '.join(cells)} |", flush=True)
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 

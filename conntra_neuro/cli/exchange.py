@@ -73,14 +73,14 @@ def c_name(stem: str) -> str:
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="A .nir or .onnx file.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="A .nir, .onnx or .net file.")],
     out: Annotated[
         Path | None, typer.Option(metavar="MODEL", help="The model file to write.", show_default="FILE.conntra")
     ] = None,
-    format: Annotated[str | None, typer.Option(help="nir or onnx.", show_default="the suffix of FILE")] = None,
+    format: Annotated[str | None, typer.Option(help="nir, onnx or netx.", show_default="the suffix of FILE")] = None,
     steps: Annotated[
         int | None,
-        typer.Option(metavar="N", help="NIR: time steps of a sample.", show_default="what the file says"),
+        typer.Option(metavar="N", help="NIR, NetX: time steps of a sample.", show_default="what the file says"),
     ] = None,
     inputs: Annotated[
         str | None,
@@ -88,6 +88,17 @@ def import_(
             help="ONNX: inputs that the graph does not binarise are binary (0, 1) or bipolar (-1, 1).",
             show_default="binary",
         ),
+    ] = None,
+    semantics: Annotated[
+        str | None,
+        typer.Option(
+            help="NetX: whose rule at the threshold: slayer (CUBA neurons spike at it, as trained) or lava (above it).",
+            show_default="slayer",
+        ),
+    ] = None,
+    drive: Annotated[
+        int | None,
+        typer.Option(metavar="THRESHOLD", help="NetX: features are added up by input neurons that fire above it."),
     ] = None,
     seed: Seed = 0,
     json: Json = False,
@@ -103,7 +114,8 @@ def import_(
     path = out or file.with_suffix(".conntra")
     check_writable(path)
     with step(f"importing {file}", quiet):
-        network = import_network(file, format, steps=steps, inputs=inputs)
+        options = {"steps": steps, "inputs": inputs, "semantics": semantics, "drive": drive}
+        network = import_network(file, format, **options)
     size = save(network, path, info={"imported_from": file.name})
     document: dict[str, Any] = {
         "model": str(path),
@@ -112,6 +124,7 @@ def import_(
         "inputs": network.n_in,
         "classes": network.n_classes,
         "parameters": network.n_parameters,
+        "steps": network.steps,
         "encoder": None if network.encoder is None else network.encoder.kind,
         "bytes": size,
     }
@@ -119,5 +132,7 @@ def import_(
 
 
 import_.__doc__ = f"{import_.__doc__}\n\n" + example(
-    "conntra import graph.nir --out graph.conntra", "conntra import binary_net.onnx --out binary_net.conntra"
+    "conntra import graph.nir --out graph.conntra",
+    "conntra import binary_net.onnx --out binary_net.conntra",
+    "conntra import pilotnet.net --steps 16 --out pilotnet.conntra",
 )

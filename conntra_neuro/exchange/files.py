@@ -53,7 +53,8 @@ def export(network: DiscreteNetwork | Program, path: str | Path, format: str | N
 def import_network(path: str | Path, format: str | None = None, **options: Any) -> DiscreteNetwork:
     """Return the network in the file ``path`` of another tool; its ``format`` is named, or told by the suffix.
 
-    ``options`` are the format's own: ``steps`` of NIR, ``inputs`` of ONNX. Raises FileFormatError where the file is
+    ``options`` are the format's own: ``steps`` of NIR and NetX, ``inputs`` of ONNX, ``semantics`` and ``drive`` of NetX
+    (``exchange.lava_dl.reader.read_lava_dl``). Raises FileFormatError where the file is
     missing or damaged, InputError where it holds what a network here has no words for, and for formats and options that
     are not known.
     """
@@ -132,6 +133,14 @@ def _read_onnx(path: str | Path, options: Options) -> DiscreteNetwork:
     return read_onnx(path, options.get("inputs") or "binary")
 
 
+def _read_lava_dl(path: str | Path, options: Options) -> DiscreteNetwork:
+    _no_options(options, ("steps", "semantics", "drive"), "netx")
+    _needs("nir", "h5py")
+    from conntra_neuro.exchange.lava_dl.reader import read_lava_dl
+
+    return read_lava_dl(path, options.get("steps"), options.get("semantics"), options.get("drive"))
+
+
 Writer: TypeAlias = Callable[[DiscreteNetwork, Options, Options], Written]
 Reader: TypeAlias = Callable[[str | Path, Options], DiscreteNetwork]
 
@@ -145,5 +154,6 @@ FORMATS: dict[str, tuple[tuple[str, ...], Writer]] = {
 READERS: dict[str, tuple[tuple[str, ...], Reader]] = {
     "nir": ((".nir",), _read_nir),
     "onnx": ((".onnx",), _read_onnx),
+    "netx": ((".net",), _read_lava_dl),
 }
 """What can be read."""

@@ -2,8 +2,9 @@
 
 What is written is what the compiler makes of the network: dense weights and convolutions between populations, pooled
 sums folded into weights. A threshold neuron is CUBA with full decays, so that nothing is left of the step before;
-integrate-and-fire is CUBA without voltage decay. Load it with ``Network(file, reset_interval=steps, reset_offset=1)``:
-the first layer's first sample enters at time step 2. The readout never spikes: its logits are its voltage, in 1/64.
+integrate-and-fire is CUBA without voltage decay, a leaky neuron CUBA as it is. Load it with
+``Network(file, reset_interval=steps, reset_offset=1)``: the first layer's first sample enters at time step 2. The
+readout never spikes: its logits are its voltage, in 1/64.
 """
 
 from __future__ import annotations
@@ -76,10 +77,12 @@ def _check_chain(lowered: Lowered) -> None:
                 population, "takes from several layers; NetX has chains only: leave residual connections out"
             )
         facts = population.neuron.facts
-        soft = facts.form == "integrating" and facts.reset != "hard"
-        if soft or facts.form not in _VOLTAGE_DECAY:
+        soft = facts.form in ("integrating", "leaky") and facts.reset != "hard"
+        if soft or facts.form not in (*_VOLTAGE_DECAY, "leaky"):
             kind = f"{population.neuron.kind} with soft reset" if soft else population.neuron.kind
             raise _refusal(population, f"{kind} neurons; NetX has CUBA with hard reset: use threshold neurons")
+        if facts.form == "leaky" and not facts.strict:
+            raise _refusal(population, "neurons that spike at the threshold; Lava's spike above it: use strict=True")
         if facts.per_neuron:
             raise _refusal(population, "parameters that differ by neuron; NetX has one threshold: use one for all")
         reach = int((incoming[0].magnitudes() + np.abs(population.bias)).max())
@@ -136,6 +139,11 @@ def _conv(population: Population, projection: ConvProjection) -> dict[str, Any]:
 
 def _neuron(layer: h5py.Group, neuron: Neuron, steps: int) -> None:
     facts = neuron.facts
+    if facts.form == "leaky":
+        given = {"iDecay": facts.current_decay, "vDecay": facts.voltage_decay, "vThMant": facts.threshold}
+        given["refDelay"] = facts.refractory + 1  # type: ignore[operator]  # not one a neuron: ``_check_chain``
+        _write_into(layer.create_group("neuron"), {"type": "CUBA", **given, "gradedSpike": False})
+        return
     decay = _VOLTAGE_DECAY[facts.form] if steps > 1 else _FULL
     threshold = int(facts.least) - 1 if neuron.spikes else _HIGHEST  # Lava spikes above it
     _write_into(

@@ -107,19 +107,21 @@ LIMITS: Mapping[tuple[str, str], str] = {
 
 
 def support() -> dict[str, dict[str, bool]]:
-    """Return for each kind whether it can be written in each format, and read back from NIR ("nir in") and ONNX."""
+    """Return for each kind whether it can be written in each format, and read back: "nir in", "netx in", "onnx"."""
     found: dict[str, dict[str, bool]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for kind, network in KINDS.items():
             found[kind] = {name: _written(network, name, Path(folder, "a")) for name in FORMATS}
             found[kind]["nir in"] = found[kind]["nir"] and _comes_back(network, Path(folder, "a.nir"))
+            found[kind]["netx in"] = found[kind]["netx"] and _comes_from_netx(network, Path(folder, "a.net"))
             found[kind]["onnx"] = comes_from_onnx(network, Path(folder, "a.onnx"))
     return found
 
 
 def support_table() -> str:
     """Return ``support`` as a Markdown table."""
-    columns = {"nir": "NIR, out", "nir in": "NIR, in", "onnx": "ONNX, in", "netx": "NetX, out", "c": "C, out"}
+    columns = {"nir": "NIR, out", "nir in": "NIR, in", "onnx": "ONNX, in"}
+    columns |= {"netx": "NetX, out", "netx in": "NetX, in", "c": "C, out"}
     lines = [f"| | {' | '.join(columns.values())} |", f"| --- |{' --- |' * len(columns)}"]
     for kind, answers in support().items():
         cells = [_cell(kind, name, answers[name]) for name in columns]
@@ -144,6 +146,15 @@ def _comes_back(network: DiscreteNetwork, path: Path) -> bool:
     export(network, path)
     again = import_network(path)
     return _described(again) == _described(network)
+
+
+def _comes_from_netx(network: DiscreteNetwork, path: Path) -> bool:
+    """Return whether what is read back does the same on random spikes; its neurons are CUBA's, whatever they were."""
+    export(network, path)
+    again = import_network(path, steps=network.steps, semantics="lava")
+    spikes = (np.random.default_rng(0).random((20, network.steps, network.n_in)) < 0.5).astype(np.uint8)
+    told = (again.encoder, again.labels) == (network.encoder, network.labels)
+    return told and np.array_equal(again.forward(spikes), network.forward(spikes))
 
 
 def _described(network: DiscreteNetwork) -> list[str]:

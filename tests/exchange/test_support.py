@@ -30,8 +30,8 @@ def test_limits_are_of_what_can_be_done():
     found = support()
     for kind, name in LIMITS:
         assert found[kind][name], (kind, name)
-    assert set(found["Dense"]) == {*FORMATS, "nir in", "onnx"}
-    assert {*READERS} == {"nir", "onnx"}
+    assert set(found["Dense"]) == {*FORMATS, "nir in", "netx in", "onnx"}
+    assert {*READERS} == {"nir", "onnx", "netx"}
 
 
 def test_every_kind_has_an_answer_for_c():

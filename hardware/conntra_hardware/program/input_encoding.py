@@ -12,10 +12,13 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from conntra_hardware.base.arguments import whole
 from conntra_hardware.base.arrays import ArrayLike, SpikeArray, as_array, frozen
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.neurons import MAX_STEPS, Lif
 
 __all__ = [
+    "DrivenEncoder",
     "Encoder",
     "LatencyEncoder",
     "RateEncoder",
@@ -177,16 +180,86 @@ class LatencyEncoder(_Stepwise):
         return over.reshape(-1, self.n_out)
 
 
-Encoder: TypeAlias = ThresholdEncoder | ThermometerEncoder | RateEncoder | LatencyEncoder
-_KINDS: tuple[type[Encoder], ...] = (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder)
+class DrivenEncoder:
+    """Neurons that features drive: one each, to which a feature is a bias, the same at every step of a sample.
+
+    neuron      leaky neurons of one kind, whose parameters are numbers
+    n_features  as many features, and input spikes
+    steps       time steps of a sample
+
+    Features are integers in weight units, up to 2^16 in magnitude. The neurons stand outside the chip, and do what
+    ``Lif`` does: lava-dl's input blocks. InputError for anything else.
+    """
+
+    kind: ClassVar[str] = "driven"
+
+    def __init__(self, neuron: Lif, n_features: int, steps: int) -> None:
+        if not isinstance(neuron, Lif) or neuron.facts.per_neuron:
+            raise InputError(f"driven encoder: neuron {neuron!r}; a Lif whose parameters are numbers expected")
+        self.neuron = neuron
+        self.n_features = whole(n_features, "driven encoder: features", 1)
+        self.steps = whole(steps, "driven encoder: steps", 1, MAX_STEPS)
+
+    @property
+    def n_out(self) -> int:
+        """Number of input spikes at a step."""
+        return self.n_features
+
+    @property
+    def thresholds(self) -> npt.NDArray[np.float64]:
+        """Its numbers as files hold them, (8, n_features): the neuron's, then the steps; the same for all features."""
+        n = self.neuron
+        rule = [n.threshold, n.voltage_decay, n.current_decay, n.reset == "soft", n.strict, n.refractory, self.steps]
+        column = np.array([*rule, 0], np.float64)[:, None]
+        return np.broadcast_to(column, (len(column), self.n_features))
+
+    @classmethod
+    def of_numbers(cls, numbers: npt.NDArray[np.float64]) -> DrivenEncoder:
+        """Return the encoder whose ``thresholds`` are ``numbers``, (8, n_features); InputError for anything else."""
+        whole_numbers = (
+            numbers.ndim == 2 and numbers.shape[0] == 8 and numbers.size and (numbers == np.rint(numbers)).all()
+        )
+        if not whole_numbers or (numbers != numbers[:, :1]).any():
+            raise InputError(f"driven encoder: numbers of shape {numbers.shape}; (8, features) whole ones expected")
+        threshold, voltage, current, soft, strict, refractory, steps, _ = (int(n) for n in numbers[:, 0])
+        neuron = Lif(
+            threshold,
+            voltage_decay=voltage,
+            current_decay=current,
+            reset="soft" if soft else "hard",
+            strict=bool(strict),
+            refractory=refractory,
+        )
+        return cls(neuron, numbers.shape[1], steps)
+
+    def encode(self, x: ArrayLike) -> SpikeArray:
+        """Return the spikes (n * steps, n_out) of features (n, n_features), a sample's steps in a row."""
+        features = as_features(x, self.n_features)
+        if features.size and (np.any(features != np.rint(features)) or np.abs(features).max() > _LARGEST_DRIVE):
+            raise InputError(
+                f"features: whole numbers from -{_LARGEST_DRIVE} to {_LARGEST_DRIVE} drive the input neurons"
+            )
+        out = np.empty((len(features), self.steps, self.n_features), np.uint8)
+        sums = np.zeros((1, self.steps, self.n_features), np.int64)
+        for row, feature in enumerate(features.astype(np.int64)):
+            out[row] = self.neuron.advance(sums, feature).sent[0]
+        return out.reshape(-1, self.n_out)
+
+
+_LARGEST_DRIVE = 2**16
+
+Encoder: TypeAlias = ThresholdEncoder | ThermometerEncoder | RateEncoder | LatencyEncoder | DrivenEncoder
+_KINDS: tuple[type[Any], ...] = (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder)
 
 
 def encoder_from_dict(kind: str, thresholds: ArrayLike) -> Encoder:
     """Return the encoder of a file's ``kind`` and ``thresholds``."""
+    if kind == DrivenEncoder.kind:
+        return DrivenEncoder.of_numbers(np.asarray(thresholds, np.float64))
     for encoder in _KINDS:
         if encoder.kind == kind:
             return encoder(np.asarray(thresholds))
-    raise InputError(f"encoder {kind!r}: unknown; allowed: {', '.join(k.kind for k in _KINDS)}")
+    raise InputError(f"encoder {kind!r}: unknown; allowed: {', '.join(k.kind for k in (*_KINDS, DrivenEncoder))}")
 
 
 def _thresholds(values: ArrayLike, ndim: int) -> npt.NDArray[np.float64]:

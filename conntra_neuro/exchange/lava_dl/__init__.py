@@ -1,0 +1,1 @@
+"""Networks that lava-dl has trained: its .net files, read exactly."""

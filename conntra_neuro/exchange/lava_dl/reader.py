@@ -1,0 +1,145 @@
+"""From the blocks of a .net file to a network, exactly: the chip's own integers on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from conntra_hardware.base.arrays import IntArray
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.neurons import FORGETS, Lif, Neuron, Readout
+from conntra_hardware.program.input_encoding import DrivenEncoder, Encoder
+from conntra_neuro.exchange.lava_dl.blocks import Block, NeuronValues, read_blocks
+from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork, Flatten, Recurrent
+from conntra_neuro.network.layers import Layer
+
+__all__ = ["SEMANTICS", "read_lava_dl"]
+
+SEMANTICS = ("slayer", "lava")
+"""Whose rule at the threshold: that of lava-dl's training, or that of Lava, which is strict always."""
+
+_NEVER = 2**17 - 1
+"""The largest threshold of the chip: lava-dl gives it to a last layer whose potential is read."""
+
+
+def read_lava_dl(
+    path: str | Path, steps: int | None = None, semantics: str | None = None, drive: int | None = None
+) -> DiscreteNetwork:
+    """Return the network in a .net file of lava-dl: input, dense, dense_rec, conv and flatten blocks, CUBA and LOIHI
+    neurons, delays, weight exponents, refractory delays.
+
+    steps      time steps of a sample, which the file does not say
+    semantics  "slayer" (None): CUBA neurons spike at the threshold, LOIHI ones above it, as in training; "lava": all
+               above it, as Lava's loader runs them
+    drive      without an input block: features are encoded by neurons that add them up and fire above this threshold
+
+    Neurons of an input block become the encoder: features are what drives them, integers in weight units, in the order
+    (channels, height, width). A last layer whose threshold is the largest there is has its potential read, in 64ths of
+    a weight where it leaks; else its spikes are counted. FileFormatError for a file that is damaged, InputError for
+    what has no counterpart.
+    """
+    rule = semantics or "slayer"
+    if rule not in SEMANTICS:
+        raise InputError(f"semantics {semantics!r}: unknown; allowed: {', '.join(SEMANTICS)}")
+    blocks = read_blocks(path)
+    if steps is None:
+        raise InputError(f"{path}: lava-dl's files do not say how many time steps a sample takes; give --steps T")
+    first, *rest = blocks
+    encoder: Encoder | None = None
+    if first.kind == "input":
+        if first.neuron is not None:
+            encoder = DrivenEncoder(_lif(first.neuron, rule), int(np.prod(first.shape)), steps)
+        blocks = rest
+    if drive is not None:
+        if encoder is not None:
+            raise InputError(f"{path}: its input block has neurons of its own; leave --drive out")
+        encoder = DrivenEncoder(Lif(drive, voltage_decay=0), _inputs(blocks[0], first.shape), steps)
+    if not blocks:
+        raise InputError(f"{path}: an input block alone; at least one layer expected")
+    layers, recurrent = _layers(path, blocks, first.shape if first.kind == "input" else None, rule, steps)
+    return DiscreteNetwork(layers, encoder, steps=steps, recurrent=recurrent)
+
+
+def _layers(
+    path: str | Path, blocks: Sequence[Block], shape: tuple[int, ...] | None, rule: str, steps: int
+) -> tuple[list[Layer], list[Recurrent]]:
+    layers: list[Layer] = []
+    recurrent: list[Recurrent] = []
+    for number, block in enumerate(blocks):
+        where = f"{path}: {block.where}"
+        if block.kind == "input":
+            raise InputError(f"{where}: only the first block may be an input")
+        n_in = _inputs(block, shape)
+        if shape is not None and n_in != int(np.prod(shape)):
+            raise InputError(f"{where}: takes {n_in} inputs, the block before gives {shape}")
+        if block.kind == "flatten":
+            assert shape is not None or n_in
+            layers.append(Flatten(shape or (n_in,)))
+            shape = (n_in,)
+            continue
+        assert block.neuron is not None
+        assert block.weight is not None
+        last = number == len(blocks) - 1
+        neuron: Neuron = _last(block.neuron, rule, steps) if last else _lif(block.neuron, rule)
+        options: dict[str, Any] = {"delay": _delay(block, n_in, where)}
+        bias = _bias(block, len(block.weight), where)
+        if block.kind == "conv":
+            if shape is None or len(shape) != 3:
+                raise InputError(f"{where}: a convolution of inputs of shape {shape}; an input block has to say it")
+            assert block.window is not None
+            layer: Layer = Conv2d(block.weight, bias, neuron, input_shape=shape, **block.window, **options)
+        else:
+            layer = Dense(block.weight, bias, neuron, **options)
+        expected = int(np.prod(block.shape))
+        if layer.n_out != expected:
+            raise InputError(f"{where}: its weights make {layer.n_out} neurons, its shape says {block.shape}")
+        if block.recurrent is not None:
+            recurrent.append(Recurrent(len(layers), block.recurrent))
+        layers.append(layer)
+        shape = layer.output_shape
+    return layers, recurrent
+
+
+def _inputs(block: Block, shape: tuple[int, ...] | None) -> int:
+    """Return how many inputs a block takes."""
+    if block.kind == "flatten" or block.kind == "conv":
+        return int(np.prod(shape if shape is not None else block.shape))
+    assert block.weight is not None
+    return block.weight.shape[1]
+
+
+def _lif(values: NeuronValues, rule: str) -> Lif:
+    return Lif(
+        values.threshold,
+        voltage_decay=values.voltage_decay,
+        current_decay=values.current_decay,
+        refractory=values.refractory,
+        strict=rule == "lava" or values.kind == "LOIHI",
+    )
+
+
+def _last(values: NeuronValues, rule: str, steps: int) -> Neuron:
+    if values.threshold < _NEVER:
+        return _lif(values, rule)
+    if steps == 1 or (values.voltage_decay, values.current_decay) == (0, FORGETS):
+        return Readout()
+    return Readout("last", voltage_decay=values.voltage_decay, current_decay=values.current_decay)
+
+
+def _bias(block: Block, size: int, where: str) -> IntArray | None:
+    if block.bias is None:
+        return None
+    if block.bias.size not in (1, size):
+        raise InputError(f"{where}: {block.bias.size} biases; one, or {size} expected")
+    return np.broadcast_to(block.bias, size)
+
+
+def _delay(block: Block, n_in: int, where: str) -> int | IntArray:
+    if block.delay is None:
+        return 0
+    if block.delay.size not in (1, n_in):
+        raise InputError(f"{where}: {block.delay.size} delays; one, or one an input ({n_in}) expected")
+    return int(block.delay[0]) if block.delay.size == 1 else block.delay
