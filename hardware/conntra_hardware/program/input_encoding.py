@@ -15,7 +15,8 @@ import numpy.typing as npt
 from conntra_hardware.base.arguments import whole
 from conntra_hardware.base.arrays import ArrayLike, SpikeArray, as_array, frozen
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.neurons import MAX_STEPS, Lif
+from conntra_hardware.neurons import FORGETS, MAX_STEPS, Lif
+from conntra_hardware.neurons.compiled import spikes_of
 
 __all__ = [
     "DrivenEncoder",
@@ -240,6 +241,11 @@ class DrivenEncoder:
                 f"features: whole numbers from -{_LARGEST_DRIVE} to {_LARGEST_DRIVE} drive the input neurons"
             )
         out = np.empty((len(features), self.steps, self.n_features), np.uint8)
+        if self.neuron.current_decay == FORGETS:
+            # A current that is forgotten at every step does what a bias does: all samples at once.
+            driven = np.broadcast_to(features[:, None].astype(np.int32), out.shape)
+            spikes_of(self.neuron.facts, np.zeros(self.n_features, np.int64), driven, [], out)
+            return out.reshape(-1, self.n_out)
         sums = np.zeros((1, self.steps, self.n_features), np.int64)
         for row, feature in enumerate(features.astype(np.int64)):
             out[row] = self.neuron.advance(sums, feature).sent[0]
