@@ -38,9 +38,7 @@ def oxford(folder: Path) -> None:
             before = hidden
         else:
             step, neuron = np.argwhere(before != hidden)[0]
-            print(
-                f"  first divergence: hidden neuron {neuron} at step {step}: v is at the threshold, which is not above it"
-            )
+            print(f"  first divergence: hidden neuron {neuron} at step {step}, whose v is the threshold, not above it")
 
 
 def tiny(folder: Path) -> None:
@@ -82,17 +80,16 @@ def digits(folder: Path, path: Path, lava: bool) -> None:
     program = cn.compile(network, chip="loihi1")
     start = time.perf_counter()
     found = program.run(x, y)
+    assert found.accuracy is not None
     print(f"mnist_cuba, reference: {100 * found.accuracy:.2f} % of {len(y):,}, {time.perf_counter() - start:.1f} s")
     if lava:
         start = time.perf_counter()
         other = program.run(x, y, backend="lava", time_limit_s=3600)
         batched = time.perf_counter() - start
-        print(
-            f"mnist_cuba, lava: counts {'equal' if np.array_equal(found.logits, other.logits) else 'DIFFER'}, {batched:.1f} s"
-        )
-        strict = cn.compile(
-            cn.import_network(folder / "mnist_cuba.net", steps=32, drive=255, semantics="lava"), "loihi1"
-        )
+        counts = "equal" if np.array_equal(found.logits, other.logits) else "DIFFER"
+        print(f"mnist_cuba, lava: counts {counts}, {batched:.1f} s")
+        by_lava = cn.import_network(folder / "mnist_cuba.net", steps=32, drive=255, semantics="lava")
+        strict = cn.compile(by_lava, "loihi1")
         start = time.perf_counter()
         strict.run(x[:20], backend="lava-stock", time_limit_s=3600)
         plain = (time.perf_counter() - start) * len(y) / 20
