@@ -100,14 +100,32 @@ def import_(
         int | None,
         typer.Option(metavar="THRESHOLD", help="NetX: features are added up by input neurons that fire above it."),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="PACKAGE", help="NIR, spiking: who wrote it: snntorch, norse, sinabs or paper."),
+    ] = None,
+    dt: Annotated[float | None, typer.Option(metavar="SECONDS", help="NIR, spiking: a time step.")] = None,
+    reset: Annotated[
+        str | None, typer.Option(help="NIR, spiking: zero, subtract, or subtract-late (a step after the spike).")
+    ] = None,
+    bits: Annotated[
+        int | None, typer.Option(metavar="N", help="NIR, spiking: bits of a weight.", show_default="8")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="DATA", help="NIR, spiking: spikes (n, T, ...) to compare both networks on.")
+    ] = None,
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> Outcome:
-    """Read a network of another tool and write a model file: exactly the same one, or one line that says why not."""
+    """Read a network of another tool and write a model file.
+
+    Integers come in exactly; spiking neurons in floating point are rounded to the chip's integers, and what was lost is
+    said. What has no counterpart is one line that names it.
+    """
     from conntra_hardware.base.files import check_writable
-    from conntra_neuro.exchange import import_network
+    from conntra_neuro.exchange.files import import_with_report
     from conntra_neuro.network.storage import save
     from conntra_neuro.report.exchange import import_table
 
@@ -115,12 +133,17 @@ def import_(
     check_writable(path)
     with step(f"importing {file}", quiet):
         options = {"steps": steps, "inputs": inputs, "semantics": semantics, "drive": drive}
-        network = import_network(file, format, **options)
+        options |= {"source": source, "dt": dt, "reset": reset, "bits": bits}
+        network, rounded = import_with_report(file, format, **options)
+        compared = _compared(network, rounded, data, seed)
     size = save(network, path, info={"imported_from": file.name})
     document: dict[str, Any] = {
         "model": str(path),
         "file": str(file),
+        "exact": rounded is None,
         "layers": [repr(layer) for layer in network.layers],
+        "rounded": [] if rounded is None else [note.to_dict() for note in rounded.rounded],
+        **compared,
         "inputs": network.n_in,
         "classes": network.n_classes,
         "parameters": network.n_parameters,
@@ -129,6 +152,23 @@ def import_(
         "bytes": size,
     }
     return Outcome(document, (import_table(document),))
+
+
+def _compared(network: Any, rounded: Any, data: str | None, seed: int) -> dict[str, Any]:
+    """Return how the integer network does on the test samples of ``data``, and beside its float simulation."""
+    if data is None:
+        return {}
+    from conntra_neuro.datasets import load_dataset
+
+    dataset = load_dataset(data, seed=seed)
+    found: dict[str, Any] = {"accuracy": 1 - network.error(dataset.x_test, dataset.y_test)}
+    if rounded is not None:
+        exact = rounded.simulate(dataset.x_test)[-1]
+        spiking = network.layers[-1].neuron.spikes
+        logits = exact.sum(axis=1) if spiking else exact[:, -1]
+        found["float_accuracy"] = float((logits.argmax(axis=1) == dataset.y_test).mean())
+        found["agreement"] = [asdict(layer) for layer in rounded.agreement(dataset.x_test)]
+    return found
 
 
 import_.__doc__ = f"{import_.__doc__}\n\n" + example(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.files import check_writable, write_atomically
@@ -15,10 +15,14 @@ from conntra_neuro.exchange.from_program import network_of_program
 from conntra_neuro.exchange.time import refuse_ways_through_time
 from conntra_neuro.network import DiscreteNetwork
 
-__all__ = ["FORMATS", "READERS", "Exported", "export", "import_network"]
+if TYPE_CHECKING:
+    from conntra_neuro.exchange.nir.spiking import SpikingImport
+
+__all__ = ["FORMATS", "READERS", "Exported", "export", "import_network", "import_with_report"]
 
 Options: TypeAlias = dict[str, Any]
 Written: TypeAlias = tuple[bytes, Options]
+Read: TypeAlias = "tuple[DiscreteNetwork, SpikingImport | None]"
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,22 @@ def export(network: DiscreteNetwork | Program, path: str | Path, format: str | N
 def import_network(path: str | Path, format: str | None = None, **options: Any) -> DiscreteNetwork:
     """Return the network in the file ``path`` of another tool; its ``format`` is named, or told by the suffix.
 
-    ``options`` are the format's own: ``steps`` of NIR and NetX, ``inputs`` of ONNX, ``semantics`` and ``drive`` of NetX
+    ``options`` are the format's own: of NIR graphs with spiking neurons in floating point ``source`` (the package that
+    wrote it: snntorch, norse, sinabs, paper), ``dt`` (seconds of a step), ``reset`` (zero, subtract, subtract-late) and
+    ``bits`` (of a weight); ``steps`` of NIR and NetX, ``inputs`` of ONNX, ``semantics`` and ``drive`` of NetX
     (``exchange.lava_dl.reader.read_lava_dl``). Raises FileFormatError where the file is
     missing or damaged, InputError where it holds what a network here has no words for, and for formats and options that
     are not known.
+    """
+    return import_with_report(path, format, **options)[0]
+
+
+def import_with_report(
+    path: str | Path, format: str | None = None, **options: Any
+) -> tuple[DiscreteNetwork, SpikingImport | None]:
+    """Return ``import_network``'s network and, where values were rounded, by what; None where all of it is exact.
+
+    ``options`` and errors are those of ``import_network``.
     """
     return READERS[_named(path, format, READERS)][1](path, options)
 
@@ -117,32 +133,34 @@ def _write_c(network: DiscreteNetwork, about: Options, options: Options) -> Writ
     return header.text.encode(), found
 
 
-def _read_nir(path: str | Path, options: Options) -> DiscreteNetwork:
-    _no_options(options, ("steps",), "nir")
+def _read_nir(path: str | Path, options: Options) -> Read:
+    own = ("source", "dt", "reset", "bits")
+    _no_options(options, ("steps", *own), "nir")
     _needs("nir", "nir", "h5py")
-    from conntra_neuro.exchange.nir.reader import read_nir
+    from conntra_neuro.exchange.nir.reader import read_nir_with_report
 
-    return read_nir(path, options.get("steps"))
+    chosen = {name: options[name] for name in own if options.get(name) is not None}
+    return read_nir_with_report(path, options.get("steps"), **chosen)
 
 
-def _read_onnx(path: str | Path, options: Options) -> DiscreteNetwork:
+def _read_onnx(path: str | Path, options: Options) -> Read:
     _no_options(options, ("inputs",), "onnx")
     _needs("onnx", "onnx")
     from conntra_neuro.exchange.onnx.reader import read_onnx
 
-    return read_onnx(path, options.get("inputs") or "binary")
+    return read_onnx(path, options.get("inputs") or "binary"), None
 
 
-def _read_lava_dl(path: str | Path, options: Options) -> DiscreteNetwork:
+def _read_lava_dl(path: str | Path, options: Options) -> Read:
     _no_options(options, ("steps", "semantics", "drive"), "netx")
     _needs("nir", "h5py")
     from conntra_neuro.exchange.lava_dl.reader import read_lava_dl
 
-    return read_lava_dl(path, options.get("steps"), options.get("semantics"), options.get("drive"))
+    return read_lava_dl(path, options.get("steps"), options.get("semantics"), options.get("drive")), None
 
 
 Writer: TypeAlias = Callable[[DiscreteNetwork, Options, Options], Written]
-Reader: TypeAlias = Callable[[str | Path, Options], DiscreteNetwork]
+Reader: TypeAlias = Callable[[str | Path, Options], Read]
 
 FORMATS: dict[str, tuple[tuple[str, ...], Writer]] = {
     "nir": ((".nir",), _write_nir),

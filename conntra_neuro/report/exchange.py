@@ -26,7 +26,20 @@ def import_table(document: Mapping[str, Any]) -> RenderableType:
     """Return what ``conntra import`` shows."""
     model = document["model"]
     rows = [(f"layer {index}", layer) for index, layer in enumerate(document["layers"])]
+    for note in document["rounded"]:
+        low, high = note["scale"]
+        what = f"{note['rounded']:,} of {note['weights']:,} weights rounded, scale {low:.4g} to {high:.4g}"
+        what += f", {note['clipped']:,} clipped" if note["clipped"] else ""
+        rows.append((f"node {note['name']}", "; ".join([what, *note["notes"]])))
+    if "accuracy" in document:
+        beside = f", {100 * document['float_accuracy']:.2f} % in floating point" if "float_accuracy" in document else ""
+        rows.append(("accuracy", f"{100 * document['accuracy']:.2f} %{beside}"))
+    for layer in document.get("agreement", ()):
+        agrees = f"{100 * layer['equal']:.2f} % of values equal, "
+        agrees += f"{100 * layer['within_a_step']:.2f} % of spikes within a step"
+        rows.append((f"node {layer['name']}", agrees))
     rows += [
+        ("exact", "yes: nothing was rounded" if document["exact"] else "no"),
         ("inputs", count(document["inputs"])),
         ("encoder", document["encoder"] or "none: inputs are spikes of 0 and 1"),
         ("classes", count(document["classes"])),

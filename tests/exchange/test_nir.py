@@ -196,7 +196,7 @@ GRAPHS = {
     "infinite weights": (chain(IN, nir.Linear(np.full((2, 2), np.inf)), OUT), "infinite"),
     "NaN biases": (chain(IN, nir.Affine(np.eye(2), np.full(2, np.nan)), OUT), "NaN"),
     "biases of a readout": (chain(IN, nir.Affine(np.eye(2), np.full(2, 0.5)), OUT), "not integers"),
-    "leaky neurons": (chain(IN, EYE, LEAKY, EYE, OUT), "LIF has no counterpart"),
+    "leaky neurons": (chain(IN, EYE, LEAKY, EYE, OUT), "give --steps T"),
     "a cycle": (chain(IN, EYE, STEP, EYE, OUT, edges=[*itertools.pairwise("01234"), ("2", "1")]), "cycle"),
     "no output": (chain(IN, EYE, STEP), "0 Output nodes"),
     "two inputs": (chain(IN, IN, OUT, edges=[("0", "2"), ("1", "2")]), "2 Input nodes"),

@@ -17,7 +17,7 @@ from conntra_neuro.exchange.metadata import levels_of
 from conntra_neuro.network.layers import Conv2d, Dense
 from conntra_neuro.network.levels import Levels
 
-__all__ = ["Pool", "Weights", "fill", "pool_of", "weights_of"]
+__all__ = ["Pool", "Weights", "conv_window", "fill", "pair_of", "pool_of", "weights_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,18 +70,25 @@ def weights_of(name: str, node: Any, note: Mapping[str, Any], shape: tuple[int, 
         return Weights(name, weight, _flat(bias, len(weight), name), levels, None)
     if weight.ndim != 4:
         raise InputError(f"{what}: shape {weight.shape}; (outputs, inputs, height, width) expected")
+    window = conv_window(name, node, weight, shape)
+    return Weights(name, weight, _flat(bias, len(weight), name), levels, window)
+
+
+def conv_window(name: str, node: Any, weight: npt.NDArray[Any], shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return the window of a Conv2d node of ``weight`` (out, in / groups, height, width) over inputs of ``shape``."""
+    if weight.ndim != 4:
+        raise InputError(f"node {name}: weight of shape {weight.shape}; (outputs, inputs, height, width) expected")
     kernel = (weight.shape[2], weight.shape[3])
-    stride, dilation = _pair(node.stride, "stride", name), _pair(node.dilation, "dilation", name)
+    stride, dilation = pair_of(node.stride, "stride", name), pair_of(node.dilation, "dilation", name)
     groups = int(integers(node.groups, f"node {name}: groups"))
-    given = shape if len(shape) == 3 else (weight.shape[1] * groups, *_pair(node.input_shape, "input shape", name))
-    window = {
+    given = shape if len(shape) == 3 else (weight.shape[1] * groups, *pair_of(node.input_shape, "input shape", name))
+    return {
         "input_shape": given,
         "stride": stride,
         "padding": _padding(node.padding, kernel, stride, dilation, name),
         "groups": groups,
         "dilation": dilation,
     }
-    return Weights(name, weight, _flat(bias, len(weight), name), levels, window)
 
 
 def pool_of(name: str, node: Any, shape: tuple[int, ...]) -> Pool:
@@ -90,9 +97,9 @@ def pool_of(name: str, node: Any, shape: tuple[int, ...]) -> Pool:
         raise InputError(f"node {name}: pools inputs of shape {shape}; (channels, height, width) expected")
     window = {
         "input_shape": shape,
-        "size": _pair(node.kernel_size, "kernel size", name),
-        "stride": _pair(node.stride, "stride", name),
-        "padding": _pair(node.padding, "padding", name),
+        "size": pair_of(node.kernel_size, "kernel size", name),
+        "stride": pair_of(node.stride, "stride", name),
+        "padding": pair_of(node.padding, "padding", name),
     }
     return Pool(window)
 
@@ -114,7 +121,8 @@ def _flat(bias: npt.NDArray[Any], channels: int, name: str) -> npt.NDArray[Any]:
     return np.broadcast_to(bias.ravel(), (channels,))
 
 
-def _pair(value: Any, what: str, name: str) -> tuple[int, int]:
+def pair_of(value: Any, what: str, name: str) -> tuple[int, int]:
+    """Return one integer or two as a pair; InputError names the node."""
     found = integers(value, f"node {name}: {what}").ravel().tolist()
     if len(found) not in (1, 2):
         raise InputError(f"node {name}: {what} {value!r}; one integer or two expected")
@@ -135,4 +143,4 @@ def _padding(
                 "same on opposite sides; give it in numbers"
             )
         return down // 2, right // 2
-    return _pair(value, "padding", name)
+    return pair_of(value, "padding", name)

@@ -18,20 +18,32 @@ from conntra_hardware.neurons import IntegrateAndFire, Neuron, Readout, Threshol
 from conntra_neuro.exchange.exact_integers import finite, integers, threshold_bias
 from conntra_neuro.exchange.hdf5 import check_hdf5
 from conntra_neuro.exchange.metadata import KEY, encoder_of, labels_of, read_note
+from conntra_neuro.exchange.nir.float_graph import is_spiking
 from conntra_neuro.exchange.nir.nodes import Pool, Weights, fill, pool_of, weights_of
+from conntra_neuro.exchange.nir.spiking import SpikingImport, import_spiking
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.layers import INPUT_LAYER, Conv2d, Flatten, Layer, MaxPool, Residual, SumPool
 
 if TYPE_CHECKING:
     import nir
 
-__all__ = ["network_of_graph", "read_nir"]
+__all__ = ["network_of_graph", "read_nir", "read_nir_with_report"]
 
 _LARGEST_STEPS = 4096
 
 
-def read_nir(path: str | Path, steps: int | None = None) -> DiscreteNetwork:
-    """Return the network of a NIR file. ``steps``: time steps of a sample, where the file does not say."""
+def read_nir(path: str | Path, steps: int | None = None, **options: Any) -> DiscreteNetwork:
+    """Return the network of a NIR file. ``steps``: time steps of a sample, where the file does not say.
+
+    ``options`` are those of ``spiking.import_spiking``, for graphs of spiking neurons in floating point.
+    """
+    return read_nir_with_report(path, steps, **options)[0]
+
+
+def read_nir_with_report(
+    path: str | Path, steps: int | None = None, **options: Any
+) -> tuple[DiscreteNetwork, SpikingImport | None]:
+    """Return the network of a NIR file and, where it was rounded, by what; errors as ``read_nir``."""
     import nir
 
     found = check_hdf5(path, "NIR")
@@ -40,7 +52,7 @@ def read_nir(path: str | Path, steps: int | None = None) -> DiscreteNetwork:
         other = "an HDF5 file without a NIR graph in it; write one with nir.write"
         raise FileFormatError(f"{path}: {what if 'layer' in found else other}")
     try:
-        graph = nir.read(path, type_check=False)
+        graph = _read(path)
     except Exception as error:  # nir meets a malformed file with whatever its lines happen to raise
         raise FileFormatError(
             f"{path}: not a sound NIR graph ({type(error).__name__}: {error}); export it again"
@@ -48,9 +60,48 @@ def read_nir(path: str | Path, steps: int | None = None) -> DiscreteNetwork:
     if not isinstance(graph, nir.NIRGraph):
         raise FileFormatError(f"{path}: a single {type(graph).__name__} node; a graph of nodes expected")
     try:
-        return network_of_graph(graph, steps)
+        if is_spiking(graph):
+            found = import_spiking(path, graph, steps, **options)
+            return found.network, found
+        given = [name for name, value in options.items() if value is not None and name != "bits"]
+        if given:
+            raise InputError(f"--{given[0]} is of graphs with spiking neurons in floating point; this one is exact")
+        return network_of_graph(graph, steps), None
     except (TypeError, ValueError, IndexError, AttributeError, OverflowError, ConntraError) as error:
         raise FileFormatError(f"{path}: {error}") from None
+
+
+def _read(path: str | Path) -> nir.NIRGraph:
+    """Read a graph as nir does, with its edges mended where older exporters named a nested node by another name."""
+    import h5py
+    import nir
+    from nir.serialization import hdf2dict
+
+    with h5py.File(path, "r") as file:
+        entries = hdf2dict(file["node"])
+    _mend(entries)
+    entries["type_check"] = False
+    return nir.dict2NIRNode(entries)  # type: ignore[return-value]  # what else it may be, the caller asks
+
+
+def _mend(entries: dict[str, Any]) -> None:
+    """Give an edge's end that names no node the name of the one node that no edge names."""
+    nodes = entries.get("nodes")
+    if not isinstance(nodes, dict):
+        return
+    edges = [[_word(end) for end in edge] for edge in entries.get("edges", ())]
+    missing = {end for edge in edges for end in edge} - set(nodes)
+    unnamed = set(nodes) - {end for edge in edges for end in edge}
+    if len(missing) == len(unnamed) == 1:
+        (old,), (new,) = missing, unnamed
+        entries["edges"] = [[new if end == old else end for end in edge] for edge in edges]
+    for node in nodes.values():
+        if isinstance(node, dict):
+            _mend(node)
+
+
+def _word(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def network_of_graph(graph: nir.NIRGraph, steps: int | None = None) -> DiscreteNetwork:

@@ -1,0 +1,62 @@
+"""What graphs do not say: how the package that wrote one steps, resets and spikes.
+
+NIR's equations are in continuous time. Who exported a graph ran it in steps of its own, and a graph does not carry them
+[measured with the packages themselves, docs/exchange.md].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from conntra_hardware.base.errors import InputError
+
+__all__ = ["CONVENTIONS", "RESETS", "Convention", "convention"]
+
+RESETS = ("zero", "subtract", "subtract-late")
+"""After a spike v is 0, or less by the threshold; or less by it one step later, after the decay."""
+
+
+@dataclass(frozen=True)
+class Convention:
+    """``dt``: seconds of a step (forward Euler). ``reset``: one of ``RESETS``. ``strict``: spikes above the threshold,
+    else at it. ``several``: as many spikes in a step as the threshold goes into v.
+    """
+
+    dt: float
+    reset: str = "zero"
+    strict: bool = True
+    several: bool = False
+
+
+CONVENTIONS: dict[str, Convention] = {
+    # mem[t + 1] = beta mem[t] + input - spike[t] threshold; reset_mechanism="zero" is --reset zero.
+    "snntorch": Convention(1e-4, "subtract-late"),
+    # tau is written as dt / tau_inv, and v moves by dt tau_inv a step: at dt = 1e-3 by 1e-6 / tau.
+    "norse": Convention(1e-6, "zero"),
+    # tau counts steps; fires at the threshold, by default several times a step.
+    "sinabs": Convention(1.0, "subtract", strict=False, several=True),
+    # The NIR paper's own.
+    "paper": Convention(1e-4, "zero"),
+}
+"""By name of the package that wrote the graph."""
+
+
+def convention(source: str | None, dt: float | None, reset: str | None) -> Convention:
+    """Return the convention of the package ``source``, with what is given instead; InputError for unknown words."""
+    if source is not None and source not in CONVENTIONS:
+        raise InputError(f"source {source!r}: unknown; allowed: {', '.join(CONVENTIONS)}")
+    if source is None and dt is None:
+        raise InputError(
+            "the graph does not say how long a time step is: give --source "
+            f"{', '.join(CONVENTIONS)}, or --dt SECONDS (1e-4 in snnTorch and the NIR paper)"
+        )
+    found = CONVENTIONS[source] if source is not None else Convention(1e-4)
+    if dt is not None:
+        if not 0 < dt < 1e6:
+            raise InputError(f"dt {dt!r}: seconds, more than 0, expected")
+        found = replace(found, dt=dt)
+    if reset is not None:
+        if reset not in RESETS:
+            raise InputError(f"reset {reset!r}: unknown; allowed: {', '.join(RESETS)}")
+        found = replace(found, reset=reset)
+    return found

@@ -1,0 +1,94 @@
+"""A graph of spiking neurons in floating point, by NIR's equations in steps of dt: what integers are held to.
+
+Forward Euler: ``u += dt / tau_syn (w_in I - u)``, ``v += dt / tau (v_leak - v + r u)``; where there is no current of
+its own u is I, where there is no leak ``v += r u``. A layer's spikes reach the next one in the same step, itself in the
+next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_neuro.exchange.nir.conventions import Convention
+from conntra_neuro.exchange.nir.float_graph import FloatLayer, FloatNeuron, Map
+
+__all__ = ["applied", "euler", "simulate"]
+
+Array = npt.NDArray[np.float64]
+
+
+def simulate(layers: Sequence[FloatLayer], spikes: npt.NDArray[np.integer], how: Convention) -> list[Array]:
+    """Return what each layer sends, (n, steps, size), at ``spikes`` (n, steps, n_in); of one that never spikes v."""
+    n, steps, _ = spikes.shape
+    found: list[Array] = []
+    below = spikes.astype(np.float64)
+    for layer in layers:
+        currents = applied(layer.maps, below.reshape(n * steps, -1)).reshape(n, steps, -1) + layer.bias
+        found.append(_layer(layer, currents, how))
+        below = found[-1]
+    return found
+
+
+def applied(maps: Sequence[Map], rows: Array) -> Array:
+    """Return ``rows`` (n, n_in) through linear maps, one after the other."""
+    for linear in maps:
+        if linear.geometry is None:
+            rows = rows @ linear.weight.reshape(len(linear.weight), -1).T
+        else:
+            rows = rows @ _matrix(linear).T
+    return rows
+
+
+def _matrix(linear: Map) -> Array:
+    """Return a convolution as a matrix (n_out, n_in), from the places of its kernel's weights."""
+    assert linear.geometry is not None
+    size = linear.weight.size
+    places = linear.geometry.matrix(np.arange(1, size + 1).reshape(linear.weight.shape))
+    matrix = places.astype(np.float64)
+    matrix.data = linear.weight.ravel()[places.data.astype(np.intp) - 1]
+    return matrix.toarray()
+
+
+def euler(neuron: FloatNeuron, dt: float) -> tuple[Array, Array, Array, Array]:
+    """Return of each neuron the shares of u and v that stay after a step, what I adds to u, and what u adds to v."""
+    synaptic = neuron.kind in ("CubaLIF", "CubaLI")
+    stays_u = 1 - dt / neuron.tau_syn if synaptic else np.zeros(len(neuron.r))
+    into_u = dt / neuron.tau_syn * neuron.w_in if synaptic else np.ones(len(neuron.r))
+    leaks = np.isfinite(neuron.tau) & (neuron.tau > 0)
+    share: Array = np.divide(dt, neuron.tau, out=np.zeros(len(neuron.tau)), where=leaks)
+    share = np.where(neuron.tau == 0, 1.0, share)
+    return stays_u, 1 - share, into_u, np.where(leaks, share * neuron.r, neuron.r)
+
+
+def _layer(layer: FloatLayer, currents: Array, how: Convention) -> Array:
+    neuron = layer.neuron
+    stays_u, stays_v, into_u, into_v = euler(neuron, how.dt)
+    rests = (1 - stays_v) * neuron.v_leak
+    n, steps, size = currents.shape
+    u, v, sent = np.zeros((n, size)), np.zeros((n, size)), np.zeros((n, size))
+    out = np.empty(currents.shape)
+    for step in range(steps):
+        total = currents[:, step]
+        if layer.recurrent is not None:
+            total = total + sent @ layer.recurrent.T
+            total = total if layer.recurrent_bias is None else total + layer.recurrent_bias
+        u = u * stays_u + into_u * total
+        v = v * stays_v + into_v * u + rests
+        if how.reset == "subtract-late":
+            v = v - sent * np.where(np.isfinite(neuron.threshold), neuron.threshold, 0)
+        if neuron.kind in ("LI", "CubaLI", "I"):
+            out[:, step] = v
+            continue
+        above = v > neuron.threshold if how.strict else v >= neuron.threshold
+        sent = above.astype(np.float64)
+        if how.several:
+            sent = np.maximum(np.floor(v / neuron.threshold), 0)
+        if how.reset == "zero" or neuron.kind == "Threshold":
+            v = np.where(above, 0, v)
+        elif how.reset == "subtract":
+            v = v - sent * neuron.threshold
+        out[:, step] = sent
+    return out

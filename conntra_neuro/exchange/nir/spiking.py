@@ -1,0 +1,102 @@
+"""A float graph of spiking neurons as an integer network, with the report of what was lost on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.base.arrays import ArrayLike, as_spikes
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.neurons import MAX_STEPS
+from conntra_neuro.exchange.nir.conventions import Convention, convention
+from conntra_neuro.exchange.nir.float_graph import FloatLayer, float_layers
+from conntra_neuro.exchange.nir.quantise import Rounding, quantised
+from conntra_neuro.exchange.nir.simulate import simulate
+from conntra_neuro.network import DiscreteNetwork
+
+__all__ = ["Agreement", "SpikingImport", "import_spiking"]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How a layer's integer spikes agree with the float simulation's, fractions of all values.
+
+    ``equal``: the same value at the same step; ``within_a_step``: of the float simulation's spikes, those that the
+    integer network has, too, at that step or beside it; ``spikes``: how many each has, float and integer.
+    """
+
+    name: str
+    equal: float
+    within_a_step: float
+    spikes: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class SpikingImport:
+    """The ``network``, what was ``rounded`` in each layer, and the float ``layers`` with their ``convention``."""
+
+    network: DiscreteNetwork
+    rounded: tuple[Rounding, ...]
+    layers: tuple[FloatLayer, ...]
+    convention: Convention
+
+    def simulate(self, spikes: ArrayLike) -> list[npt.NDArray[np.float64]]:
+        """Return what each float layer sends, (n, steps, size), at ``spikes`` (n, steps, n_in).
+
+        InputError for spikes of another shape.
+        """
+        rows = as_spikes(spikes, self.network.n_in, steps=self.network.steps)
+        return simulate(self.layers, rows.reshape(-1, self.network.steps, self.network.n_in), self.convention)
+
+    def agreement(self, spikes: ArrayLike) -> list[Agreement]:
+        """Return layer by layer how the integers agree with the float simulation; InputError as ``simulate``."""
+        exact = self.simulate(spikes)
+        both = zip(self.network.outputs(spikes), self.network.layers, strict=True)
+        outputs = [out for out, layer in both if layer.neuron is not None and layer.neuron.spikes]
+        found = []
+        for layer, floats, integers in zip(self.layers, exact, outputs, strict=False):
+            whole = integers.reshape(floats.shape)
+            fired = floats > 0
+            near = _beside(whole > 0)
+            within = float(near[fired].mean()) if fired.any() else 1.0
+            spikes_of = int(floats.sum()), int(whole.sum())
+            found.append(Agreement(layer.name, float((floats == whole).mean()), within, spikes_of))
+        return found
+
+
+def _beside(fired: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return where a neuron fires at a step, or at the one before or after it."""
+    near = fired.copy()
+    near[:, 1:] |= fired[:, :-1]
+    near[:, :-1] |= fired[:, 1:]
+    return near
+
+
+def import_spiking(
+    path: str | Path,
+    graph: Any,
+    steps: int | None,
+    *,
+    source: str | None = None,
+    dt: float | None = None,
+    reset: str | None = None,
+    bits: int = 8,
+) -> SpikingImport:
+    """Return ``graph``, read from ``path``, as integers; ``import_network`` says what the options are.
+
+    InputError for what has no counterpart, and where steps or dt are not given.
+    """
+    if steps is None:
+        raise InputError("neurons that live in time, and a graph does not say how long a sample is: give --steps T")
+    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MAX_STEPS:
+        raise InputError(f"steps {steps!r}: an integer from 1 to {MAX_STEPS} expected")
+    how = convention(source, dt, reset)
+    n_in, layers = float_layers(graph)
+    network, rounded = quantised(layers, how, steps, bits)
+    if network.n_in != n_in:
+        raise InputError(f"{path}: {n_in} inputs, its first weights take {network.n_in}")
+    return SpikingImport(network, tuple(rounded), tuple(layers), how)
