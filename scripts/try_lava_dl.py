@@ -29,6 +29,7 @@ def oxford(folder: Path) -> None:
     expected[truth[:, 2], truth[:, 0]] = 1
     x = np.zeros((1, 2000, 200), np.uint8)
     x[0, np.rint(events[:, 2]).astype(int), events[:, 0].astype(int)] = 1
+    before = np.zeros(0)
     for rule in ("slayer", "lava"):
         network = cn.import_network(folder / "oxford.net", steps=2000, semantics=rule)
         hidden, found = network.outputs(x)
