@@ -1,13 +1,36 @@
-"""Makes tests/support importable: strategies and stand-ins that several test files share."""
+"""Makes tests/support importable: strategies and stand-ins that several test files share; simulators start warm."""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 sys.path.append(str(Path(__file__).parent / "support"))
 
 # A shell has what it starts in the background ignore Ctrl-C, and children inherit that: tests of Ctrl-C need it back.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _children() -> Iterator[Any]:
+    if not hasattr(os, "fork") or os.environ.get("CONNTRA_COLD_CHILDREN"):
+        yield None
+        return
+    from warm_children import warm_children
+
+    with warm_children() as cold:
+        yield cold
+
+
+@pytest.fixture
+def cold_children(_children: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have simulators start as they do for a user, in a process that imports them."""
+    if _children is not None:
+        monkeypatch.setattr("conntra_hardware.backends.child.launch.subprocess", _children)

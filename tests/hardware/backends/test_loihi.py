@@ -97,6 +97,7 @@ def test_without_probes_the_potentials_come_and_the_counts_are_the_reference_s(w
     assert counted.measured == Measured()
 
 
+@pytest.mark.usefixtures("cold_children")
 def test_profilers_are_read_and_idle_chips_subtracted(wired):
     """The numbers are the stand-in's own: means of what its profilers hold, less six eighths of the static power."""
     case = random_case(2, samples=3)

@@ -46,6 +46,7 @@ def test_batches_that_do_not_divide_the_samples(name: str, batch: int) -> None:
     run(name, random_case(8, samples=17), batch)
 
 
+@pytest.mark.usefixtures("cold_children")
 @pytest.mark.parametrize("name", SIMULATORS)
 def test_logistic_regression_of_one_sample(name: str) -> None:
     run(name, build_case((5, 3), [(-1, 0, 1)], seed=1, samples=1))
