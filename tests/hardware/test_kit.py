@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import json
+import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 import conntra_neuro as cn
 from conntra_hardware.backends import load_backend
+from conntra_hardware.backends.loihi import backend as loihi_backend
+from conntra_neuro.cli.app import main
 
 ROOT = Path(__file__).parents[2]
 STEPS = ["1-doctor", "2-compile", "3-dry", "4-one-sample", "5-verify", "6-reference", "7-measured-1"]
@@ -26,8 +32,23 @@ def kit(monkeypatch) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "deploy", module)  # dataclasses look their module up
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "CONNTRA", [sys.executable, str(ROOT / "tests" / "support" / "conntra_stand_in.py")])
     return module
+
+
+@pytest.fixture
+def stand_in(kit, monkeypatch) -> None:
+    """The commands run in this process, where the chip is a stand-in: see ``wired_loihi``."""
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "support" / "loihi_extension"))
+    monkeypatch.setattr(loihi_backend, "_MODULE", "wired_loihi")
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        assert command[:3] == [sys.executable, "-m", "conntra_neuro"]
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            status = main(command[3:])
+        return subprocess.CompletedProcess(command, status, said.getvalue())
+
+    monkeypatch.setattr(kit, "subprocess", SimpleNamespace(run=run, PIPE=subprocess.PIPE))
 
 
 @pytest.fixture
@@ -41,7 +62,7 @@ def model(tmp_path) -> str:
     return str(path)
 
 
-def test_every_step_and_the_report(kit, model, tmp_path, capsys):
+def test_every_step_and_the_report(kit, stand_in, model, tmp_path, capsys):
     if not load_backend("loihi-dry").availability().ok:
         pytest.skip(load_backend("loihi-dry").availability().reason)
     folder = tmp_path / "results"
@@ -60,14 +81,14 @@ def test_every_step_and_the_report(kit, model, tmp_path, capsys):
     assert counters["spikes_in"]["chip_a_step"] is None  # the stand-in has no such counter
 
 
-def test_the_first_step_that_fails_ends_it(kit, model, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(kit, "CONNTRA", [sys.executable, "-m", "conntra_neuro"])
+def test_the_first_step_that_fails_ends_it(kit, model, tmp_path, capsys):
+    """In processes of its own, as a user runs it; this machine has no chip."""
     assert kit.main([model, "--results", str(tmp_path / "results")]) == 1
     assert "stopped at 1-doctor: loihi: " in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["1-doctor.json"]
 
 
-def test_what_does_not_fit_is_told(kit, tmp_path, capsys):
+def test_what_does_not_fit_is_told(kit, stand_in, tmp_path, capsys):
     if not load_backend("loihi-dry").availability().ok:
         pytest.skip(load_backend("loihi-dry").availability().reason)
     heavy = cn.DiscreteNetwork([cn.Dense(np.full((3, 5), 1001)), cn.Dense(np.eye(3), activation="readout")])
