@@ -26,7 +26,7 @@ def ran(compiled):
     return compiled.run(inputs, labels), labels, inputs
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def document(ran):
     result, labels, inputs = ran
     return run_document(result, origin={"data": "made up", "split": "test"}, labels=labels, inputs=inputs)

@@ -31,18 +31,23 @@ class Balanced(HTMLParser):
         assert self.open.pop() == tag
 
 
+@pytest.fixture(scope="session")
+def certificate(compiled, ran):
+    return compiled.verify(ran[2][:9], backends=["reference", "loop"]).to_dict()
+
+
+@pytest.fixture(scope="session")
+def page(document, certificate):
+    """Drawn once: pictures take most of the time."""
+    return report_html([("a.json", json.loads(to_json(document))), ("c.json", certificate)])
+
+
 @pytest.fixture
 def result(document):
     return json.loads(to_json(document))
 
 
-@pytest.fixture
-def certificate(compiled, ran):
-    return compiled.verify(ran[2][:9], backends=["reference", "loop"]).to_dict()
-
-
-def test_it_is_one_file_and_well_formed(result, certificate):
-    page = report_html([("a.json", result), ("c.json", certificate)])
+def test_it_is_one_file_and_well_formed(page):
     parser = Balanced()
     parser.feed(page)
     assert parser.open == []
@@ -54,8 +59,7 @@ def test_it_is_one_file_and_well_formed(result, certificate):
     assert not re.search(r"url\(|@import", page)
 
 
-def test_it_says_what_was_found_and_where_figures_come_from(result, certificate):
-    page = report_html([("a.json", result), ("c.json", certificate)])
+def test_it_says_what_was_found_and_where_figures_come_from(page, result):
     for words in ("modelled, not measured", "davies2018", "sanafe2025", "95th percentile", "Horowitz", "second hand"):
         assert words in page
     for entry in result["coefficients"]["sanafe2025"]["entries"].values():
@@ -65,11 +69,11 @@ def test_it_says_what_was_found_and_where_figures_come_from(result, certificate)
     assert "numpy" in page
 
 
-def test_what_a_board_measured_has_a_heading_of_its_own(result):
-    assert "Measured on a board" not in report_html([("a.json", result)])
+def test_what_a_board_measured_has_a_heading_of_its_own(page, result):
+    assert "Measured on a board" not in page
     result["measured"] |= {"power_w": 0.21, "step_time_s": 4e-5, "host": "a board", "activity": {"syn_ops": 1234}}
-    page = report_html([("a.json", result)])
-    measured = page.partition("Measured on a board")[2].partition("<h3>")[0]
+    told = report_html([("a.json", result)])
+    measured = told.partition("Measured on a board")[2].partition("<h3>")[0]
     for words in ("210 mW", "40.0 µs", "a board", "syn_ops 1,234"):
         assert words in measured
     assert "modelled" not in measured

@@ -104,18 +104,18 @@ def test_the_end_is_a_local_optimum() -> None:
 
 
 @pytest.mark.slow
-def test_ten_thousand_moves_later_the_objective_is_still_exact() -> None:
+def test_three_thousand_moves_later_the_objective_is_still_exact() -> None:
     """Of one training, none of which raises it."""
     task = twins.random_task(0, (300,), "9", n=700, n_in=48, classes=6)
     moves, changes = 0, [-1]
     with Threads() as threads:
         gear = ExactChain(task, ExactOptions(), threads)
-        while min(changes) < 0 and moves < 10_000:
+        while min(changes) < 0 and moves < 3_000:
             changes = [gear.visit(layer, unit) for layer, unit in gear.network.units.tolist()]
             assert max(changes) <= 0
             moves += np.count_nonzero(changes)
         assert twins.total(gear.parameters(), task, gear.network.objective) == gear.network.total
-    assert moves >= 10_000
+    assert moves >= 3_000
 
 
 @given(st.integers(0, 2**31), st.integers(0, 9), st.floats(0.01, 2))

@@ -78,7 +78,8 @@ def test_a_hanging_backend_ends_at_its_time_limit(groups: list[int], tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_child_that_ignores_sigterm_is_killed(groups: list[int], tmp_path: Path) -> None:
+def test_a_child_that_ignores_sigterm_is_killed(groups: list[int], tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("conntra_hardware.backends.child.launch._GRACE_S", 0.3)
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open('up', 'w'); time.sleep(600)"
     with pytest.raises(BackendError, match="time limit"):
         supervise("stubborn", [sys.executable, "-c", code], tmp_path, 0.5)
