@@ -5,7 +5,7 @@ from typing import Any
 import layered_twins as twins
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
@@ -45,11 +45,7 @@ def test_graded_errors_and_losses_are_those_of_the_network(layers: str, seed: in
 
 
 def _check_evaluation(layers: str, seed: int, neuron: str, steps: int) -> None:
-    try:
-        task = twins.layered_task(layers, seed, neuron, (2, 13, 12), steps=steps)
-    except InputError as error:
-        assume("added" not in str(error) and "stride" not in str(error))  # a skip between shapes that do not agree
-        raise
+    task = twins.task_that_fits(layers, seed, neuron, (2, 13, 12), steps=steps)
     blocks = Blocks(task, BlocksOptions(batch=16, sweeps=2), Threads(1))
     blocks.sweep(0, 2, _Clock(), lambda done, found: None)
     network = _network(task, blocks)

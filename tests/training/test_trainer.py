@@ -320,7 +320,7 @@ def test_killed_while_checkpoints_are_written(tmp_path: Path) -> None:
     """kill -9 from outside while checkpoints are written one after the other: the file is whole, the end the same."""
     folder = tmp_path / "run"
     support = str(Path(twins.__file__).parent)
-    options = {"sweeps": 120}
+    options = {"sweeps": 60}
     program = _CHILD.format(support=support, folder=str(folder), at=1e9, fit="fit_spikes", options=options)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen([sys.executable, "-c", program], env=environment) as child:
@@ -329,7 +329,7 @@ def test_killed_while_checkpoints_are_written(tmp_path: Path) -> None:
             time.sleep(0.01)
         time.sleep(0.1)
         child.send_signal(signal.SIGKILL)
-    assert _same(_fit(sweeps=120), _fit(sweeps=120, resume=folder))
+    assert _same(_fit(sweeps=60), _fit(sweeps=60, resume=folder))
 
 
 @pytest.mark.parametrize(
