@@ -101,10 +101,6 @@ class Annealed(NetworkGear[IncrementalChain]):
             order = order[: len(order) // 2]
         return 0
 
-    def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Weights and biases; batches and orders follow from the sweep's number."""
-        return self.parameters().arrays()
-
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take up a state; potentials, spikes and losses follow from it."""
         found = Parameters.from_arrays(state)

@@ -90,10 +90,6 @@ class AnnealedLayers(NetworkGear[IncrementalNetwork]):
                 moves = moves[: len(moves) // 2]
         return total
 
-    def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Weights and biases; batches and orders follow from the sweep's number."""
-        return self.parameters().arrays()
-
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take up a state; potentials, outputs and losses follow from it."""
         self._begin(Parameters.from_arrays(state))

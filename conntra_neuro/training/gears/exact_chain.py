@@ -81,7 +81,7 @@ class ExactChain(NetworkGear[IncrementalChain]):
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Weights, biases, and whether the end is reached."""
-        return self.parameters().arrays() | {"finished": np.array(self.finished)}
+        return super().state() | {"finished": np.array(self.finished)}
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take up a state; potentials, spikes and losses follow from it."""

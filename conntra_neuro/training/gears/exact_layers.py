@@ -123,7 +123,7 @@ class ExactLayers(NetworkGear[IncrementalNetwork]):
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Weights, biases, how many moves a visit verifies, and whether the end is reached."""
         here = {"finished": np.array(self.finished), "count": np.array(self._count)}
-        return self.parameters().arrays() | here
+        return super().state() | here
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take up a state; potentials, outputs and losses follow from it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ _Held = TypeVar("_Held", bound=_Network)
 
 
 class NetworkGear(Generic[_Held]):
-    """Evaluates, and gives the parameters of, the network that it holds."""
+    """Evaluates, and gives the parameters and the state of, the network that it holds."""
 
     _task: Task
     network: _Held
@@ -40,3 +40,7 @@ class NetworkGear(Generic[_Held]):
     def parameters(self) -> Parameters:
         """Return a copy of the weights and biases."""
         return self.network.parameters()
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Weights and biases; orders, and what is drawn, follow from the sweep's number."""
+        return self.parameters().arrays()
