@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.errors import InputError
-from conntra_neuro.exchange.onnx.graph import Node
+from conntra_neuro.exchange.onnx.graph import Node, evaluate_by_onnx
 
 __all__ = ["ELEMENTWISE", "evaluate_constant", "evaluate_elementwise"]
 
@@ -35,6 +35,15 @@ def _quant(x: Array, scale: Array, zero: Array, bits: Array, *, attributes: Mapp
 
 def _bipolar(x: Array, scale: Array) -> Array:
     return np.where(x >= 0, 1.0, -1.0) * scale
+
+
+def _multi_threshold(x: Array, thresholds: Array, *, attributes: Mapping[str, Any]) -> Array:
+    """FINN's MultiThreshold: how many thresholds (columns or 1, m) x (..., columns) reaches, scaled and shifted."""
+    layout = attributes.get("data_layout", b"NC")
+    if layout not in (b"", b"NC", "NC", b"NCHW", "NCHW") or thresholds.ndim != 2:
+        raise InputError(f"MultiThreshold: layout {layout!r}, thresholds {thresholds.shape}; (channels, k) expected")
+    count = (x[..., None] >= thresholds).sum(axis=-1)
+    return count * attributes.get("out_scale", 1.0) + attributes.get("out_bias", 0.0)
 
 
 def _clip(x: Array, low: Array | None = None, high: Array | None = None, *, attributes: Mapping[str, Any]) -> Array:
@@ -83,6 +92,8 @@ ELEMENTWISE: dict[str, Callable[..., Array]] = {
         "Neg": np.negative,
         "Not": np.logical_not,
         "Or": np.logical_or,
+        "Pow": np.power,
+        "Reciprocal": np.reciprocal,
         "Relu": lambda x: np.maximum(x, 0),
         "Round": np.rint,
         "Sign": np.sign,
@@ -98,6 +109,7 @@ ELEMENTWISE |= {
     "Clip": _clip,
     "Dropout": lambda x, *_, attributes: x,
     "HardSigmoid": _hard_sigmoid,
+    "MultiThreshold": _multi_threshold,
     "Quant": _quant,
 }
 
@@ -165,4 +177,4 @@ def _constant(node: Node, arrays: Sequence[Any]) -> Array:
         if node.op == "Squeeze":
             return np.squeeze(arrays[0], None if axes is None else tuple(int(a) for a in axes))
         return np.expand_dims(arrays[0], tuple(int(a) for a in np.asarray(axes).ravel()))
-    raise InputError(f"{node}: operator {node.op} on constants is not supported; fold constants before the export")
+    return evaluate_by_onnx(node, arrays)
