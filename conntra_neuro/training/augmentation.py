@@ -9,11 +9,13 @@ import numpy as np
 from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.base.errors import InputError
 from conntra_neuro.training.inputs.augment import GRID, UNIT
+from conntra_neuro.training.options import Allowed
 from conntra_neuro.training.task import Task
 
-__all__ = ["ELASTIC_LIMIT", "Augmentation"]
+__all__ = ["MOVES_ALLOWED", "Augmentation"]
 
-ELASTIC_LIMIT = 100.0  # pixels; far more than makes sense, and int16 holds any draw of it
+MOVES_ALLOWED = {"shift": Allowed(0, 1000), "elastic": Allowed(0, 100)}
+"""In pixels; far more than makes sense, and int16 holds any draw of it."""
 
 _LARGE = 20  # pixels along the shorter side of an image, from which on it is augmented unasked
 _WIDE = 512  # hidden units

@@ -1,16 +1,49 @@
-"""Options that a user gives by name: known to the gear, and of the right type."""
+"""Options that a user gives by name: known to the gear, of the right type and in range."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from conntra_hardware.base.errors import InputError
 
-__all__ = ["parse_options"]
+__all__ = ["COUNT", "SHARE", "SIGMA", "Allowed", "check_options", "parse_options"]
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """The values that an option may have: from ``least`` to ``most``, or up to it where that is ``open``."""
+
+    least: float
+    most: float = math.inf
+    open: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        return self.least <= value < self.most if self.open else self.least <= value <= self.most
+
+    def __str__(self) -> str:
+        if self.most == math.inf:
+            return f"{self.least:g} or more"
+        return f"{self.least:g} {'up ' if self.open else ''}to {self.most:,.10g}"
+
+
+COUNT = Allowed(1)
+SHARE = Allowed(0, 1, open=True)
+SIGMA = Allowed(1e-3, 1e3)
+"""Noise of the thresholds, in units of the potentials' spread."""
+
+
+def check_options(options: Any, allowed: Mapping[str, Allowed]) -> None:
+    """Raise InputError for the first of the options that is not ``allowed``; None lets the data decide."""
+    for name, values in allowed.items():
+        value = getattr(options, name)
+        if value is not None and value not in values:
+            raise InputError(f"{name} {value}: {values} allowed")
 
 
 def parse_options(kind: type[Any], options: Mapping[str, Any], gear: str) -> Any:

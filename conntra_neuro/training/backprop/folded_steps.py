@@ -22,7 +22,7 @@ from conntra_neuro.training.backprop.steps import (
     spike,
 )
 
-__all__ = ["folded_step", "linear", "pooled", "real_logits", "real_step"]
+__all__ = ["folded_step", "linear", "potentials", "real_logits", "real_step"]
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
@@ -72,24 +72,32 @@ def _places(x: jax.Array, g: Geometry) -> Iterator[tuple[tuple[int, int], jax.Ar
         yield (i, j), x[:, top : top + down * (rows - 1) + 1 : down, left : left + right * (columns - 1) + 1 : right]
 
 
-def pooled(x: jax.Array, node: Node, scale: float = 1.0) -> jax.Array:
+def _pooled(x: jax.Array, node: Node) -> jax.Array:
     """Return the largest, or the sum, of each window, place by place of the window: faster than reduce_window."""
     assert node.geometry is not None
     places = [seen for _, seen in _places(x, node.geometry)]
-    if node.kind == "max":
-        return reduce(jnp.maximum, places)
-    return scale * reduce(jnp.add, places)
+    return reduce(jnp.maximum if node.kind == "max" else jnp.add, places)
 
 
-def _potentials(outputs: list[jax.Array], weights: list[jax.Array], node: Node) -> jax.Array:
-    """Return a layer's potentials without biases; ``outputs`` begin with the inputs."""
-    z = linear(outputs[-1], weights[node.index], node.geometry)
+def potentials(outputs: list[jax.Array], weights: list[jax.Array], node: Node, repeats: int = 1) -> jax.Array:
+    """Return what ``node`` computes from ``outputs``, which begin with the inputs; biases apart.
+
+    Inputs that stand for ``repeats`` time steps are given once: what comes of them is repeated, not computed again.
+    """
+
+    def repeated(found: jax.Array, source: int) -> jax.Array:
+        return jnp.repeat(found, repeats, axis=0) if source < 0 and repeats > 1 else found
+
+    below = len(outputs) - 2
+    if node.index < 0:
+        return repeated(_pooled(outputs[-1], node), below)
+    z = repeated(linear(outputs[-1], weights[node.index], node.geometry), below)
     if node.skip is None:
         return z
     source = outputs[node.skip.source + 1]
     if node.skip.geometry is None:
-        return z + node.skip.scale * source
-    return z + linear(source, weights[node.skip.index], node.skip.geometry)
+        return z + repeated(node.skip.scale * source, node.skip.source)
+    return z + repeated(linear(source, weights[node.skip.index], node.skip.geometry), node.skip.source)
 
 
 def _discrete_logits(
@@ -99,11 +107,10 @@ def _discrete_logits(
     weights = [quantise(layer["weight"], levels) for layer in tree]
     outputs = [x]
     for node in arch.nodes[:-1]:
-        if node.index < 0:
-            outputs.append(pooled(outputs[-1], node))
-            continue
-        z = _potentials(outputs, weights, node)
-        outputs.append(spike((normalised(z) if normalise else z) + tree[node.index]["bias"], width))
+        z = potentials(outputs, weights, node)
+        if node.index >= 0:
+            z = spike((normalised(z) if normalise else z) + tree[node.index]["bias"], width)
+        outputs.append(z)
     last = tree[arch.nodes[-1].index]
     bias = last["bias"] + jax.lax.stop_gradient(jnp.rint(last["bias"]) - last["bias"])
     return jnp.exp(last["log_scale"]) * (linear(outputs[-1], weights[arch.nodes[-1].index], None) + bias)
@@ -140,12 +147,13 @@ def real_logits(tree: Tree, x: jax.Array, *, arch: Architecture) -> jax.Array:
     weights = [layer["weight"] for layer in tree]
     outputs = [x]
     for node in arch.nodes[:-1]:
-        if node.index < 0:
+        z = potentials(outputs, weights, node)
+        if node.index >= 0:
+            z = jax.nn.relu(z + tree[node.index]["bias"])
+        elif node.kind == "sum":
             assert node.geometry is not None
-            outputs.append(pooled(outputs[-1], node, 1 / (node.geometry.kernel[0] * node.geometry.kernel[1])))
-            continue
-        z = _potentials(outputs, weights, node)
-        outputs.append(jax.nn.relu(z + tree[node.index]["bias"]))
+            z = 1 / (node.geometry.kernel[0] * node.geometry.kernel[1]) * z
+        outputs.append(z)
     last = arch.nodes[-1]
     return linear(outputs[-1], weights[last.index], None) + tree[last.index]["bias"]
 

@@ -18,11 +18,12 @@ import numpy.typing as npt
 
 from conntra_hardware.base.errors import InputError
 from conntra_neuro.training.architecture.architecture import Node
-from conntra_neuro.training.augmentation import ELASTIC_LIMIT, Augmentation
+from conntra_neuro.training.augmentation import MOVES_ALLOWED, Augmentation
 from conntra_neuro.training.backprop.load import load_steps
 from conntra_neuro.training.inputs.batches import DenseBatch, inputs_of
 from conntra_neuro.training.layers.forward import Activity, forward, images_of, node_potentials, respond, rows_of
 from conntra_neuro.training.objective import Objective
+from conntra_neuro.training.options import COUNT, Allowed, check_options
 from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.scoring.layers import rows_at_once
 from conntra_neuro.training.scoring.plan import exact_float
@@ -63,20 +64,9 @@ class StraightThroughOptions:
     elastic: float | None = None
 
     def __post_init__(self) -> None:
-        allowed = {
-            "rate_weight": (0, 10),
-            "rate": (0, 10),
-            "width": (1e-3, 1e3),
-            "normalise": (0, 1),
-            "shift": (0, 1000),
-            "elastic": (0, ELASTIC_LIMIT),
-        }
-        for name, (low, high) in allowed.items():
-            if getattr(self, name) is not None and not low <= getattr(self, name) <= high:
-                raise InputError(f"{name} {getattr(self, name)}: {low} to {high} allowed")
-        for name in ("sweeps", "batch"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise InputError(f"{name} {getattr(self, name)}: 1 or more allowed")
+        allowed = {"sweeps": COUNT, "batch": COUNT, "rate_weight": Allowed(0, 10), "rate": Allowed(0, 10)}
+        allowed |= {"width": Allowed(1e-3, 1e3), "normalise": Allowed(0, 1), **MOVES_ALLOWED}
+        check_options(self, allowed)
 
     def with_defaults(self, n: int, augmented: bool) -> tuple[int, int]:
         """Return (sweeps, batch) for ``n`` training samples: at least 1,000 steps, 20 sweeps, 40 of moved images."""

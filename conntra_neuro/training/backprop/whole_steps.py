@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from conntra_hardware.neurons import GRADED_MAX, IntegrateAndFire, Neuron, Readout, row_for, values
-from conntra_neuro.training.architecture.architecture import Architecture, Node
-from conntra_neuro.training.backprop.folded_steps import linear, pooled
+from conntra_neuro.training.architecture.architecture import Architecture
+from conntra_neuro.training.backprop.folded_steps import potentials
 from conntra_neuro.training.backprop.steps import Tree, clipped_update, descent, quantise, spike
 from conntra_neuro.training.parameters import BIAS_LIMIT
 
@@ -41,8 +41,9 @@ def whole_activity(
     """
     weights = [quantise(layer["weight"], levels).astype(x.dtype) for layer in tree]
     outputs = [x]
+    repeats = arch.steps if arch.input_steps < arch.steps else 1
     for node in arch.nodes:
-        z = _potentials(outputs, weights, node, arch)
+        z = potentials(outputs, weights, node, repeats)
         if node.index >= 0:
             bias = units[node.index] * tree[node.index]["bias"].astype(x.dtype)
             if centred and node.neuron != _READOUT:
@@ -76,25 +77,6 @@ def whole_step(
 
     update, moments, loss, wrong = descent(logits_of, tree, moments, y)
     return clipped_update(tree, update, rate_weight, rate, levels), moments, loss, wrong
-
-
-def _potentials(outputs: list[jax.Array], weights: list[jax.Array], node: Node, arch: Architecture) -> jax.Array:
-    """Return what the next node computes from ``outputs``, which begin with the inputs; biases apart."""
-
-    def at_every_step(found: jax.Array, source: int) -> jax.Array:
-        """Inputs given once are the same at every time step: what comes of them is repeated, not computed again."""
-        return jnp.repeat(found, arch.steps, axis=0) if source < 0 and arch.input_steps < arch.steps else found
-
-    number = len(outputs) - 1
-    if node.index < 0:
-        return at_every_step(pooled(outputs[-1], node), number - 1)
-    z = at_every_step(linear(outputs[-1], weights[node.index], node.geometry), number - 1)
-    if node.skip is None:
-        return z
-    source = outputs[node.skip.source + 1]
-    if node.skip.geometry is None:
-        return z + at_every_step(node.skip.scale * source, node.skip.source)
-    return z + at_every_step(linear(source, weights[node.skip.index], node.skip.geometry), node.skip.source)
 
 
 def _whole(x: jax.Array) -> jax.Array:

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.base.errors import InputError
 from conntra_neuro.training.gears.held_network import NetworkGear
 from conntra_neuro.training.incremental.chain import IncrementalChain, Moves, step_curves
+from conntra_neuro.training.options import COUNT, SIGMA, check_options
 from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.start import start_of
 from conntra_neuro.training.task import Clock, Evaluation, Task, Tick, generator
@@ -49,13 +49,8 @@ class AnnealedOptions:
     moves: int = 16
 
     def __post_init__(self) -> None:
-        for name in ("sweeps", "batch", "moves"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} {value}: 1 or more allowed")
-        for name in ("sigma", "sigma_end"):
-            if not 1e-3 <= getattr(self, name) <= 1e3:
-                raise InputError(f"{name} {getattr(self, name)}: 0.001 to 1000 allowed")
+        counts, noise = ("sweeps", "batch", "moves"), ("sigma", "sigma_end")
+        check_options(self, {**dict.fromkeys(counts, COUNT), **dict.fromkeys(noise, SIGMA)})
 
 
 class Annealed(NetworkGear[IncrementalChain]):

@@ -23,11 +23,11 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.arrays import IntArray
-from conntra_hardware.base.errors import InputError
-from conntra_neuro.training.augmentation import ELASTIC_LIMIT, Augmentation
+from conntra_neuro.training.augmentation import MOVES_ALLOWED, Augmentation
 from conntra_neuro.training.gears.moves import LayerMoves
 from conntra_neuro.training.inputs.batches import Floats
 from conntra_neuro.training.objective import Objective
+from conntra_neuro.training.options import COUNT, SHARE, SIGMA, Allowed, check_options
 from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.penalty import prices_of
 from conntra_neuro.training.scoring import samples_of, scorer_of
@@ -89,17 +89,7 @@ class BlocksOptions:
     penalty_energy: float = 0.0
 
     def __post_init__(self) -> None:
-        shares = ("fraction", "fraction_readout", "fraction_bias", "memory", "memory_square", "warmup")
-        wrong = [name for name in shares if not 0 <= getattr(self, name) < 1]
-        wrong += [name for name in ("sigma", "sigma_end") if not 1e-3 <= getattr(self, name) <= 1e3]
-        wrong += [name for name in ("sweeps", "batch") if getattr(self, name) is not None and getattr(self, name) < 1]
-        wrong += [name for name in _PENALTIES if not 0 <= getattr(self, name) <= 1e6]
-        wrong += ["sparsity"] if not 0 <= self.sparsity <= 10 else []
-        wrong += ["decay"] if not 0 <= self.decay <= 100 else []
-        wrong += ["shift"] if not 0 <= (self.shift or 0) <= 1000 else []
-        wrong += ["elastic"] if not 0 <= (self.elastic or 0) <= ELASTIC_LIMIT else []
-        if wrong:
-            raise InputError(f"{wrong[0]} {getattr(self, wrong[0])}: out of range; {_ALLOWED[wrong[0]]} allowed")
+        check_options(self, _ALLOWED)
 
     def with_defaults(self, n: int, augmented: bool) -> tuple[int, int]:
         """Return (sweeps, batch) for ``n`` training samples: at least 400 steps, and 20 sweeps; 40 of moved images."""
@@ -107,23 +97,14 @@ class BlocksOptions:
         return self.sweeps or max(40 if augmented else 20, math.ceil(_STEPS * batch / n)), batch
 
 
-_PENALTIES = ("penalty_synops", "penalty_spikes", "penalty_nonzero", "penalty_energy")
-_ALLOWED: dict[str, str] = {
-    **dict.fromkeys(_PENALTIES, "0 to 1e6"),
-    "fraction": "0 up to 1",
-    "fraction_readout": "0 up to 1",
-    "fraction_bias": "0 up to 1",
-    "memory": "0 up to 1",
-    "memory_square": "0 up to 1",
-    "sigma": "0.001 to 1000",
-    "sigma_end": "0.001 to 1000",
-    "sweeps": "1 or more",
-    "batch": "1 or more",
-    "sparsity": "0 to 10",
-    "decay": "0 to 100",
-    "warmup": "0 up to 1",
-    "shift": "0 to 1000",
-    "elastic": f"0 to {ELASTIC_LIMIT:g}",
+_ALLOWED = {
+    **dict.fromkeys(("sweeps", "batch"), COUNT),
+    **dict.fromkeys(("sigma", "sigma_end"), SIGMA),
+    **dict.fromkeys(("fraction", "fraction_readout", "fraction_bias", "memory", "memory_square", "warmup"), SHARE),
+    **dict.fromkeys(("penalty_synops", "penalty_spikes", "penalty_nonzero", "penalty_energy"), Allowed(0, 1e6)),
+    "sparsity": Allowed(0, 10),
+    "decay": Allowed(0, 100),
+    **MOVES_ALLOWED,
 }
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.base.errors import InputError
 from conntra_neuro.training.gears.held_network import NetworkGear
 from conntra_neuro.training.incremental.chain import IncrementalChain, Moves, step_curves
+from conntra_neuro.training.options import COUNT, check_options
 from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.start import start_of
 from conntra_neuro.training.task import Clock, Evaluation, Task, Tick, generator
@@ -34,8 +34,7 @@ class ExactOptions:
     margin: int = 0
 
     def __post_init__(self) -> None:
-        if self.sweeps is not None and self.sweeps < 1:
-            raise InputError(f"sweeps {self.sweeps}: 1 or more allowed")
+        check_options(self, {"sweeps": COUNT})
 
 
 class ExactChain(NetworkGear[IncrementalChain]):

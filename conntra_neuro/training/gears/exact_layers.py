@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.base.errors import InputError
 from conntra_neuro.training.gears.exact_chain import ExactOptions
 from conntra_neuro.training.gears.held_network import NetworkGear
 from conntra_neuro.training.incremental.layers import IncrementalNetwork, Moves
 from conntra_neuro.training.incremental.screen import Screen, one_each
+from conntra_neuro.training.options import COUNT, SIGMA, check_options
 from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.start import check_exponents, start_of
 from conntra_neuro.training.task import Clock, Evaluation, Task, Tick, generator
@@ -52,11 +52,7 @@ class ExactLayersOptions(ExactOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("candidates", "widest", "screened"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} {getattr(self, name)}: 1 or more allowed")
-        if not 1e-3 <= self.sigma <= 1e3:
-            raise InputError(f"sigma {self.sigma}: 0.001 to 1000 allowed")
+        check_options(self, {**dict.fromkeys(("candidates", "widest", "screened"), COUNT), "sigma": SIGMA})
 
 
 class ExactLayers(NetworkGear[IncrementalNetwork]):
