@@ -46,6 +46,23 @@ def _multi_threshold(x: Array, thresholds: Array, *, attributes: Mapping[str, An
     return count * attributes.get("out_scale", 1.0) + attributes.get("out_bias", 0.0)
 
 
+def _quantise_linear(x: Array, scale: Array, zero: Array | None = None, *, attributes: Mapping[str, Any]) -> Array:
+    """Whole numbers of a zero point's type, which ``type`` names."""
+    _one_scale("QuantizeLinear", scale, zero)
+    limits = np.iinfo(attributes["type"])
+    return np.clip(np.rint(x / scale) + (0 if zero is None else zero), limits.min, limits.max)
+
+
+def _dequantise_linear(x: Array, scale: Array, zero: Array | None = None, *, attributes: Mapping[str, Any]) -> Array:
+    _one_scale("DequantizeLinear", scale, zero)
+    return (x - (0 if zero is None else zero)) * scale
+
+
+def _one_scale(op: str, scale: Array, zero: Array | None) -> None:
+    if scale.size > 1 or (zero is not None and zero.size > 1):
+        raise InputError(f"{op}: a scale for each channel of an activation; one scale for all expected")
+
+
 def _clip(x: Array, low: Array | None = None, high: Array | None = None, *, attributes: Mapping[str, Any]) -> Array:
     least = np.asarray(attributes.get("min", -np.inf) if low is None else low)
     return np.minimum(np.maximum(x, least), np.asarray(attributes.get("max", np.inf) if high is None else high))
@@ -107,10 +124,12 @@ ELEMENTWISE |= {
     "BatchNormalization": _normalise,
     "Cast": _cast,
     "Clip": _clip,
+    "DequantizeLinear": _dequantise_linear,
     "Dropout": lambda x, *_, attributes: x,
     "HardSigmoid": _hard_sigmoid,
     "MultiThreshold": _multi_threshold,
     "Quant": _quant,
+    "QuantizeLinear": _quantise_linear,
 }
 
 
@@ -119,8 +138,12 @@ def evaluate_elementwise(node: Node, arrays: Sequence[Array | None]) -> Array:
     _check_size(node, [a for a in arrays if a is not None])
     with np.errstate(all="ignore"):
         numbers = [a if a is None or a.dtype.kind == "b" else a.astype(np.float64) for a in arrays]
+        attributes = node.attributes
+        if node.op == "QuantizeLinear":
+            zero = arrays[2] if len(arrays) > 2 else None
+            attributes = {**attributes, "type": np.uint8 if zero is None else zero.dtype}
         try:
-            found = np.asarray(ELEMENTWISE[node.op](*numbers, attributes=node.attributes))
+            found = np.asarray(ELEMENTWISE[node.op](*numbers, attributes=attributes))
         except InputError:  # it names the node already
             raise
         except (TypeError, ValueError, KeyError) as error:
@@ -142,7 +165,7 @@ def _check_size(node: Node, arrays: Sequence[Array]) -> None:
 
 def evaluate_constant(node: Node, arrays: Sequence[Array | None]) -> Array:
     """Return what a node makes of constants alone; InputError where it is not known or makes too much of them."""
-    if node.op in ELEMENTWISE:
+    if node.op in ELEMENTWISE and node.op not in ("QuantizeLinear", "DequantizeLinear"):  # of weights by channel
         return evaluate_elementwise(node, arrays)
     try:
         found = _constant(node, arrays)
