@@ -89,6 +89,10 @@ def import_(
             show_default="binary",
         ),
     ] = None,
+    scale: Annotated[
+        float | None,
+        typer.Option(metavar="NUMBER", help="ONNX: features are divided by it first, as 255 for a graph of 0 to 1."),
+    ] = None,
     semantics: Annotated[
         str | None,
         typer.Option(
@@ -132,7 +136,13 @@ def import_(
     path = out or file.with_suffix(".conntra")
     check_writable(path)
     with step(f"importing {file}", quiet):
-        options = {"steps": steps, "inputs": inputs, "semantics": semantics, "drive": drive}
+        options: dict[str, Any] = {
+            "steps": steps,
+            "inputs": inputs,
+            "scale": scale,
+            "semantics": semantics,
+            "drive": drive,
+        }
         options |= {"source": source, "dt": dt, "reset": reset, "bits": bits}
         network, rounded = import_with_report(file, format, **options)
         compared = _compared(network, rounded, data, seed)

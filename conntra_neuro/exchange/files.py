@@ -57,10 +57,16 @@ def export(network: DiscreteNetwork | Program, path: str | Path, format: str | N
 def import_network(path: str | Path, format: str | None = None, **options: Any) -> DiscreteNetwork:
     """Return the network in the file ``path`` of another tool; its ``format`` is named, or told by the suffix.
 
-    ``options`` are the format's own: of NIR graphs with spiking neurons in floating point ``source`` (the package that
-    wrote it: snntorch, norse, sinabs, paper), ``dt`` (seconds of a step), ``reset`` (zero, subtract, subtract-late) and
-    ``bits`` (of a weight); ``steps`` of NIR and NetX, ``inputs`` of ONNX, ``semantics`` and ``drive`` of NetX
-    (``exchange.lava_dl.reader.read_lava_dl``). Raises FileFormatError where the file is
+    ``options`` are the format's own:
+
+    steps             time steps of a sample, of NIR and NetX
+    source            NIR graphs with spiking neurons in floating point: who wrote it (snntorch, norse, sinabs, paper);
+                      ``dt`` (seconds of a step), ``reset`` (zero, subtract, subtract-late), ``bits`` (of a weight)
+    inputs            ONNX: "binary" or "bipolar" where the graph does not binarise them; ``scale``: what features are
+                      divided by before they enter the graph
+    semantics, drive  NetX: see ``exchange.lava_dl.reader.read_lava_dl``
+
+    Raises FileFormatError where the file is
     missing or damaged, InputError where it holds what a network here has no words for, and for formats and options that
     are not known.
     """
@@ -144,11 +150,12 @@ def _read_nir(path: str | Path, options: Options) -> Read:
 
 
 def _read_onnx(path: str | Path, options: Options) -> Read:
-    _no_options(options, ("inputs",), "onnx")
+    _no_options(options, ("inputs", "scale"), "onnx")
     _needs("onnx", "onnx")
     from conntra_neuro.exchange.onnx.reader import read_onnx
 
-    return read_onnx(path, options.get("inputs") or "binary"), None
+    given = options.get("scale")
+    return read_onnx(path, options.get("inputs") or "binary", 1.0 if given is None else given), None
 
 
 def _read_lava_dl(path: str | Path, options: Options) -> Read:

@@ -101,7 +101,8 @@ LIMITS: Mapping[tuple[str, str], str] = {
     ("MaxPool", "onnx"): "before or behind the step",
     ("Flatten", "onnx"): "goes into the order of weights",
     ("Threshold", "onnx"): "from any notation of a step between two values",
-    ("encoder", "onnx"): "a step of each input feature",
+    ("GradedRelu", "onnx"): "from any staircase of up to 64 values: as many thresholds",
+    ("encoder", "onnx"): "steps of each input feature",
 }
 """What is to be known where the answer is yes, by kind and format."""
 

@@ -203,9 +203,11 @@ def qkeras(seed: int) -> tuple[onnx.ModelProto, tuple[int, ...], bool]:
     return b.model((sizes[0],), 4), (sizes[0],), False
 
 
-def logits(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
-    """Return what onnxruntime makes of ``x``."""
+def logits(model: onnx.ModelProto, x: np.ndarray, as_written: bool = False) -> np.ndarray:
+    """Return what onnxruntime makes of ``x``; ``as_written``: without its optimisations, some of which round."""
     options = onnxruntime.SessionOptions()
+    if as_written:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

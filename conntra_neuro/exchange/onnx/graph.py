@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.base.errors import FileFormatError
+from conntra_hardware.base.errors import FileFormatError, InputError
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["Graph", "Node", "load_graph"]
+__all__ = ["Graph", "Node", "evaluate_by_onnx", "load_graph"]
 
 Array = npt.NDArray[Any]
 
@@ -70,6 +70,23 @@ def load_graph(path: str | Path) -> Graph:
         return _graph(model.graph, str(path))
     except (ValueError, TypeError, KeyError, IndexError, MemoryError, UnicodeError) as error:
         raise FileFormatError(f"{path}: not a sound ONNX graph ({error}); export it again") from None
+
+
+def evaluate_by_onnx(node: Node, arrays: Sequence[Array | None]) -> Array:
+    """Return the first output of a node on constants alone, by onnx's own evaluator; InputError where that fails."""
+    from onnx import helper
+    from onnx.reference import ReferenceEvaluator
+
+    names = [f"x{index}" if array is not None else "" for index, array in enumerate(arrays)]
+    outputs = [f"y{index}" for index in range(len(node.outputs))]
+    try:
+        proto = helper.make_node(node.op, names, outputs, **node.attributes)
+        given = {name: np.asarray(array) for name, array in zip(names, arrays, strict=True) if name}
+        found: Any = ReferenceEvaluator(proto).run(None, given)
+        return np.asarray(found[0])
+    except Exception as error:  # the evaluator meets what it does not know with whatever its lines happen to raise
+        what = " ".join(str(error).split())[:120]
+        raise InputError(f"{node}: operator {node.op} on constants cannot be folded ({what})") from None
 
 
 def _graph(graph: onnx.GraphProto, path: str) -> Graph:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.program.input_encoding import ThresholdEncoder
+from conntra_hardware.program.input_encoding import Encoder, ThermometerEncoder, ThresholdEncoder
 from conntra_neuro.exchange.onnx.values import Raw, Settled, Tensor
 
 __all__ = ["INPUTS", "spikes_of"]
@@ -19,10 +20,11 @@ INPUTS = {"binary": (0.0, 1.0), "bipolar": (-1.0, 1.0)}
 _PROBES = 64
 
 
-def spikes_of(raw: Raw, size: int, inputs: str, reorder: bool) -> tuple[Tensor, ThresholdEncoder | None]:
+def spikes_of(raw: Raw, size: int, inputs: str, reorder: bool, scale: float = 1.0) -> tuple[Tensor, Encoder | None]:
     """Return the graph's input as spikes, and the encoder that its first operators are; None where there are none.
 
     ``reorder``: the spikes are numbered as the elements lie now, rather than as features lie in the graph's input.
+    ``scale``: features are divided by it before they enter the graph.
     """
     order = raw.index.ravel() if reorder else np.arange(size)
     index = np.arange(size).reshape(raw.index.shape) if reorder else raw.index
@@ -30,45 +32,67 @@ def spikes_of(raw: Raw, size: int, inputs: str, reorder: bool) -> tuple[Tensor, 
     if not raw.steps:
         low, high = INPUTS[inputs]
         return Tensor(base, index, np.array([[low] * size, [high] * size])), None
-    thresholds, low, high = _threshold(raw, size)
-    table = np.stack([low[order], high[order]])
-    return Tensor(base, index, table), ThresholdEncoder(thresholds[order])
+    thresholds, levels = _thresholds(raw, size)
+    table = np.stack([values[order] for values in levels])
+    if len(thresholds) == 1:
+        return Tensor(base, index, table), ThresholdEncoder(thresholds[0][order] * scale)
+    base = Settled(-1, size, size, len(thresholds), len(thresholds))
+    return Tensor(base, index, table), ThermometerEncoder(np.stack([t[order] for t in thresholds]) * scale)
 
 
-def _threshold(raw: Raw, size: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
-    """Return by feature the threshold of x > threshold, and the values below and above it."""
+def _thresholds(raw: Raw, size: int) -> tuple[list[npt.NDArray[Any]], list[npt.NDArray[Any]]]:
+    """Return by feature the thresholds of x > threshold, rising, and the values below the first, between, and above."""
 
     def value(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
         found = np.empty(size)
         found[raw.index.ravel()] = raw.evaluate(x.astype(np.float64)).ravel()
         return found
 
-    bottom, top = np.full(size, -(2**31 - 2**23 - 1)), np.full(size, 2**31 - 2**23 - 1)
-    low, high = value(_floats(bottom)), value(_floats(top))
-    # Bisection over the float32 numbers in order: after it no float lies between bottom and top.
-    for _ in range(33):
-        middle = (bottom + top) // 2
-        below = value(_floats(middle)) == low
-        bottom, top = np.where(below, middle, bottom), np.where(below, top, middle)
-    last, first = _floats(bottom).astype(np.float64), _floats(top).astype(np.float64)
-    _check_step(value, last, first, low, high)
-    if (low == high).any():
-        raise InputError(f"input: feature {int(np.flatnonzero(low == high)[0])} is the same whatever its value")
+    end = 2**31 - 2**23 - 1
+    start, top = np.full(size, -end), np.full(size, end)
+    last_value = value(_floats(top))
+    levels, edges = [value(_floats(start))], []
+    while (levels[-1] != last_value).any():
+        if len(edges) == _MOST_LEVELS:
+            raise InputError(
+                f"input: features take more than {_MOST_LEVELS + 1} values at the first layer; inputs are spikes of 0 "
+                "and 1: quantise them in the graph (sign, step, few bits), or before it"
+            )
+        # Bisection over the float32 numbers in order: after it no float lies between bottom and top.
+        bottom, above = start.copy(), top.copy()
+        for _ in range(33):
+            middle = (bottom + above) // 2
+            below = value(_floats(middle)) == levels[-1]
+            bottom, above = np.where(below, middle, bottom), np.where(below, above, middle)
+        edges.append((_floats(bottom).astype(np.float64), _floats(above).astype(np.float64)))
+        levels.append(value(_floats(above)))
+        start = above
+    if not edges or (levels[0] == levels[-1]).any():
+        wrong = int(np.flatnonzero(levels[0] == levels[-1])[0])
+        raise InputError(f"input: feature {wrong} is the same whatever its value")
+    _check_steps(value, edges, levels)
     # Between two neighbouring floats, where doubles are rounded to the one or the other.
-    return last / 2 + first / 2, low, high
+    return [last / 2 + first / 2 for last, first in edges], levels
 
 
-def _check_step(value: Any, last: Any, first: Any, low: Any, high: Any) -> None:
+_MOST_LEVELS = 63
+
+
+def _check_steps(value: Any, edges: Sequence[Any], levels: Sequence[Any]) -> None:
+    """Raise InputError where a value between two edges is another than at its edge."""
     rng = np.random.default_rng(0)
     for probe in range(_PROBES):
-        distance = np.abs(rng.normal(size=len(last))) * 2.0 ** (probe % 32 - 16)
-        for x, expected in ((last - distance, low), (first + distance, high)):
-            found = value(x.astype(np.float32))
+        distance = np.abs(rng.normal(size=len(levels[0]))) * 2.0 ** (probe % 32 - 16)
+        for number, expected in enumerate(levels):
+            low = edges[number - 1][1] if number else edges[0][0] - distance
+            high = edges[number][0] if number < len(edges) else edges[-1][1] + distance
+            x = np.clip(low + distance, low, high) if 0 < number < len(edges) else (low if number == 0 else high)
+            found = value(np.asarray(x).astype(np.float32))
             if not np.array_equal(found, expected):
                 wrong = int(np.flatnonzero(found != expected)[0])
                 raise InputError(
-                    f"input: feature {wrong} takes more than two values at the first layer; inputs are spikes of 0 and "
-                    "1: binarise them in the graph (sign, step, 1-bit quantisation), or before it"
+                    f"input: feature {wrong} is no staircase of its value at the first layer; inputs are spikes of 0 "
+                    "and 1: quantise them in the graph (sign, step, few bits), or before it"
                 )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.errors import InputError
-from conntra_neuro.exchange.onnx.graph import Node
+from conntra_neuro.exchange.onnx.graph import Node, evaluate_by_onnx
 
 __all__ = ["ELEMENTWISE", "evaluate_constant", "evaluate_elementwise"]
 
@@ -35,6 +35,32 @@ def _quant(x: Array, scale: Array, zero: Array, bits: Array, *, attributes: Mapp
 
 def _bipolar(x: Array, scale: Array) -> Array:
     return np.where(x >= 0, 1.0, -1.0) * scale
+
+
+def _multi_threshold(x: Array, thresholds: Array, *, attributes: Mapping[str, Any]) -> Array:
+    """FINN's MultiThreshold: how many thresholds (columns or 1, m) x (..., columns) reaches, scaled and shifted."""
+    layout = attributes.get("data_layout", b"NC")
+    if layout not in (b"", b"NC", "NC", b"NCHW", "NCHW") or thresholds.ndim != 2:
+        raise InputError(f"MultiThreshold: layout {layout!r}, thresholds {thresholds.shape}; (channels, k) expected")
+    count = (x[..., None] >= thresholds).sum(axis=-1)
+    return count * attributes.get("out_scale", 1.0) + attributes.get("out_bias", 0.0)
+
+
+def _quantise_linear(x: Array, scale: Array, zero: Array | None = None, *, attributes: Mapping[str, Any]) -> Array:
+    """Whole numbers of a zero point's type, which ``type`` names."""
+    _one_scale("QuantizeLinear", scale, zero)
+    limits = np.iinfo(attributes["type"])
+    return np.clip(np.rint(x / scale) + (0 if zero is None else zero), limits.min, limits.max)
+
+
+def _dequantise_linear(x: Array, scale: Array, zero: Array | None = None, *, attributes: Mapping[str, Any]) -> Array:
+    _one_scale("DequantizeLinear", scale, zero)
+    return (x - (0 if zero is None else zero)) * scale
+
+
+def _one_scale(op: str, scale: Array, zero: Array | None) -> None:
+    if scale.size > 1 or (zero is not None and zero.size > 1):
+        raise InputError(f"{op}: a scale for each channel of an activation; one scale for all expected")
 
 
 def _clip(x: Array, low: Array | None = None, high: Array | None = None, *, attributes: Mapping[str, Any]) -> Array:
@@ -83,6 +109,8 @@ ELEMENTWISE: dict[str, Callable[..., Array]] = {
         "Neg": np.negative,
         "Not": np.logical_not,
         "Or": np.logical_or,
+        "Pow": np.power,
+        "Reciprocal": np.reciprocal,
         "Relu": lambda x: np.maximum(x, 0),
         "Round": np.rint,
         "Sign": np.sign,
@@ -96,9 +124,12 @@ ELEMENTWISE |= {
     "BatchNormalization": _normalise,
     "Cast": _cast,
     "Clip": _clip,
+    "DequantizeLinear": _dequantise_linear,
     "Dropout": lambda x, *_, attributes: x,
     "HardSigmoid": _hard_sigmoid,
+    "MultiThreshold": _multi_threshold,
     "Quant": _quant,
+    "QuantizeLinear": _quantise_linear,
 }
 
 
@@ -107,8 +138,12 @@ def evaluate_elementwise(node: Node, arrays: Sequence[Array | None]) -> Array:
     _check_size(node, [a for a in arrays if a is not None])
     with np.errstate(all="ignore"):
         numbers = [a if a is None or a.dtype.kind == "b" else a.astype(np.float64) for a in arrays]
+        attributes = node.attributes
+        if node.op == "QuantizeLinear":
+            zero = arrays[2] if len(arrays) > 2 else None
+            attributes = {**attributes, "type": np.uint8 if zero is None else zero.dtype}
         try:
-            found = np.asarray(ELEMENTWISE[node.op](*numbers, attributes=node.attributes))
+            found = np.asarray(ELEMENTWISE[node.op](*numbers, attributes=attributes))
         except InputError:  # it names the node already
             raise
         except (TypeError, ValueError, KeyError) as error:
@@ -130,7 +165,7 @@ def _check_size(node: Node, arrays: Sequence[Array]) -> None:
 
 def evaluate_constant(node: Node, arrays: Sequence[Array | None]) -> Array:
     """Return what a node makes of constants alone; InputError where it is not known or makes too much of them."""
-    if node.op in ELEMENTWISE:
+    if node.op in ELEMENTWISE and node.op not in ("QuantizeLinear", "DequantizeLinear"):  # of weights by channel
         return evaluate_elementwise(node, arrays)
     try:
         found = _constant(node, arrays)
@@ -165,4 +200,4 @@ def _constant(node: Node, arrays: Sequence[Any]) -> Array:
         if node.op == "Squeeze":
             return np.squeeze(arrays[0], None if axes is None else tuple(int(a) for a in axes))
         return np.expand_dims(arrays[0], tuple(int(a) for a in np.asarray(axes).ravel()))
-    raise InputError(f"{node}: operator {node.op} on constants is not supported; fold constants before the export")
+    return evaluate_by_onnx(node, arrays)

@@ -7,6 +7,7 @@ and 1 of activations become spikes of 0 and 1, the difference going into the nex
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from conntra_neuro.exchange.onnx.values import (
     factored,
     line_of,
     rows_of,
+    stairs_of,
     step_of,
 )
 from conntra_neuro.network import DiscreteNetwork
@@ -38,34 +40,39 @@ from conntra_neuro.network.layers import Conv2d, Dense, Layer, MaxPool, SumPool
 __all__ = ["WEIGHTED", "network_of_onnx", "read_onnx"]
 
 WEIGHTED = ("Conv", "Gemm", "MatMul")
-_FINAL = ("ArgMax", "LogSoftmax", "Softmax")
+_FINAL = ("ArgMax", "LogSoftmax", "Softmax", "TopK")
 _PARTS = 10**9
 _POOLS = ("AveragePool", "GlobalAveragePool", "MaxPool")
 Array = npt.NDArray[Any]
 
 
-def read_onnx(path: str | Path, inputs: str = "binary") -> DiscreteNetwork:
-    """Return the network of an ONNX file. ``inputs``: "binary" or "bipolar" where the graph does not binarise them."""
+def read_onnx(path: str | Path, inputs: str = "binary", scale: float = 1.0) -> DiscreteNetwork:
+    """Return the network of an ONNX file. ``inputs``: "binary" or "bipolar" where the graph does not binarise them.
+
+    ``scale``: features are divided by it before they enter the graph, as 255 for pixels where it takes 0 to 1.
+    """
+    if not isinstance(scale, (int, float)) or isinstance(scale, bool) or not 0 < scale < 1e12:
+        raise InputError(f"scale {scale!r}: a number above 0 expected, as 255 for pixels where the graph takes 0 to 1")
     if inputs not in INPUTS:
         raise InputError(f"inputs {inputs!r}: unknown; allowed: {', '.join(INPUTS)}")
     try:
-        return network_of_onnx(load_graph(path), inputs)
+        return network_of_onnx(load_graph(path), inputs, scale)
     except FileFormatError:
         raise
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError, ConntraError) as error:
         raise FileFormatError(f"{path}: {error}") from None
 
 
-def network_of_onnx(graph: Graph, inputs: str = "binary") -> DiscreteNetwork:
+def network_of_onnx(graph: Graph, inputs: str = "binary", scale: float = 1.0) -> DiscreteNetwork:
     """Return the network of a graph; InputError names the node that stands in the way."""
-    return _Reader(graph, inputs).network()
+    return _Reader(graph, inputs, scale).network()
 
 
 class _Reader:
     """The layers so far, and what each name of the graph stands for: a constant, the input, or a tensor."""
 
-    def __init__(self, graph: Graph, inputs: str) -> None:
-        self.graph, self.inputs = graph, inputs
+    def __init__(self, graph: Graph, inputs: str, scale: float) -> None:
+        self.graph, self.inputs, self.scale = graph, inputs, scale
         self.layers: list[Layer] = []
         self.encoder: Encoder | None = None
         shape = graph.input_shape
@@ -79,7 +86,8 @@ class _Reader:
             arguments = [self.values[name] if name else None for name in node.inputs]
             self.values[node.outputs[0]] = self._visit(node, arguments)
             for extra in filter(None, node.outputs[1:]):
-                self.values[extra] = None  # what training needs: masks, running means
+                # What training needs, masks and running means; or which class is the largest.
+                self.values[extra] = self.values[node.outputs[0]] if node.op == "TopK" else None
         found = self.values.get(self.graph.output)
         if not isinstance(found, Tensor) or not isinstance(found.base, Pending):
             raise InputError("output: not the potentials of a weighted layer; logits expected there, without a sign")
@@ -118,12 +126,14 @@ class _Reader:
         """Return ``value`` as spikes; ``zero`` is what an element without a spike should be."""
         if isinstance(value, Raw):
             if self.spikes is None or not np.array_equal(np.sort(value.index.ravel()), np.arange(self.size)):
-                self.spikes, self.encoder = spikes_of(value, self.size, self.inputs, reorder=value.index.ndim == 3)
+                self.spikes, self.encoder = spikes_of(value, self.size, self.inputs, value.index.ndim == 3, self.scale)
             return self.spikes
         if isinstance(value.base, Settled):
             return value
-        k, low, high = step_of(value, f"{value.base.node}")
         pending = value.base
+        if not _is_step(value) or _of_several_heights(value):
+            return self._stairs(value, pending, zero)
+        k, low, high = step_of(value, f"{value.base.node}")
         weight, bias = pending.weight, 1 - k  # a spike where u >= k
         # Where the step goes down the weights change sign, so that a spike stands for the higher value; behind a
         # maximum they must not, and the values change places. A padding of ones asks for the opposite.
@@ -144,13 +154,45 @@ class _Reader:
                 self.values[name] = settled
         return settled
 
-    def _append(self, pending: Pending, weight: Array, bias: Array, activation: str) -> None:
+    def _stairs(self, value: Tensor, pending: Pending, zero: float | None) -> Tensor:
+        """Return an activation of several values: as many neurons a unit as it has steps, all of the same weights."""
+        what = f"{pending.node}"
+        k, falls, levels = stairs_of(value, what)
+        if pending.pools and falls.any():
+            raise InputError(f"{what}: a maximum of sums before an activation that falls; put it behind the activation")
+        if zero is not None and levels[0] != zero:
+            raise InputError(f"{what}: pads by {zero:g}, where no spike is {levels[0]:g}")
+        copies = len(k)
+        signs = np.where(falls, -1, 1).reshape(-1, *[1] * (pending.weight.ndim - 1))
+        weight = np.concatenate([pending.weight * signs] * copies)
+        wide = replace(pending, size=pending.size * copies)
+        self._append(wide, weight, (1 - k).ravel(), "threshold", copies)
+        for g in pending.pools:
+            channels, height, width = g.input_shape
+            shape = (channels * copies, height, width)
+            self.layers.append(MaxPool(g.kernel, input_shape=shape, stride=g.stride, padding=g.padding))
+        base = Settled(len(self.layers) - 1, pending.size, pending.columns, copies, copies)
+        table = np.repeat(levels[:, None], pending.columns, axis=1)
+        settled = Tensor(base, value.index, table, value.pad)
+        for name, other in self.values.items():  # others that take the same
+            if other is value:
+                self.values[name] = settled
+        return settled
+
+    def _append(self, pending: Pending, weight: Array, bias: Array, activation: str, copies: int = 1) -> None:
+        """Add a layer of ``copies`` times the outputs; its inputs come as often as its source has copies."""
+        sources = pending.source.copies
         if pending.source.layer != len(self.layers) - 1:
             raise InputError(f"{pending.node}: a branch; networks are chains of layers")
         if pending.geometry is None:
-            self.layers.append(Dense(weight, bias, activation))
-        else:
-            self.layers.append(Conv2d(weight, bias, activation, **pending.geometry.window))
+            self.layers.append(Dense(np.concatenate([weight] * sources, axis=1), bias, activation))
+            return
+        window = pending.geometry.window
+        if (sources > 1 or copies > 1) and window["groups"] > 1:
+            raise InputError(f"{pending.node}: groups, and activations of several values; one group expected")
+        channels, height, width = window["input_shape"]
+        window["input_shape"] = (channels * sources, height, width)
+        self.layers.append(Conv2d(np.concatenate([weight] * sources, axis=1), bias, activation, **window))
 
     def _weighted(self, node: Node, arguments: list[Any]) -> Tensor:
         weight, bias = arguments[1], arguments[2] if len(arguments) > 2 else None
@@ -212,6 +254,10 @@ class _Reader:
         ):
             return self._pool_of_sums(node, value, value.base)
         settled = by_channel(self._settled(value, node), node)
+        if isinstance(settled.base, Settled) and settled.base.copies > 1:
+            raise InputError(
+                f"{node}: pools units whose values differ, or that take several; put the pool before the activation"
+            )
         geometry = window(node, settled)
         base = settled.base
         assert isinstance(base, Settled)
@@ -263,14 +309,17 @@ class _Reader:
         """
         what = f"output ({pending.node})"
         slope, zero = line_of(value, what)
-        if pending.pools or not np.allclose(slope, slope[0], rtol=1e-9) or slope[0] == 0:
+        unit = float(np.abs(slope).min(initial=np.inf))
+        times = slope / unit if unit else np.zeros(len(slope))
+        whole = np.rint(times).astype(np.int64)
+        if pending.pools or not np.allclose(times, whole, rtol=1e-9) or not 1 <= np.abs(whole).max(initial=0) < 2**15:
             raise InputError(
                 f"{what}: logits of different scales, such as by a batch normalisation with several scales; use one "
                 "scale for all classes there, or none"
             )
-        weight = pending.weight if slope[0] > 0 else -pending.weight
+        weight = pending.weight * whole.reshape(-1, *[1] * (pending.weight.ndim - 1))
         # To a billionth of a weight: float32, in which such a graph is run, tells no more apart.
-        offsets = np.rint((zero - zero[0]) / abs(slope[0]) * _PARTS).tolist()
+        offsets = np.rint((zero - zero[0]) / unit * _PARTS).tolist()
         parts = [divmod(int(r), _PARTS) for r in offsets]
         ranks = {rest: rank for rank, rest in enumerate(sorted({rest for _, rest in parts}))}
         room = 1 << (len(ranks) - 1).bit_length()
@@ -287,6 +336,15 @@ def _is_step(value: Tensor) -> bool:
     except InputError:
         return False
     return True
+
+
+def _of_several_heights(value: Tensor) -> bool:
+    """Whether channels step by different heights: as those of one staircase that meet some of its values only."""
+    assert isinstance(value.base, Pending)
+    if value.base.pools:
+        return False
+    _, low, high = step_of(value, "")
+    return bool(np.ptp(np.abs(high - low)) > 0)
 
 
 def _as_rows(node: Node, weight: Array, bias: Any, given: Tensor) -> tuple[Array, Any]:

@@ -20,7 +20,19 @@ from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.exchange.onnx.graph import Node
 from conntra_neuro.exchange.onnx.ops import evaluate_elementwise
 
-__all__ = ["Pending", "Raw", "Settled", "Tensor", "apply", "by_channel", "factored", "line_of", "rows_of", "step_of"]
+__all__ = [
+    "Pending",
+    "Raw",
+    "Settled",
+    "Tensor",
+    "apply",
+    "by_channel",
+    "factored",
+    "line_of",
+    "rows_of",
+    "stairs_of",
+    "step_of",
+]
 
 Array = npt.NDArray[Any]
 _MOST_ENTRIES = 2**26
@@ -29,12 +41,17 @@ _SELF = "the tensor itself"
 
 @dataclass(eq=False)
 class Settled:
-    """Output of a layer that stands: ``size`` integers from 0 to ``high``, in ``columns`` of one kind each."""
+    """Output of a layer that stands: ``size`` integers from 0 to ``high``, in ``columns`` of one kind each.
+
+    An integer above 1 is a count of spikes: of as many neurons, ``copies`` of the layer one behind the other, or of a
+    window.
+    """
 
     layer: int
     size: int
     columns: int
     high: int = 1
+    copies: int = 1
 
 
 @dataclass(eq=False)
@@ -116,11 +133,22 @@ def apply(node: Node, arguments: list[Any]) -> Tensor | Raw:
         return replace(first, steps=(*first.steps, (node, tuple(_SELF if a is first else a for a in arguments))))
     if any(not isinstance(t, Tensor) or t.base is not first.base or t.final for t in tensors) or any(first.pad):
         raise InputError(f"{node}: joins tensors of different layers; residual additions are not imported")
-    values = [a.table if isinstance(a, Tensor) else _by_column(node, first, a, i) for i, a in enumerate(arguments)]
+    if node.op == "MultiThreshold":
+        values = [first.table, _threshold_rows(node, first, arguments[1])]
+    else:
+        values = [a.table if isinstance(a, Tensor) else _by_column(node, first, a, i) for i, a in enumerate(arguments)]
     table = evaluate_elementwise(node, values)
     if table.shape != first.table.shape:
         raise InputError(f"{node}: makes {table.shape} of {first.table.shape}; an elementwise operator expected")
     return replace(first, table=table)
+
+
+def _threshold_rows(node: Node, tensor: Tensor, thresholds: Any) -> Array:
+    """Return the thresholds of a MultiThreshold, (columns or 1, k)."""
+    columns = tensor.base.columns
+    if not isinstance(thresholds, np.ndarray) or thresholds.ndim != 2 or len(thresholds) not in (1, columns):
+        raise InputError(f"{node}: thresholds are no constants of shape ({columns} or 1, k)")
+    return thresholds
 
 
 def _by_column(node: Node, tensor: Tensor, constant: Array | None, place: int) -> Array | None:
@@ -179,6 +207,43 @@ def step_of(tensor: Tensor, what: str) -> tuple[IntArray, Array, Array]:
     return _constants(k, first, last, base)
 
 
+def stairs_of(tensor: Tensor, what: str) -> tuple[IntArray, npt.NDArray[np.bool_], Array]:
+    """Return of an activation of several values k (steps, columns), which columns fall, and its values (steps + 1,).
+
+    A column that rises takes value j + 1 or more from u >= k[j] on; of one that falls -u is meant. The values stand
+    equally far apart, and are the same for all columns. InputError for anything else.
+    """
+    base, table = tensor.base, tensor.table.astype(np.float64)
+    assert isinstance(base, Pending)
+    start = int(base.low.min())
+    u = start + np.arange(len(table))[:, None]
+    real = (u >= base.low) & (u <= base.high)
+    seen = np.unique(table[real])
+    unit = float(np.diff(seen).min(initial=np.inf))
+    steps = round((seen[-1] - seen[0]) / unit)
+    if steps > _MOST_STEPS:
+        raise InputError(f"{what}: its activation takes {steps + 1} values; {_MOST_STEPS + 1} at most: quantise it")
+    levels = seen[0] + unit * np.arange(steps + 1)
+    places = np.rint((seen - seen[0]) / unit).astype(int)
+    if not np.allclose(levels[places], seen, rtol=1e-6, atol=1e-6 * unit):
+        raise InputError(f"{what}: its activation takes values {seen[:4]}, ... that do not stand equally far apart")
+    changes = np.where(real[1:] & real[:-1], np.diff(table, axis=0), 0.0)
+    falls = (changes < 0).any(axis=0)
+    if (falls & (changes > 0).any(axis=0)).any():
+        raise InputError(f"{what}: its activation rises and falls again; one that goes one way expected")
+    k = np.empty((len(levels) - 1, table.shape[1]), np.int64)
+    for step, level in enumerate(levels[1:]):
+        there = (table >= level - unit / 2) & real
+        first, last = start + there.argmax(axis=0), start + len(table) - 1 - there[::-1].argmax(axis=0)
+        rising = np.where(there.any(axis=0), first, base.high + 1)
+        falling = np.where(there.any(axis=0), -last, 1 - base.low)
+        k[step] = np.where(falls, falling, rising)
+    return k, falls, levels
+
+
+_MOST_STEPS = 63
+
+
 def _constants(k: IntArray, first: Array, last: Array, base: Pending) -> tuple[IntArray, Array, Array]:
     moving = first != last
     low, high = first.copy(), last.copy()
@@ -223,6 +288,10 @@ def factored(weight: Array, what: str) -> tuple[IntArray, Array]:
         return (flat / scale[:, None]).astype(np.int64).reshape(weight.shape), scale
     least = np.where(flat == 0, np.inf, np.abs(flat)).min(axis=1)
     scale = np.where(np.isfinite(least), least, 1.0)
+    # The least weight of a row may be a few of its units.
+    for row in np.flatnonzero(~_fits(flat, scale)):
+        found = [d for d in range(2, _MOST_UNITS) if _fits(flat[row : row + 1], scale[row : row + 1] / d)[0]]
+        scale[row] /= found[0] if found else 1
     whole = np.rint(flat / scale[:, None])
     back = (whole * scale[:, None]).astype(np.float32)
     if (back != flat.astype(np.float32)).any() or np.abs(whole).max(initial=0) > 2**15 or len(np.unique(whole)) > 256:
@@ -232,6 +301,15 @@ def factored(weight: Array, what: str) -> tuple[IntArray, Array]:
             "binary or ternary weights expected: export the quantised network, not its latent weights"
         )
     return whole.astype(np.int64).reshape(weight.shape), scale
+
+
+_MOST_UNITS = 128
+
+
+def _fits(flat: Array, scale: Array) -> npt.NDArray[np.bool_]:
+    """Return which rows are integers times their scale, exactly in float32."""
+    back = (np.rint(flat / scale[:, None]) * scale[:, None]).astype(np.float32)
+    return (back == flat.astype(np.float32)).all(axis=1)
 
 
 def by_channel(value: Tensor, node: Node) -> Tensor:
