@@ -80,7 +80,7 @@ def import_(
     format: Annotated[str | None, typer.Option(help="nir, onnx or netx.", show_default="the suffix of FILE")] = None,
     steps: Annotated[
         int | None,
-        typer.Option(metavar="N", help="NIR, NetX: time steps of a sample.", show_default="what the file says"),
+        typer.Option(metavar="N", help="NIR, NetX: time steps of a sample.", show_default="what the file says, or 32"),
     ] = None,
     inputs: Annotated[
         str | None,
@@ -106,7 +106,11 @@ def import_(
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option(metavar="PACKAGE", help="NIR, spiking: who wrote it: snntorch, norse, sinabs or paper."),
+        typer.Option(
+            metavar="PACKAGE",
+            help="NIR, spiking: who wrote it: snntorch, norse, sinabs or paper.",
+            show_default="a guess from time constants",
+        ),
     ] = None,
     dt: Annotated[float | None, typer.Option(metavar="SECONDS", help="NIR, spiking: a time step.")] = None,
     reset: Annotated[
@@ -125,6 +129,7 @@ def import_(
 ) -> Outcome:
     """Read a network of another tool and write a model file.
 
+    What the file leaves open and no option says (time steps, whose conventions) is assumed, and the table says so.
     Integers come in exactly; spiking neurons in floating point are rounded to the chip's integers, and what was lost is
     said. What has no counterpart is one line that names it.
     """
@@ -144,13 +149,15 @@ def import_(
             "drive": drive,
         }
         options |= {"source": source, "dt": dt, "reset": reset, "bits": bits}
-        network, rounded = import_with_report(file, format, **options)
+        assumed: list[str] = []
+        network, rounded = import_with_report(file, format, assumed=assumed, **options)
         compared = _compared(network, rounded, data, seed)
     size = save(network, path, info={"imported_from": file.name})
     document: dict[str, Any] = {
         "model": str(path),
         "file": str(file),
         "exact": rounded is None,
+        "assumed": assumed,
         "layers": [repr(layer) for layer in network.layers],
         "rounded": [] if rounded is None else [note.to_dict() for note in rounded.rounded],
         **compared,

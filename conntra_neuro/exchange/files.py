@@ -74,13 +74,14 @@ def import_network(path: str | Path, format: str | None = None, **options: Any) 
 
 
 def import_with_report(
-    path: str | Path, format: str | None = None, **options: Any
+    path: str | Path, format: str | None = None, *, assumed: list[str] | None = None, **options: Any
 ) -> tuple[DiscreteNetwork, SpikingImport | None]:
     """Return ``import_network``'s network and, where values were rounded, by what; None where all of it is exact.
 
-    ``options`` and errors are those of ``import_network``.
+    ``options`` and errors are those of ``import_network``; with a list ``assumed``, steps and source that neither the
+    file nor the options say are assumed, not refused, and the list gets a line for each.
     """
-    return READERS[_named(path, format, READERS)][1](path, options)
+    return READERS[_named(path, format, READERS)][1](path, options, assumed)
 
 
 def _named(path: str | Path, format: str | None, known: dict[str, tuple[tuple[str, ...], Any]]) -> str:
@@ -139,17 +140,17 @@ def _write_c(network: DiscreteNetwork, about: Options, options: Options) -> Writ
     return header.text.encode(), found
 
 
-def _read_nir(path: str | Path, options: Options) -> Read:
+def _read_nir(path: str | Path, options: Options, assumed: list[str] | None) -> Read:
     own = ("source", "dt", "reset", "bits")
     _no_options(options, ("steps", *own), "nir")
     _needs("nir", "nir", "h5py")
     from conntra_neuro.exchange.nir.reader import read_nir_with_report
 
     chosen = {name: options[name] for name in own if options.get(name) is not None}
-    return read_nir_with_report(path, options.get("steps"), **chosen)
+    return read_nir_with_report(path, options.get("steps"), assumed, **chosen)
 
 
-def _read_onnx(path: str | Path, options: Options) -> Read:
+def _read_onnx(path: str | Path, options: Options, _assumed: list[str] | None) -> Read:
     _no_options(options, ("inputs", "scale"), "onnx")
     _needs("onnx", "onnx")
     from conntra_neuro.exchange.onnx.reader import read_onnx
@@ -158,16 +159,16 @@ def _read_onnx(path: str | Path, options: Options) -> Read:
     return read_onnx(path, options.get("inputs") or "binary", 1.0 if given is None else given), None
 
 
-def _read_lava_dl(path: str | Path, options: Options) -> Read:
+def _read_lava_dl(path: str | Path, options: Options, assumed: list[str] | None) -> Read:
     _no_options(options, ("steps", "semantics", "drive"), "netx")
     _needs("nir", "h5py")
     from conntra_neuro.exchange.lava_dl.reader import read_lava_dl
 
-    return read_lava_dl(path, options.get("steps"), options.get("semantics"), options.get("drive")), None
+    return read_lava_dl(path, options.get("steps"), options.get("semantics"), options.get("drive"), assumed), None
 
 
 Writer: TypeAlias = Callable[[DiscreteNetwork, Options, Options], Written]
-Reader: TypeAlias = Callable[[str | Path, Options], Read]
+Reader: TypeAlias = Callable[[str | Path, Options, list[str] | None], Read]
 
 FORMATS: dict[str, tuple[tuple[str, ...], Writer]] = {
     "nir": ((".nir",), _write_nir),

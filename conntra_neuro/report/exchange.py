@@ -26,6 +26,7 @@ def import_table(document: Mapping[str, Any]) -> RenderableType:
     """Return what ``conntra import`` shows."""
     model = document["model"]
     rows = [(f"layer {index}", layer) for index, layer in enumerate(document["layers"])]
+    rows += [("assumed", what) for what in document["assumed"]]
     for note in document["rounded"]:
         low, high = note["scale"]
         what = f"{note['rounded']:,} of {note['weights']:,} weights rounded, scale {low:.4g} to {high:.4g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -298,3 +299,43 @@ def test_the_command_line_says_what_was_lost(tmp_path: Path, capsys: pytest.Capt
     assert document["agreement"][0]["equal"] > 0.9
     assert main([*given, "--data", f"npz:{tmp_path / 'd.npz'}"]) == 0
     assert "weights rounded" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("tau", "source"), [(8.0, "sinabs"), (1e-5, "norse"), (2e-3, "paper"), (np.inf, "paper"), (1e-4, "paper")]
+)
+def test_the_source_is_guessed_and_said(tau: float, source: str, tmp_path: Path) -> None:
+    plain = {"r": TWO, "v_threshold": TWO, "v_reset": 0 * TWO}
+    if np.isinf(tau):
+        graph = chain(EYE, nir.IF(**plain), EYE, nir.I(r=TWO))
+    else:
+        node = nir.LIF(tau=tau * TWO, v_leak=0 * TWO, **plain)
+        graph = chain(EYE, node, EYE, nir.LI(tau=tau * TWO, r=TWO, v_leak=0 * TWO))
+    nir.write(tmp_path / "a.nir", graph)
+    assumed: list[str] = []
+    network, report = import_with_report(tmp_path / "a.nir", assumed=assumed)
+    assert report is not None
+    assert report.convention == convention(source, None, None)
+    assert network.steps == 32
+    assert [line.split(" (")[0] for line in assumed] == [
+        "32 time steps a sample, which the file does not say",
+        f"source {source}",
+    ]
+    assumed.clear()
+    import_with_report(tmp_path / "a.nir", assumed=assumed, steps=4, source=source)
+    assert assumed == []
+
+
+FILES = (
+    sorted(path for path in SHARED.rglob("*") if path.suffix in (".nir", ".onnx", ".net")) if SHARED.is_dir() else []
+)
+
+
+@published
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_published_network_comes_without_an_option(path: Path, tmp_path: Path, capsys: Any) -> None:
+    pytest.importorskip("onnx")
+    assert main(["import", str(path), "--out", str(tmp_path / "a.conntra"), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)["assumed"]
+    assert len(said) == {".nir": 2, ".net": 1, ".onnx": 0}[path.suffix]
+    assert cn.load(tmp_path / "a.conntra").n_in > 0

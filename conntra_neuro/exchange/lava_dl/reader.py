@@ -12,6 +12,7 @@ from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import FORGETS, Lif, Neuron, Readout
 from conntra_hardware.program.input_encoding import DrivenEncoder, Encoder
+from conntra_neuro.exchange.assume import steps_or_assumed
 from conntra_neuro.exchange.lava_dl.blocks import Block, NeuronValues, read_blocks
 from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork, Flatten, Recurrent
 from conntra_neuro.network.layers import Layer
@@ -26,7 +27,11 @@ _NEVER = 2**17 - 1
 
 
 def read_lava_dl(
-    path: str | Path, steps: int | None = None, semantics: str | None = None, drive: int | None = None
+    path: str | Path,
+    steps: int | None = None,
+    semantics: str | None = None,
+    drive: int | None = None,
+    assumed: list[str] | None = None,
 ) -> DiscreteNetwork:
     """Return the network in a .net file of lava-dl: input, dense, dense_rec, conv and flatten blocks, CUBA and LOIHI
     neurons, delays, weight exponents, refractory delays.
@@ -35,6 +40,7 @@ def read_lava_dl(
     semantics  "slayer" (None): CUBA neurons spike at the threshold, LOIHI ones above it, as in training; "lava": all
                above it, as Lava's loader runs them
     drive      without an input block: features are encoded by neurons that add them up and fire above this threshold
+    assumed    gets a line where steps are assumed; None: they are refused
 
     Neurons of an input block become the encoder: features are what drives them, integers in weight units, in the order
     (channels, height, width). A last layer whose threshold is the largest there is has its potential read, in 64ths of
@@ -45,8 +51,8 @@ def read_lava_dl(
     if rule not in SEMANTICS:
         raise InputError(f"semantics {semantics!r}: unknown; allowed: {', '.join(SEMANTICS)}")
     blocks = read_blocks(path)
-    if steps is None:
-        raise InputError(f"{path}: lava-dl's files do not say how many time steps a sample takes; give --steps T")
+    refusal = f"{path}: lava-dl's files do not say how many time steps a sample takes; give --steps T"
+    steps = steps_or_assumed(steps, assumed, refusal)
     first, *rest = blocks
     encoder: Encoder | None = None
     if first.kind == "input":

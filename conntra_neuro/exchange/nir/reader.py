@@ -15,6 +15,7 @@ import numpy as np
 
 from conntra_hardware.base.errors import ConntraError, FileFormatError, InputError
 from conntra_hardware.neurons import IntegrateAndFire, Neuron, Readout, Threshold
+from conntra_neuro.exchange.assume import steps_or_assumed
 from conntra_neuro.exchange.exact_integers import finite, integers, threshold_bias
 from conntra_neuro.exchange.hdf5 import check_hdf5
 from conntra_neuro.exchange.metadata import KEY, encoder_of, labels_of, read_note
@@ -41,9 +42,12 @@ def read_nir(path: str | Path, steps: int | None = None, **options: Any) -> Disc
 
 
 def read_nir_with_report(
-    path: str | Path, steps: int | None = None, **options: Any
+    path: str | Path, steps: int | None = None, assumed: list[str] | None = None, **options: Any
 ) -> tuple[DiscreteNetwork, SpikingImport | None]:
-    """Return the network of a NIR file and, where it was rounded, by what; errors as ``read_nir``."""
+    """Return the network of a NIR file and, where it was rounded, by what; errors as ``read_nir``.
+
+    ``assumed`` gets a line for each of steps and source that is assumed; None: what is not said is refused.
+    """
     import nir
 
     found = check_hdf5(path, "NIR")
@@ -61,12 +65,12 @@ def read_nir_with_report(
         raise FileFormatError(f"{path}: a single {type(graph).__name__} node; a graph of nodes expected")
     try:
         if is_spiking(graph):
-            found = import_spiking(path, graph, steps, **options)
+            found = import_spiking(path, graph, steps, assumed=assumed, **options)
             return found.network, found
         given = [name for name, value in options.items() if value is not None and name != "bits"]
         if given:
             raise InputError(f"--{given[0]} is of graphs with spiking neurons in floating point; this one is exact")
-        return network_of_graph(graph, steps), None
+        return network_of_graph(graph, steps, assumed), None
     except (TypeError, ValueError, IndexError, AttributeError, OverflowError, ConntraError) as error:
         raise FileFormatError(f"{path}: {error}") from None
 
@@ -104,11 +108,13 @@ def _word(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def network_of_graph(graph: nir.NIRGraph, steps: int | None = None) -> DiscreteNetwork:
+def network_of_graph(
+    graph: nir.NIRGraph, steps: int | None = None, assumed: list[str] | None = None
+) -> DiscreteNetwork:
     """Return the network of a graph in memory; InputError names the node that stands in the way."""
     note = read_note(graph.metadata.get(KEY), "the graph")
     order = _in_order(graph)
-    walk = _Walk(graph, _steps(note, steps))
+    walk = _Walk(graph, _steps(note, steps), assumed)
     for name in order:
         walk.visit(name)
     return DiscreteNetwork(walk.layers, encoder_of(note, "the graph"), labels_of(note, "the graph"), walk.residuals)
@@ -176,8 +182,8 @@ class _Pending:
 class _Walk:
     """The layers so far, and what each visited node stands for."""
 
-    def __init__(self, graph: nir.NIRGraph, steps: int | None) -> None:
-        self.graph, self.steps = graph, steps
+    def __init__(self, graph: nir.NIRGraph, steps: int | None, assumed: list[str] | None) -> None:
+        self.graph, self.steps, self.assumed = graph, steps, assumed
         self.layers: list[Layer] = []
         self.residuals: list[Residual] = []
         self.shape: tuple[int, ...] = ()
@@ -282,8 +288,8 @@ class _Walk:
         ones, resets = finite(node.r, what) == 1, finite(node.v_reset, what) == 0
         if not (ones.all() and resets.all()):
             raise InputError(f"{what}: IF with r other than 1 or v_reset other than 0; scale weights and thresholds")
-        if self.steps is None:
-            raise InputError(f"{what}: IF, but the graph does not say how many time steps a sample takes; give --steps")
+        refusal = f"{what}: IF, but the graph does not say how many time steps a sample takes; give --steps"
+        self.steps = steps_or_assumed(self.steps, self.assumed, refusal)
         level = fill(finite(node.v_threshold, what), 1, what)
         return IntegrateAndFire(int(np.floor(level[0])) + 1, self.steps, "hard"), np.zeros(weights.channels)
 

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from conntra_hardware.base.arrays import ArrayLike, as_spikes
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import MAX_STEPS
-from conntra_neuro.exchange.nir.conventions import Convention, convention
+from conntra_neuro.exchange.assume import steps_or_assumed
+from conntra_neuro.exchange.nir.conventions import Convention, convention, likely_source
 from conntra_neuro.exchange.nir.float_graph import FloatLayer, float_layers
 from conntra_neuro.exchange.nir.quantise import Rounding, quantised
 from conntra_neuro.exchange.nir.simulate import simulate
@@ -85,17 +86,27 @@ def import_spiking(
     dt: float | None = None,
     reset: str | None = None,
     bits: int = 8,
+    assumed: list[str] | None = None,
 ) -> SpikingImport:
     """Return ``graph``, read from ``path``, as integers; ``import_network`` says what the options are.
 
-    InputError for what has no counterpart, and where steps or dt are not given.
+    InputError for what has no counterpart, and where steps or dt are not given; with ``assumed`` those are assumed, and
+    it gets a line for each.
     """
-    if steps is None:
-        raise InputError("neurons that live in time, and a graph does not say how long a sample is: give --steps T")
+    refusal = "neurons that live in time, and a graph does not say how long a sample is: give --steps T"
+    steps = steps_or_assumed(steps, assumed, refusal)
     if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MAX_STEPS:
         raise InputError(f"steps {steps!r}: an integer from 1 to {MAX_STEPS} expected")
-    how = convention(source, dt, reset)
     n_in, layers = float_layers(graph)
+    guessed = source is None and dt is None and assumed is not None
+    if guessed:
+        source = likely_source([np.concatenate([layer.neuron.tau, layer.neuron.tau_syn]) for layer in layers])
+    how = convention(source, dt, reset)
+    if guessed and assumed is not None:
+        assumed.append(
+            f"source {source} (dt {how.dt:g}, reset {how.reset}), a guess: graphs do not say, and a wrong one gives "
+            "other spikes (--source, --dt, --reset)"
+        )
     network, rounded = quantised(layers, how, steps, bits)
     if network.n_in != n_in:
         raise InputError(f"{path}: {n_in} inputs, its first weights take {network.n_in}")
