@@ -12,6 +12,7 @@ import conntra_neuro as cn
 from conntra_hardware.base.errors import FileFormatError, InputError
 from conntra_neuro.exchange.onnx.graph import Node
 from conntra_neuro.exchange.onnx.ops import evaluate_constant, evaluate_elementwise
+from conntra_neuro.exchange.onnx.values import factored
 from conntra_neuro.network.layers import Dense
 
 pytest.importorskip("onnx")
@@ -143,6 +144,17 @@ def test_several_steps_are_as_many_neurons_of_the_same_weights(tmp_path: Path) -
     assert first.weight.tolist() == [[1, 1, 1], [-1, 1, 0]] * 2
     assert first.bias.tolist() == [0, 0, -1, -1]  # at least 1, at least 2
     assert np.array_equal(last.weight[:, :2], last.weight[:, 2:])
+
+
+def test_weights_of_8_bits_and_no_more() -> None:
+    """Units may be finer than the least weight; 256 different weights are the most."""
+    whole, scale = factored(np.array([[0.75, 0.5, -1.75], [0.0, 3.0, 1.5]]), "weights")
+    assert whole.tolist() == [[3, 2, -7], [0, 2, 1]]
+    assert scale.tolist() == [0.25, 1.5]
+    with pytest.raises(InputError, match="320 different weights; 256 at most"):
+        factored((np.arange(-160, 160).reshape(2, 160) + 0.0) / 64, "weights")
+    with pytest.raises(InputError, match="row 1 has weights that are no small multiples"):
+        factored(np.array([[0.5, 1.0], [0.1234, 0.777]]), "weights")
 
 
 def test_a_scale_of_the_features(tmp_path: Path) -> None:

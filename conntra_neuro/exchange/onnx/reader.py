@@ -131,9 +131,12 @@ class _Reader:
         if isinstance(value.base, Settled):
             return value
         pending = value.base
-        if not _is_step(value) or _of_several_heights(value):
+        step = _step(value)
+        if step is None or (
+            not pending.pools and np.ptp(np.abs(step[2] - step[1])) > 0
+        ):  # or some values of a staircase
             return self._stairs(value, pending, zero)
-        k, low, high = step_of(value, f"{value.base.node}")
+        k, low, high = step
         weight, bias = pending.weight, 1 - k  # a spike where u >= k
         # Where the step goes down the weights change sign, so that a spike stands for the higher value; behind a
         # maximum they must not, and the values change places. A padding of ones asks for the opposite.
@@ -250,7 +253,7 @@ class _Reader:
             node.op == "MaxPool"
             and isinstance(value, Tensor)
             and isinstance(value.base, Pending)
-            and not _is_step(value)
+            and _step(value) is None
         ):
             return self._pool_of_sums(node, value, value.base)
         settled = by_channel(self._settled(value, node), node)
@@ -330,21 +333,12 @@ class _Reader:
         self._append(pending, weight * room, bias, "readout")
 
 
-def _is_step(value: Tensor) -> bool:
+def _step(value: Tensor) -> tuple[Any, Array, Array] | None:
+    """Return ``step_of``, None where it is no step between two values."""
     try:
-        step_of(value, "")
+        return step_of(value, "")
     except InputError:
-        return False
-    return True
-
-
-def _of_several_heights(value: Tensor) -> bool:
-    """Whether channels step by different heights: as those of one staircase that meet some of its values only."""
-    assert isinstance(value.base, Pending)
-    if value.base.pools:
-        return False
-    _, low, high = step_of(value, "")
-    return bool(np.ptp(np.abs(high - low)) > 0)
+        return None
 
 
 def _as_rows(node: Node, weight: Array, bias: Any, given: Tensor) -> tuple[Array, Any]:

@@ -290,20 +290,24 @@ def factored(weight: Array, what: str) -> tuple[IntArray, Array]:
     scale = np.where(np.isfinite(least), least, 1.0)
     # The least weight of a row may be a few of its units.
     for row in np.flatnonzero(~_fits(flat, scale)):
-        found = [d for d in range(2, _MOST_UNITS) if _fits(flat[row : row + 1], scale[row : row + 1] / d)[0]]
-        scale[row] /= found[0] if found else 1
+        found = next((d for d in range(2, _MOST_UNITS) if _fits(flat[[row]], scale[[row]] / d)[0]), None)
+        if found is None:  # refused below
+            break
+        scale[row] /= found
     whole = np.rint(flat / scale[:, None])
-    back = (whole * scale[:, None]).astype(np.float32)
-    if (back != flat.astype(np.float32)).any() or np.abs(whole).max(initial=0) > 2**15 or len(np.unique(whole)) > 256:
-        row = int(np.flatnonzero((back != flat.astype(np.float32)).any(axis=1) | (np.abs(whole).max(axis=1) > 256))[0])
+    wrong = np.flatnonzero(~_fits(flat, scale) | (np.abs(whole).max(axis=1, initial=0) > 2**15))
+    if wrong.size:
         raise InputError(
-            f"{what}: row {row} has weights that are no small multiples of one number, such as {flat[row][0]:.6g}; "
-            "binary or ternary weights expected: export the quantised network, not its latent weights"
+            f"{what}: row {wrong[0]} has weights that are no small multiples of one number, such as "
+            f"{flat[wrong[0]][0]:.6g}; "
+            "weights of a few bits expected: export the quantised network, not its latent weights"
         )
+    if (different := len(np.unique(whole))) > _MOST_WEIGHTS:
+        raise InputError(f"{what}: {different:,} different weights; {_MOST_WEIGHTS} at most, as of 8 bits")
     return whole.astype(np.int64).reshape(weight.shape), scale
 
 
-_MOST_UNITS = 128
+_MOST_UNITS, _MOST_WEIGHTS = 128, 256
 
 
 def _fits(flat: Array, scale: Array) -> npt.NDArray[np.bool_]:
