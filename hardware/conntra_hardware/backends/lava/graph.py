@@ -56,15 +56,7 @@ class Batched:
 
     def neurons(self, population: Compartments) -> Any:
         """Return the neurons of a population."""
-        rows = {
-            "threshold": self._lif,
-            "readout": self._lif,
-            "graded": self._graded,
-            "integrating": self._integrating,
-            "leaky": self._leaky,
-            "leaky readout": self._leaky,
-        }
-        return row_for(rows, population, f"lava: population {population.name}", "use backend reference")(population)
+        return _neurons(self, population, "lava")
 
     def _lif(self, population: Compartments) -> Any:
         return lif(self.job, population, self.shape(population.size))
@@ -139,16 +131,7 @@ class Stock:
 
     def neurons(self, population: Compartments) -> Any:
         """Return the neurons of a population."""
-        rows = {
-            "threshold": self._lif,
-            "readout": self._lif,
-            "graded": self._graded,
-            "integrating": self._integrating,
-            "leaky": self._leaky,
-            "leaky readout": self._leaky,
-        }
-        where = f"lava-stock: population {population.name}"
-        return row_for(rows, population, where, "use backend reference")(population)
+        return _neurons(self, population, "lava-stock")
 
     def _lif(self, population: Compartments) -> Any:
         return lif(self.job, population, self.shape(population.size))
@@ -299,3 +282,16 @@ def lif(job: Job, population: Compartments, shape: tuple[int, ...]) -> LIFReset:
 def _column(value: Any) -> Any:
     """Return a parameter, one a neuron, so that it goes with (size, batch)."""
     return value if isinstance(value, int) else value.reshape(-1, 1)
+
+
+def _neurons(graph: Batched | Stock, population: Compartments, backend: str) -> Any:
+    """Return the neurons of a population, by what each form of neuron is in ``graph``."""
+    rows = {
+        "threshold": graph._lif,
+        "readout": graph._lif,
+        "graded": graph._graded,
+        "integrating": graph._integrating,
+        "leaky": graph._leaky,
+        "leaky readout": graph._leaky,
+    }
+    return row_for(rows, population, f"{backend}: population {population.name}", "use backend reference")(population)
