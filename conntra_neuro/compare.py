@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -258,7 +258,8 @@ def _real_run(
     train_spikes, test_spikes = (encoder.encode(x).reshape(len(x), -1) for x in (data.x_train, data.x_test))
     image = image_shape(data.feature_shape, train_spikes.shape[1] // encoder.steps)
     fixed = {"seed": seed, "image": image, "input_steps": encoder.steps}
-    task = make_task(train_spikes, data.y_train, Wanted(data.n_classes, layers, recipe.neuron, recipe.levels, **fixed))
+    neuron = replace(parse_neurons(recipe.neuron), recurrent=False)  # of rates there is no step before
+    task = make_task(train_spikes, data.y_train, Wanted(data.n_classes, layers, neuron, recipe.levels, **fixed))
     fit = fit_real(task, progress=progress, **recipe.limits, **recipe.images)
     if fit.interrupted:
         raise KeyboardInterrupt
