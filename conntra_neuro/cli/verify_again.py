@@ -10,6 +10,7 @@ from conntra_hardware.base.errors import FileFormatError, InputError
 from conntra_neuro.cli.options import data_of_program, select
 from conntra_neuro.cli.progress import step
 from conntra_neuro.cli.verb_result import DONE, NO, Outcome, write_json
+from conntra_neuro.cli.verify_inputs import RANDOM, random_samples
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,6 +68,8 @@ def _samples(
     chosen = claimed.get("chosen", {})
     if "spikes" in chosen and data is None:
         return _spikes(certificate.parent / chosen["spikes"])
+    if (data or chosen.get("data")) == RANDOM:
+        return random_samples(program, int(claimed["samples"]), int(chosen.get("seed") or 0))
     split, seed = chosen.get("split", "test"), chosen.get("seed")
     dataset = data_of_program(program, info, data or chosen.get("data"), seed)
     x, _ = select(dataset, split, min(int(claimed["samples"]), _size(dataset, split)))
