@@ -43,7 +43,7 @@ def proved(path: Path, scratch: Path, samples: int, backends: str) -> dict[str, 
         said[verb] = called(verb, *words)
         if "error" in said[verb]:
             return {"file": path.name, "failed": verb, "error": said[verb]["error"]}
-    row = {"file": path.name, "chip": said["compile"]["chip"], "cores": said["compile"]["cores"]}
+    row = {"file": path.name, "chip": said["compile"]["chip"], "cores": said["compile"]["cores_used"]}
     compared = said["verify"]["compared"]
     seconds = time.perf_counter() - start
     counts = {key: compared[key] for key in ("spikes", "potentials", "time_steps")}
