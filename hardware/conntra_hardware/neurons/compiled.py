@@ -29,12 +29,25 @@ Loops = Sequence[tuple[int, Any]]
 
 
 def spikes_of(
-    facts: Facts, bias: npt.NDArray[Any], sums: npt.NDArray[Any], loops: Loops, out: npt.NDArray[np.uint8]
+    facts: Facts,
+    bias: npt.NDArray[Any],
+    sums: npt.NDArray[Any],
+    loops: Loops,
+    out: npt.NDArray[np.uint8],
+    traces: npt.NDArray[np.uint8] | None = None,
 ) -> None:
-    """Write into ``out`` (n, steps, size) the spikes at ``sums``, of that shape, whole numbers of any type."""
+    """Write into ``out`` (n, steps, size) the spikes at ``sums``, of that shape, whole numbers of any type.
+
+    ``traces`` of that shape, where there are no loops: 1 where a neuron carries u or v on, plus 2 where its sum is not
+    0.
+    """
     from conntra_hardware.neurons import compiled_loops
 
     rules, hard, pauses = _rules(facts, bias, sums.shape[2])
+    if not loops and traces is not None:
+        run = compiled_loops.traced
+        _on_every_core(lambda part: run(sums[part], rules, hard, pauses, out[part], traces[part]), sums)
+        return
     if not loops:
         _on_every_core(lambda part: compiled_loops.feed_forward(sums[part], rules, hard, pauses, out[part]), sums)
         return

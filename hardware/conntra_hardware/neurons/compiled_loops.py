@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-__all__ = ["active", "feed_forward", "recurrent"]
+__all__ = ["active", "feed_forward", "recurrent", "traced"]
 
 _fast: Any = njit(nogil=True, cache=True)
 
@@ -44,6 +44,24 @@ def feed_forward(sums, rules, hard, pauses, out):
         u[:], v[:], waits[:] = 0, 0, 0
         for step in range(steps):
             _step(sums[sample, step], u, v, waits, rules, hard, pauses, out[sample, step])
+
+
+@_fast
+def traced(sums, rules, hard, pauses, out, traces):
+    """Write spikes as ``feed_forward`` does, and ``traces`` of that shape: 1 where u or v goes on, 2 where sums are not
+    0.
+    """
+    n, steps, size = sums.shape
+    u, v, waits = np.zeros(size, np.int64), np.zeros(size, np.int64), np.zeros(size, np.int64)
+    keeps_u = rules[0]
+    for sample in range(n):
+        u[:], v[:], waits[:] = 0, 0, 0
+        for step in range(steps):
+            arriving, trace = sums[sample, step], traces[sample, step]
+            _step(arriving, u, v, waits, rules, hard, pauses, out[sample, step])
+            for i in range(size):
+                left = (v[i] != 0) | ((u[i] != 0) & (keeps_u[i] != 0))
+                trace[i] = np.uint8(left) | (np.uint8(arriving[i] != 0) << 1)
 
 
 @_fast
