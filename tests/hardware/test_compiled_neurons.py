@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -98,6 +100,23 @@ def test_many_samples_on_every_core() -> None:
     assert 0 < counts.mean() <= 64
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["hard", "soft"]), st.sampled_from([1, 30, 2**28]), st.booleans())
+def test_without_a_leak_in_32_bits_or_more(seed: int, reset: Literal["hard", "soft"], largest: int, many: bool) -> None:
+    rng = np.random.default_rng(seed)
+    thresholds = tuple(rng.integers(1, 1 + 2 * largest, SIZE).clip(1, 2**17 - 1).tolist())
+    neuron = cn.IntegrateAndFire(thresholds if many else thresholds[0], 9, reset)
+    sums = rng.integers(-largest, largest + 1, (5, 9, SIZE))
+    bias = rng.integers(-2, 3, SIZE)
+    out, traces = np.empty(sums.shape, np.uint8), np.empty(sums.shape, np.uint8)
+    spikes_of(neuron.facts, bias, sums, [], out, traces)
+    right = neuron.advance(sums, bias)
+    assert np.array_equal(out, right.sent)
+    assert np.array_equal(traces, (right.left != 0) + 2 * (sums != 0))
+    spikes_of(neuron.facts, bias, sums, [], out)
+    assert np.array_equal(out, right.sent)
+
+
 def test_every_compiled_form_has_a_neuron_here() -> None:
     kinds = (Threshold(), cn.IntegrateAndFire(1, 2), cn.Lif(1, voltage_decay=1), cn.Readout(), cn.Readout("max"))
     assert {neuron.facts.form for neuron in kinds} == set(FORMS)
@@ -135,7 +154,7 @@ def test_traces_of_the_reference_save_work_and_change_no_count(neuron: cn.Lif, b
     plain = ReferenceBackend().execute(program, x, RunOptions(batch_size=batch))
     traced = ReferenceBackend().execute(program, x, RunOptions(batch_size=batch, traces=True))
     assert not plain.traces
-    assert set(traced.traces) == {"hidden0", "hidden1"}
+    assert set(traced.traces) == {"hidden0", "hidden1", "readout"}
     counts = count_events(program, x, plain.spikes), count_events(program, x, traced.spikes, traced.traces)
     assert np.array_equal(counts[0].active_updates, counts[1].active_updates)
     share = counts[1].active_updates.sum() / counts[1].neuron_updates.sum()

@@ -63,6 +63,8 @@ class ReferenceBackend:
                     sent[population.name] = out
                 else:
                     shaped = sums.astype(np.int64).reshape(-1, steps, population.size)
+                    if population.name in traces:
+                        _trace_readout(population, shaped, traces[population.name][block])
                     logits[samples] = population.neuron.respond(shaped, population.bias)
         if program.readout.neuron.spikes:
             logits = spike_counts(program, spikes)
@@ -70,10 +72,15 @@ class ReferenceBackend:
 
 
 def _traceable(program: Program, population: Population) -> bool:
-    """Return whether its neurons keep a state, are compiled, and do not see their own spikes."""
-    facts = population.neuron.facts
+    """Return whether its neurons keep a state within a sample, are compiled, and do not see their own spikes."""
+    form = population.neuron.facts.form
     alone = all(p.source != population.name for p in program.incoming(population.name))
-    return population.neuron.spikes and facts.form in FORMS and facts.form != "threshold" and alone
+    return program.steps > 1 and form in FORMS and form != "threshold" and alone
+
+
+def _trace_readout(population: Population, sums: npt.NDArray[np.int64], trace: npt.NDArray[np.uint8]) -> None:
+    unsent = np.empty(sums.shape, np.uint8)
+    spikes_of(population.neuron.facts, population.bias, sums, [], unsent, trace.reshape(sums.shape))
 
 
 def _sums(

@@ -26,6 +26,7 @@ __all__ = ["SpikeProduct", "compiled", "over_rows"]
 _KERNEL = "conntra_hardware.base.spike_product_kernel"
 _WORTH, _WORTH_LOADED = 2**31, 2**22
 _BLOCK = 256  # rows whose narrow sums stay in the cache until they are widened
+_SEVERAL = 16  # rows whose sums fit in 8 bits, from which adding them there is worth the way
 _FEW_OF_TERNARY, _FEW = 0.25, 0.5
 """Shares of spikes up to which rows are added: bits are counted in the time of a quarter, measured with 784 sources."""
 
@@ -67,13 +68,17 @@ class SpikeProduct:
         return TernaryProduct(self._weights)
 
     def _add(self, spikes: SpikeArray, out: npt.NDArray[Any]) -> None:
-        from conntra_hardware.base.spike_product_kernel import add_rows  # loads the compiler
+        from conntra_hardware.base.spike_product_kernel import add_rows, add_small_rows  # loads the compiler
 
+        several = 127 // max(1, int(np.abs(self._by_source.astype(np.int16)).max(initial=0)))
         narrow = np.int16 if self._largest < 2**15 else np.int32
         sums = np.empty((min(_BLOCK, len(spikes)), out.shape[1]), narrow)
         for start in range(0, len(spikes), _BLOCK):
             rows = spikes[start : start + _BLOCK]
-            add_rows(rows, self._by_source, sums[: len(rows)])
+            if several >= _SEVERAL:
+                add_small_rows(rows, self._by_source, several // 8 * 8, sums[: len(rows)])
+            else:
+                add_rows(rows, self._by_source, sums[: len(rows)])
             out[start : start + _BLOCK] = sums[: len(rows)]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-__all__ = ["active", "feed_forward", "recurrent", "traced"]
+__all__ = ["active", "feed_forward", "integrated", "recurrent", "traced"]
 
 _fast: Any = njit(nogil=True, cache=True)
 
@@ -62,6 +62,24 @@ def traced(sums, rules, hard, pauses, out, traces):
             for i in range(size):
                 left = (v[i] != 0) | ((u[i] != 0) & (keeps_u[i] != 0))
                 trace[i] = np.uint8(left) | (np.uint8(arriving[i] != 0) << 1)
+
+
+@_fast
+def integrated(sums, bias, theta, least, hard, out, traces):
+    """Do what ``traced`` does for neurons without a leak whose v always fits in 32 bits: twice as many in a vector."""
+    n, steps, size = sums.shape
+    v = np.zeros(size, np.int32)
+    for sample in range(n):
+        v[:] = 0
+        for step in range(steps):
+            arriving, sent, trace = sums[sample, step], out[sample, step], traces[sample, step]
+            for i in range(size):
+                charge = np.int32(v[i] + np.int32(arriving[i]) + bias[i])
+                fired = charge >= least[i]
+                after = np.int32((0 if hard else np.int32(charge - theta[i])) if fired else charge)
+                v[i] = after
+                sent[i] = fired
+                trace[i] = np.uint8(after != 0) | (np.uint8(arriving[i] != 0) << 1)
 
 
 @_fast
