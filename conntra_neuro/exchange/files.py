@@ -48,7 +48,6 @@ def export(network: DiscreteNetwork | Program, path: str | Path, format: str | N
     if isinstance(network, Program):
         about = {"chip": network.chip.name, "cores": network.cores_used}
         network = network_of_program(network)
-    refuse_ways_through_time(network, f"export to {name}")
     data, details = FORMATS[name][1](network, about, options)
     write_atomically(path, data)
     return Exported(str(path), name, len(data), details)
@@ -113,6 +112,7 @@ def _needs(extra: str, *packages: str) -> None:
 
 def _write_nir(network: DiscreteNetwork, about: Options, options: Options) -> Written:
     _no_options(options, (), "nir")
+    refuse_ways_through_time(network, "export to nir")
     _needs("nir", "nir", "h5py")
     from conntra_neuro.exchange.nir.writer import nir_bytes
 
@@ -121,6 +121,7 @@ def _write_nir(network: DiscreteNetwork, about: Options, options: Options) -> Wr
 
 def _write_netx(network: DiscreteNetwork, about: Options, options: Options) -> Written:
     _no_options(options, (), "netx")
+    refuse_ways_through_time(network, "export to netx")
     _needs("nir", "h5py")
     from conntra_neuro.exchange.netx import netx_bytes
 
