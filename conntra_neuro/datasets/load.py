@@ -131,8 +131,8 @@ def _npz(path: str) -> Arrays:
 
 
 def _images(path: str) -> ImageFolder:
+    from conntra_hardware.base.cache import cache_folder
     from conntra_neuro.datasets.images import read_images
-    from conntra_neuro.datasets.mnist import cache_folder
 
     return read_images(path, cache_folder)
 

@@ -21,13 +21,15 @@ __all__ = ["Availability", "Backend", "Recording", "RunOptions", "spike_counts"]
 class Availability:
     """Whether a backend can run here (``ok``); where not, the ``reason`` and the ``remedy``.
 
-    ``versions`` are those of what it runs on, by package.
+    ``versions`` are those of what it runs on, by package. ``python`` is the program of the Python that runs it, where
+    that is not this one.
     """
 
     ok: bool
     reason: str = ""
     remedy: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    python: str = ""
 
 
 @dataclass(frozen=True)
