@@ -44,6 +44,9 @@ def train(
             metavar="T", help="Time steps of a sample, of lif neurons.", show_default="the encoder's, or data's"
         ),
     ] = None,
+    recurrent: Annotated[
+        bool, typer.Option("--recurrent", help="Units of dense lif layers see each other's spikes a step later.")
+    ] = False,
     levels: Annotated[
         str | None,
         typer.Option(
@@ -129,6 +132,7 @@ def train(
             layers=widths if start is None else start.layers,
             neuron=(neuron or "threshold") if start is None else start.neuron,
             steps=steps,
+            recurrent=recurrent,
             levels=("ternary" if levels is None else levels) if start is None else start.levels,
             method=method,
             gear=gear,

@@ -116,6 +116,7 @@ def _readers(arch: Architecture) -> list[list[Node]]:
         above = nodes[number + 1]
         found[number] = list(found[number + 1]) if above.kind == "sum" else [above]
         found[number] += [node for node in nodes if node.skip is not None and node.skip.source == number]
+        found[number] += [nodes[number]] if nodes[number].loop >= 0 else []
     return found[:-1]
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -30,6 +30,7 @@ from conntra_hardware.neurons import FORGETS, MAX_STEPS, IntegrateAndFire, Lif
 __all__ = ["Conv", "LayerSpec", "Neurons", "Pool", "as_specs", "names_of", "parse_layers", "parse_neurons"]
 
 _TOKEN = "a width such as 256, conv16k5s2p1g4, conv16k3d2, dwconvk3, maxpool2 or sumpool2 expected"
+_RECURRENT = "+recurrent"
 _PARTS = {"k": "kernel", "s": "stride", "p": "padding", "g": "groups", "d": "dilation"}
 
 
@@ -92,7 +93,8 @@ class Neurons:
     (integrate-and-fire) or "lif" (leaky, of both decays).
 
     Thresholds and shifts follow from the number of inputs of a layer, and of leaky neurons from the ``rate`` of the
-    network's: the share of them that spike at a step. ``reset`` is that of the last two.
+    network's: the share of them that spike at a step. ``reset`` is that of the last two. ``recurrent``: the units of
+    each dense hidden layer see each other's spikes a step later; leaky ones alone can.
     """
 
     kind: str = "threshold"
@@ -100,6 +102,7 @@ class Neurons:
     reset: str = "hard"
     voltage_decay: int = 0
     current_decay: int = FORGETS
+    recurrent: bool = False
     rate: float = field(default=0.225, compare=False)
 
     def __str__(self) -> str:
@@ -108,7 +111,8 @@ class Neurons:
             return f"if{self.steps}{reset}"
         if self.kind == "lif":
             current = "" if self.current_decay == FORGETS else f":{self.current_decay}"
-            return f"lif:{self.voltage_decay}{current}{reset}@{self.steps}"
+            back = _RECURRENT if self.recurrent else ""
+            return f"lif:{self.voltage_decay}{current}{reset}{back}@{self.steps}"
         return self.kind
 
 
@@ -141,16 +145,22 @@ def names_of(specs: Sequence[LayerSpec]) -> tuple[int | str, ...]:
     return tuple(spec if isinstance(spec, int) else str(spec) for spec in specs)
 
 
-def parse_neurons(text: str | Neurons, steps: int | None = None) -> Neurons:
+def parse_neurons(text: str | Neurons, steps: int | None = None, recurrent: bool = False) -> Neurons:
     """Return the neurons that ``text`` names: "threshold", "relu", "if8" (hard reset), "if8soft", "lif:163:1024".
 
-    ``steps`` are those of leaky neurons; "lif:163@40" has them of its own. InputError for anything else.
+    ``steps`` are those of leaky neurons; "lif:163@40" has them of its own. ``recurrent`` makes dense hidden layers
+    recurrent, as "lif:163+recurrent" does. InputError for anything else.
     """
-    if isinstance(text, Neurons):
-        return text
+    found = text if isinstance(text, Neurons) else _parse_neurons(text, steps)
+    if recurrent and found.kind != "lif":
+        raise InputError(f"recurrent: {text!r} neurons cannot be trained with it; lif:VOLTAGE_DECAY neurons can")
+    return replace(found, recurrent=found.recurrent or recurrent)
+
+
+def _parse_neurons(text: str, steps: int | None) -> Neurons:
     if text in ("threshold", "relu"):
         return Neurons(text)
-    leaky = re.fullmatch(r"lif:(\d{1,4})(?::(\d{1,4}))?(hard|soft)?(?:@(\d{1,4}))?", text)
+    leaky = re.fullmatch(r"lif:(\d{1,4})(?::(\d{1,4}))?(hard|soft)?(\+recurrent)?(?:@(\d{1,4}))?", text)
     if leaky:
         return _leaky(text, leaky, steps)
     found = re.fullmatch(r"if(\d{1,4})(hard|soft)?", text)
@@ -165,7 +175,7 @@ def parse_neurons(text: str | Neurons, steps: int | None = None) -> Neurons:
 
 
 def _leaky(text: str, found: re.Match[str], steps: int | None) -> Neurons:
-    voltage, current, reset, own = found.groups()
+    voltage, current, reset, back, own = found.groups()
     if own is not None and steps is not None and int(own) != steps:
         raise InputError(f"neuron {text!r}: {own} time steps of its own, {steps} given; leave one of them out")
     taken = int(own) if own is not None else steps
@@ -174,7 +184,7 @@ def _leaky(text: str, found: re.Match[str], steps: int | None) -> Neurons:
     whole(taken, "steps", 1, MAX_STEPS)
     decays = int(voltage), FORGETS if current is None else int(current)
     Lif(1, voltage_decay=decays[0], current_decay=decays[1])  # says what is allowed
-    return Neurons("lif", taken, reset or "hard", *decays)
+    return Neurons("lif", taken, reset or "hard", *decays, recurrent=back is not None)
 
 
 def _parse_token(token: str, text: str) -> LayerSpec:
