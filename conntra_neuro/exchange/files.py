@@ -139,7 +139,6 @@ def _write_onnx(network: DiscreteNetwork, about: Options, options: Options) -> W
 
 def _write_c(network: DiscreteNetwork, about: Options, options: Options) -> Written:
     _no_options(options, ("name", "packing", "features", "compiler"), "c")
-    refuse_ways_through_time(network, "export to c")
     from conntra_neuro.exchange.c.measure import measure
     from conntra_neuro.exchange.c.writer import c_header, details
 
