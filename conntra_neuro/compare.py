@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.suggest import did_you_mean
 from conntra_neuro.datasets import Dataset, fit_encoder
 from conntra_neuro.network.levels import Levels, parse_levels
 from conntra_neuro.network.storage import memory_report
@@ -147,7 +148,8 @@ def compare(
     """
     unknown = [method for method in methods if method not in METHODS]
     if unknown or not methods:
-        raise InputError(f"method {unknown[0] if unknown else '(none)'}: unknown; allowed: {', '.join(METHODS)}")
+        given = unknown[0] if unknown else "(none)"
+        raise InputError(f"method {given}: unknown{did_you_mean(given, METHODS)}; allowed: {', '.join(METHODS)}")
     if METHODS[0] in methods and encoder.startswith("latency"):
         raise InputError(
             f"encoder {encoder}: {METHODS[0]} sees how often an input spikes, not when; use rate:T, or other methods: "

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.files import check_writable, write_atomically
+from conntra_hardware.base.suggest import did_you_mean
 from conntra_hardware.program import Program
 from conntra_neuro.exchange.from_program import network_of_program
 from conntra_neuro.exchange.time import refuse_ways_through_time
@@ -86,7 +87,7 @@ def import_with_report(
 def _named(path: str | Path, format: str | None, known: dict[str, tuple[tuple[str, ...], Any]]) -> str:
     if format is not None:
         if format not in known:
-            raise InputError(f"format {format!r}: unknown; allowed: {', '.join(known)}")
+            raise InputError(f"format {format!r}: unknown{did_you_mean(format, known)}; allowed: {', '.join(known)}")
         return format
     suffix = Path(path).suffix.lower()
     for name, (suffixes, _) in known.items():

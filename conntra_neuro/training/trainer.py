@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from conntra_hardware.base.arrays import ArrayLike, SpikeArray, as_spikes
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.suggest import did_you_mean
 from conntra_hardware.program.input_encoding import (
     Encoder,
     LatencyEncoder,
@@ -104,7 +105,8 @@ def train(
     cluster that does not answer.
     """
     if method not in METHODS:
-        raise InputError(f"method {method!r}: unknown; allowed: {', '.join(METHODS)}")
+        meant = did_you_mean(method, METHODS)
+        raise InputError(f"method {method!r}: unknown{meant}; allowed: {', '.join(METHODS)}")
     if cluster is not None and method != "conntra":
         raise InputError(f"cluster {cluster!r}: method {method} trains on one machine; use conntra, or no cluster")
     layers = default_layers(len(data.y_train)) if layers is None else layers
