@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.base.errors import FileFormatError, InputError
+from conntra_hardware.base.errors import MALFORMED, FileFormatError, InputError
 from conntra_neuro.datasets.files import existing
 from conntra_neuro.datasets.pixels import as_rgb
 
@@ -29,6 +29,7 @@ __all__ = ["ImageFolder", "parse_spec", "read_images"]
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
 _IN_MEMORY = 2**30  # bytes of images up to which they are read whole
 _LARGEST_SIDE = 4096
+_LARGEST_IMAGE = 2**25  # pixels that are decoded: what is made of them takes up to 20 bytes each
 _RULES = 2  # of what pixels mean, in ``pixels``; what was decoded by other rules is decoded again
 _AT_ONCE = 256  # images decoded before they are written
 
@@ -171,8 +172,10 @@ def _read(file: Path, size: int | None) -> Array | None:
         with Image.open(file) as image:
             if size is not None:
                 image.draft("RGB", (size, size))  # JPEG decodes to a half, a quarter or an eighth for nothing
+            if image.width * image.height > _LARGEST_IMAGE:
+                return None
             image.load()
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, EOFError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError, *MALFORMED):
         return None
     found = as_rgb(image, file)
     if size is not None:
