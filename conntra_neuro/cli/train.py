@@ -221,8 +221,8 @@ def default_name(data: str) -> str:
 
 
 def _encoder(dataset: Dataset, kind: str | None, start: Beginning | None) -> Any:
-    from conntra_neuro.datasets import fit_encoder
+    from conntra_neuro.datasets import encoder_of
 
     if start is not None and kind is None:
         return start.network.encoder
-    return None if kind == "none" else fit_encoder(dataset.x_train, kind or "auto")
+    return encoder_of(dataset, kind or "auto")

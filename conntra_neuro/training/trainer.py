@@ -82,9 +82,9 @@ def train(
                          two need JAX
     gear                 "blocks" (fast, the default), "annealed", or "exact" (the objective never rises)
     seed                 of everything that is random: the same seed gives the same network, bit for bit
-    encoder              "auto" fits one to the training data, "thermometer:3" and the like one of that kind (see
-                         ``fit_encoder``); None takes features that are spikes already, (n, ...), and for neurons of
-                         T time steps (n, T, ...)
+    encoder              "auto" fits one to the training data, or none to spikes over time; "thermometer:3" and the like
+                         one of that kind (see ``fit_encoder``); None takes features that are spikes already, (n, ...),
+                         and for neurons of T time steps (n, T, ...)
     time_limit_s         seconds; where it cuts the training short, the result depends on the machine's speed
     sweeps               passes over the data (blocks) or over all units; None leaves it to the gear
     checkpoint           a folder to keep the state in, at the end of sweeps
@@ -157,9 +157,9 @@ def _steps_of(data: Dataset, encoder: Encoder | None, neuron: str, steps: int | 
 
 def _encoder_for(data: Dataset, encoder: Encoder | str | None) -> Encoder | None:
     if isinstance(encoder, str):
-        from conntra_neuro.datasets import fit_encoder
+        from conntra_neuro.datasets import encoder_of
 
-        return fit_encoder(data.x_train, encoder)
+        return encoder_of(data, encoder)
     if encoder is None or isinstance(encoder, (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder)):
         return encoder
     raise InputError(f"encoder {encoder!r}: an encoder of fit_encoder, the name of one, or None expected")
