@@ -2,7 +2,7 @@
 
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format clean base dev
+.PHONY: help demo test lava check bench format clean base dev
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -12,6 +12,9 @@ demo: base ## digits: train, compile, run on Lava, cross-check, report
 
 test: dev ## the tests; make test ARGS="-k lava -x" for some of them
 	$(BIN)/python -m pytest $(ARGS)
+
+lava: base ## for CONNTRA_PYTHON=python3.12 and the like: a Python 3.10 of its own for Lava
+	$(BIN)/conntra doctor --quick --fix lava
 
 check: dev ## everything that CI asks for: lint, format, types, import layers, the code in the docs, tests
 	$(BIN)/python -m ruff check .

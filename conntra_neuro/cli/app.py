@@ -9,11 +9,13 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from conntra_hardware.base.errors import ConntraError
-from conntra_neuro.cli.terminal import show_everything
+from conntra_hardware.base.errors import ConntraError, in_short
+from conntra_neuro.cli.terminal import printable, show_everything
 from conntra_neuro.cli.verb_result import DONE, INTERRUPTED, WRONG, Outcome, to_json
 
 __all__ = ["main"]
+
+_LONGEST = 2000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,10 +58,13 @@ def _print(outcome: Outcome, asked: dict[str, bool]) -> None:
         _print_json(outcome.document)
     elif not asked["quiet"]:
         from rich.console import Console
+        from rich.segment import Segment, Segments
 
         console = Console(highlight=False)
         for view in outcome.views:
-            console.print(view)
+            # What a file holds reaches the terminal as text, whatever characters it has; styles are not in the text.
+            plain = [s if s.control else Segment(printable(s.text), s.style) for s in console.render(view)]
+            console.print(Segments(plain), end="")
     sys.stdout.flush()
 
 
@@ -92,7 +97,8 @@ def _explain(error: BaseException) -> tuple[str, int]:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    """Return ``text`` as one line of characters that a terminal shows, cut where it is very long."""
+    return in_short(printable(" ".join(text.split())), _LONGEST)
 
 
 if __name__ == "__main__":

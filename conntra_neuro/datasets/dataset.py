@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,9 @@ from conntra_hardware.base.arrays import ArrayLike
 from conntra_hardware.base.errors import InputError
 from conntra_neuro.datasets.mapped import is_mapped
 
-__all__ = ["Dataset", "index_classes"]
+__all__ = ["Dataset", "Input", "index_classes"]
+
+Input: TypeAlias = Literal["features", "spikes"]
 
 Array = npt.NDArray[Any]
 _ROWS = 1024  # checked at a time
@@ -28,9 +30,11 @@ class Dataset:
     y_train, y_test  class indices (n,), int64, 0 .. len(labels) - 1
     labels           what the classes are called, in index order
     note             where the split comes from, for people
+    input            what samples are: "features", numbers that are encoded as spikes; "spikes" over time, 0/1,
+                     (n, steps, ...); or a signal whose spikes follow from it over time
 
-    Samples that are spikes over time are 0/1, (n, steps, ...). Raises InputError for values that are not finite, class
-    indices out of range, shapes that do not belong together, one class only, and labels that are not all different.
+    Raises InputError for values that are not finite, class indices out of range, shapes that do not belong together,
+    one class only, and labels that are not all different.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Dataset:
     y_test: npt.NDArray[np.int64]
     labels: tuple[Any, ...]
     note: str = ""
+    input: Input = "features"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))

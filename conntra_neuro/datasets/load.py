@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.errors import InputError
-from conntra_neuro.datasets.dataset import Dataset, index_classes
+from conntra_hardware.base.suggest import did_you_mean
+from conntra_neuro.datasets.dataset import Dataset, Input, index_classes
 from conntra_neuro.datasets.mapped import is_mapped
 from conntra_neuro.datasets.split import stratified_split
 
 __all__ = ["SPECS", "DatasetSpec", "load_dataset"]
 
 if TYPE_CHECKING:
+    from conntra_neuro.datasets.events.load import Binned
     from conntra_neuro.datasets.images import ImageFolder
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -54,6 +57,17 @@ SPECS = (
         "images in train/CLASS and val/CLASS, as ImageNet is laid out; DIR?size=64 resizes and crops them to 64 x 64",
         "the folder's",
     ),
+    DatasetSpec(
+        "moving-edge",
+        "800 recordings, made from the seed, of an edge that crosses an event camera of 12 x 12 pixels: which way?",
+        "600 / 200",
+    ),
+    DatasetSpec(
+        "events:PATH",
+        "recordings of event cameras and cochleas: N-MNIST and N-Caltech101 (.bin), DVS Gesture (.aedat), AEDAT 4, "
+        "Prophesee (.raw, .dat), SHD and SSC (.h5), .csv, .npz; PATH?steps=20&step=10ms&down=2",
+        "the folder's, else seeded, stratified; ?group= by recording or speaker",
+    ),
 )
 """What ``load_dataset`` takes."""
 
@@ -68,25 +82,38 @@ def load_dataset(spec: str, *, seed: int = 0, test_fraction: float = 0.2) -> Dat
     if not isinstance(seed, (int, np.integer)) or seed < 0:
         raise InputError(f"seed {seed!r}: an integer from 0 expected")
     kind, colon, path = spec.partition(":")
-    known = (kind, bool(colon)) in {*_READERS, ("images", True)}
+    known = (kind, bool(colon)) in {*_READERS, ("images", True), ("events", True), ("moving-edge", False)}
     if not known or (colon and not path):
         allowed = ", ".join(s.spec for s in SPECS)
-        raise InputError(f"dataset {spec!r}: unknown; allowed: {allowed}")
+        raise InputError(f"dataset {spec!r}: unknown{_meant(spec, kind, path)}; allowed: {allowed}")
     if kind == "images":
         found = _images(path)
         return _dataset(spec, found.arrays, int(seed), test_fraction, f"; {found.note}" if found.note else "")
+    if kind == "events":
+        binned = _events(path, test_fraction, int(seed))
+        return _dataset(spec, binned.arrays, int(seed), test_fraction, note=binned.note, samples="spikes")
+    if kind == "moving-edge":
+        return _dataset(spec, _moving_edge(int(seed)), int(seed), test_fraction, note=f"seed {seed}", samples="spikes")
     arrays = _READERS[kind, bool(colon)](path)
     return _dataset(spec, arrays, int(seed), test_fraction)
 
 
-def _dataset(name: str, arrays: Arrays, seed: int, test_fraction: float, remark: str = "") -> Dataset:
+def _dataset(
+    name: str,
+    arrays: Arrays,
+    seed: int,
+    test_fraction: float,
+    remark: str = "",
+    note: str = "split as given",
+    samples: Input = "features",
+) -> Dataset:
     for part, array in arrays.items():
         if array.shape[:1] in ((), (0,)):
             raise InputError(f"{name}: empty, {part} holds no samples; at least one of each class expected")
     y_train, y_test, labels = index_classes(name, arrays["y_train"], arrays.get("y_test"))
     x_train = arrays["x_train"]
     if "x_test" in arrays:
-        return Dataset(name, x_train, y_train, arrays["x_test"], y_test, labels, f"split as given{remark}")
+        return Dataset(name, x_train, y_train, arrays["x_test"], y_test, labels, f"{note}{remark}", samples)
     if len(x_train) != len(y_train):
         raise InputError(
             f"{name}: {len(x_train)} samples in x_train, {len(y_train)} in y_train; equal numbers expected"
@@ -131,10 +158,23 @@ def _npz(path: str) -> Arrays:
 
 
 def _images(path: str) -> ImageFolder:
+    from conntra_hardware.base.cache import cache_folder
     from conntra_neuro.datasets.images import read_images
-    from conntra_neuro.datasets.mnist import cache_folder
 
     return read_images(path, cache_folder)
+
+
+def _events(path: str, test_fraction: float, seed: int) -> Binned:
+    from conntra_neuro.datasets.events.load import read_events
+    from conntra_neuro.datasets.mnist import cache_folder
+
+    return read_events(path, cache_folder, test_fraction, seed)
+
+
+def _moving_edge(seed: int) -> Arrays:
+    from conntra_neuro.datasets.events.moving_edge import moving_edge
+
+    return moving_edge(seed)
 
 
 _READERS: dict[tuple[str, bool], Callable[[str], Arrays]] = {
@@ -144,3 +184,15 @@ _READERS: dict[tuple[str, bool], Callable[[str], Arrays]] = {
     ("mnist", True): _mnist_path,
     ("npz", True): _npz,
 }
+
+
+def _meant(spec: str, kind: str, path: str) -> str:
+    """Return what was probably meant: a path whose kind was left out, or a word that is nearly one of ours."""
+    if Path(spec).suffix == ".npz" and not path:
+        return f" (did you mean npz:{spec}?)"
+    if Path(spec).is_dir():
+        inside = Path(spec)
+        return f" (did you mean {'images' if (inside / 'train').is_dir() else 'mnist'}:{spec}?)"
+    if path:
+        return did_you_mean(spec, (f"{word}:{path}" for word in ("mnist", "npz", "images")))
+    return did_you_mean(kind, ("iris", "digits", "mnist"))

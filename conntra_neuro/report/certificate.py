@@ -79,7 +79,8 @@ def _overflow(proofs: Sequence[Mapping[str, Any]]) -> str:
 
 def _origin(chosen: Mapping[str, Any]) -> str:
     if "data" in chosen:
-        return f" of {chosen['data']}, {chosen['split']}, seed {chosen['seed']}"
+        split = f", {chosen['split']}" if "split" in chosen else ""
+        return f" of {chosen['data']}{split}, seed {chosen['seed']}"
     if "fuzz_seed" in chosen:
         return f" of fuzz seed {chosen['fuzz_seed']}, program {chosen['index']}"
     return ""

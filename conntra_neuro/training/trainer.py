@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from conntra_hardware.base.arrays import ArrayLike, SpikeArray, as_spikes
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.suggest import did_you_mean
 from conntra_hardware.program.input_encoding import (
     Encoder,
     LatencyEncoder,
@@ -81,9 +82,9 @@ def train(
                          two need JAX
     gear                 "blocks" (fast, the default), "annealed", or "exact" (the objective never rises)
     seed                 of everything that is random: the same seed gives the same network, bit for bit
-    encoder              "auto" fits one to the training data, "thermometer:3" and the like one of that kind (see
-                         ``fit_encoder``); None takes features that are spikes already, (n, ...), and for neurons of
-                         T time steps (n, T, ...)
+    encoder              "auto" fits one to the training data, or none to spikes over time; "thermometer:3" and the like
+                         one of that kind (see ``fit_encoder``); None takes features that are spikes already, (n, ...),
+                         and for neurons of T time steps (n, T, ...)
     time_limit_s         seconds; where it cuts the training short, the result depends on the machine's speed
     sweeps               passes over the data (blocks) or over all units; None leaves it to the gear
     checkpoint           a folder to keep the state in, at the end of sweeps
@@ -104,7 +105,8 @@ def train(
     cluster that does not answer.
     """
     if method not in METHODS:
-        raise InputError(f"method {method!r}: unknown; allowed: {', '.join(METHODS)}")
+        meant = did_you_mean(method, METHODS)
+        raise InputError(f"method {method!r}: unknown{meant}; allowed: {', '.join(METHODS)}")
     if cluster is not None and method != "conntra":
         raise InputError(f"cluster {cluster!r}: method {method} trains on one machine; use conntra, or no cluster")
     layers = default_layers(len(data.y_train)) if layers is None else layers
@@ -155,9 +157,9 @@ def _steps_of(data: Dataset, encoder: Encoder | None, neuron: str, steps: int | 
 
 def _encoder_for(data: Dataset, encoder: Encoder | str | None) -> Encoder | None:
     if isinstance(encoder, str):
-        from conntra_neuro.datasets import fit_encoder
+        from conntra_neuro.datasets import encoder_of
 
-        return fit_encoder(data.x_train, encoder)
+        return encoder_of(data, encoder)
     if encoder is None or isinstance(encoder, (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder)):
         return encoder
     raise InputError(f"encoder {encoder!r}: an encoder of fit_encoder, the name of one, or None expected")

@@ -25,6 +25,7 @@ import numpy as np
 
 from conntra_hardware.base.arguments import whole
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.suggest import did_you_mean
 from conntra_hardware.neurons import FORGETS, MAX_STEPS, IntegrateAndFire, Lif
 
 __all__ = ["Conv", "LayerSpec", "Neurons", "Pool", "as_specs", "names_of", "parse_layers", "parse_neurons"]
@@ -158,6 +159,9 @@ def names_of(specs: Sequence[LayerSpec]) -> tuple[int | str, ...]:
     return tuple(spec if isinstance(spec, int) else str(spec) for spec in specs)
 
 
+_NEURON_WORDS = ("threshold", "relu", "if8", "if8soft", "lif:163:1024", "lif:163:1024soft", "lif:163+recurrent")
+
+
 def parse_neurons(text: str | Neurons, steps: int | None = None, recurrent: bool = False) -> Neurons:
     """Return the neurons that ``text`` names: "threshold", "relu", "if8" (hard reset), "if8soft", "lif:163:1024".
 
@@ -182,9 +186,9 @@ def _parse_neurons(text: str, steps: int | None) -> Neurons:
     found = re.fullmatch(r"if(\d{1,4})(hard|soft)?", text)
     if not found:
         raise InputError(
-            f"neuron {text!r}: unknown; allowed: threshold, relu, ifT or ifTsoft with T time steps, as in if8, and "
-            "lif:VOLTAGE_DECAY[:CURRENT_DECAY] or the like with soft, as in lif:163:1024soft; with commas "
-            "one a hidden layer"
+            f"neuron {text!r}: unknown{did_you_mean(text, _NEURON_WORDS)}; "
+            "allowed: threshold, relu, ifT or ifTsoft with T time steps, as in if8, and "
+            "lif:VOLTAGE_DECAY[:CURRENT_DECAY] or the like with soft, as in lif:163:1024soft; with commas one a layer"
         )
     steps = int(found[1])
     IntegrateAndFire(1, steps)  # says what is allowed

@@ -10,11 +10,6 @@ from typing import Any
 
 from conntra_hardware.base.errors import FileFormatError, InputError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 __all__ = ["Cited", "cited_from_table", "read_toml"]
 
 Value = float | int | str | tuple[int | str, ...]
@@ -56,6 +51,12 @@ def cited_from_table(entry: Any, what: str) -> Cited:
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
     """Return a TOML file as a dictionary; FileFormatError, in one line, where it cannot be read."""
+    # Here, because a simulator's Python reads no such file and may be a bare 3.10, which has neither.
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 from conntra_hardware.base.citation import Cited, cited_from_table, read_toml
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.suggest import did_you_mean
 
 __all__ = ["Chip", "Cited", "chip_names", "load_chip"]
 
@@ -134,7 +135,8 @@ def load_chip(name_or_path: str | Path) -> Chip:
     if text.endswith(".toml"):
         return _read(Path(text))
     names = ", ".join(chip_names())
-    raise InputError(f"chip {text!r}: unknown; allowed: {names}, several of one as in loihi1x2, or a .toml file")
+    meant = did_you_mean(text, chip_names())
+    raise InputError(f"chip {text!r}: unknown{meant}; allowed: {names}, several of one as in loihi1x2, or a .toml file")
 
 
 def _read(path: Path) -> Chip:

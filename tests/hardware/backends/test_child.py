@@ -166,15 +166,17 @@ def test_a_time_limit_is_positive(name: str, limit: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "remedy"), [((3, 10, 1), "pip install lava-nc==0.10.0"), ((3, 12, 1), "Python 3.10")]
+    ("version", "remedy"), [((3, 10, 1), "pip install lava-nc==0.10.0"), ((3, 12, 1), "conntra doctor --fix lava")]
 )
-def test_missing_lava_is_one_line_with_the_remedy(version: tuple[int, ...], remedy: str, monkeypatch) -> None:
+def test_missing_lava_is_one_line_with_the_remedy(
+    version: tuple[int, ...], remedy: str, monkeypatch, tmp_path: Path
+) -> None:
     def missing(name: str) -> str:
         raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(
-        lava_backend, "metadata", SimpleNamespace(version=missing, PackageNotFoundError=metadata.PackageNotFoundError)
-    )
+    monkeypatch.setattr(metadata, "version", missing)
+    monkeypatch.delenv("CONNTRA_LAVA_PYTHON", raising=False)
+    monkeypatch.setenv("CONNTRA_CACHE", str(tmp_path))
     monkeypatch.setattr(lava_backend, "sys", SimpleNamespace(version_info=version))
     found = LavaBackend().availability()
     assert not found.ok

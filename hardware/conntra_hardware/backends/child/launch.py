@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from conntra_hardware.backends.child.interpreter import environment_of_other
 from conntra_hardware.backends.child.job import read_measured, read_recordings, read_result, write_job
 from conntra_hardware.backends.protocol import Recording
 from conntra_hardware.base.arrays import SpikeArray
@@ -34,6 +35,17 @@ _BOOTSTRAP = (
     "import sys, json, runpy; sys.path[:] = json.loads(sys.argv.pop(1)); "
     "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
 )
+# Another Python must find its own packages and none of this one's, so it is given our package and no path.
+_BOOTSTRAP_OTHER = (
+    "import sys, os, runpy; from importlib import util; "
+    "sys.path[:] = [entry for entry in sys.path if entry]; "
+    "folder = sys.argv.pop(1); name = os.path.basename(folder); "
+    "spec = util.spec_from_file_location("
+    "name, os.path.join(folder, '__init__.py'), submodule_search_locations=[folder]); "
+    "sys.modules[name] = module = util.module_from_spec(spec); spec.loader.exec_module(module); "
+    "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+)
+_PACKAGE = str(Path(__file__).resolve().parents[2])
 _POSIX = os.name == "posix"
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _GRACE_S = 2.0
@@ -48,16 +60,18 @@ def run_in_child(
     *,
     settings: Mapping[str, Any],
     time_limit_s: float,
+    python: str = "",
 ) -> Recording:
     """Run ``inputs`` (n, n_inputs) through ``program`` in a child process that executes ``module``; see ``serve``.
 
-    ``what`` names the simulator in errors. BackendError where the child fails or runs past ``time_limit_s``.
+    ``what`` names the simulator in errors; ``python`` is the program of another Python that runs it, empty for this
+    one. BackendError where the child fails or runs past ``time_limit_s``.
     """
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="conntra-") as name:
         folder = Path(name)
         write_job(folder, program, inputs, settings)
-        supervise(what, child_command(module, folder), folder, time_limit_s)
+        supervise(what, child_command(module, folder, python), folder, time_limit_s, other=bool(python))
         run_seconds = read_result(folder)
         if run_seconds is None:
             raise BackendError(f"{what}: ended without a result; run it again, and report it if that does not help")
@@ -67,14 +81,21 @@ def run_in_child(
     return Recording(spikes, logits, run_seconds=run_seconds, start_seconds=seconds - run_seconds, measured=measured)
 
 
-def child_command(module: str, folder: Path) -> list[str]:
-    """Return the command that executes ``module`` on the job in ``folder``, with the same modules in reach."""
+def child_command(module: str, folder: Path, python: str = "") -> list[str]:
+    """Return the command that executes ``module`` on the job in ``folder``.
+
+    This Python has the same modules in reach as here; another one, ``python``, its own and this package.
+    """
+    if python:
+        return [python, "-c", _BOOTSTRAP_OTHER, _PACKAGE, module, str(folder), str(os.getpid())]
     path = json.dumps([os.path.abspath(entry) for entry in sys.path])
     return [sys.executable, "-c", _BOOTSTRAP, path, module, str(folder), str(os.getpid())]
 
 
-def supervise(what: str, command: Sequence[str], folder: Path, time_limit_s: float) -> None:
+def supervise(what: str, command: Sequence[str], folder: Path, time_limit_s: float, *, other: bool = False) -> None:
     """Run ``command`` in ``folder``; return when it has succeeded, with its whole process group gone.
+
+    ``other`` says that the command is another Python, which is kept from this one's packages.
 
     BackendError: past ``time_limit_s``, or failed, with the line of ``ERROR_FILE``, else the last line of its
     error output.
@@ -86,7 +107,7 @@ def supervise(what: str, command: Sequence[str], folder: Path, time_limit_s: flo
         child = subprocess.Popen(
             command,
             cwd=folder,
-            env=_environment(folder),
+            env=_environment(folder, other),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=stderr,
@@ -105,9 +126,10 @@ def supervise(what: str, command: Sequence[str], folder: Path, time_limit_s: flo
         raise BackendError(f"{what}: failed: {_cause(folder / ERROR_FILE, log, status)}")
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def _environment(folder: Path, other: bool) -> dict[str, str]:
     """One thread a process, as a simulator's processes share the cores already; temporary files go with the job."""
-    kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONWARNINGS", "PYTHONSTARTUP")}
+    kept = environment_of_other() if other else dict(os.environ)
+    kept = {key: value for key, value in kept.items() if key not in ("PYTHONWARNINGS", "PYTHONSTARTUP")}
     return kept | dict.fromkeys(_THREADS, "1") | {"TMPDIR": str(folder)}
 
 
