@@ -54,7 +54,7 @@ SPECS = (
     ),
     DatasetSpec(
         "images:DIR",
-        "images in train/CLASS and val/CLASS, as ImageNet is laid out; DIR?size=64 resizes and crops them to 64 x 64",
+        "images in train/CLASS, and test/CLASS or val/CLASS; DIR?size=64 resizes and crops them to 64 x 64",
         "the folder's",
     ),
     DatasetSpec(

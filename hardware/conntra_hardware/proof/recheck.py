@@ -111,6 +111,7 @@ def recheck_fuzz(document: Mapping[str, Any], progress: Callable[[str, int, int]
     for report in (document, ours):
         for tally in report["backends"].values():
             tally.pop("seconds", None)
+            tally.setdefault("failed", 0)  # reports of earlier versions end where a backend fails
     mismatch = next(_mismatches(document, ours, ("equal", "digest", "backends", "space")), None)
     return Recheck(mismatch, fresh, _notes(document, ours))
 
