@@ -55,7 +55,7 @@ RunSeed = Annotated[
 ]
 TimeLimit = Annotated[float, typer.Option(metavar="SECONDS", help="For each simulator, all included.")]
 DataArgument = Annotated[str, typer.Argument(metavar="DATA", show_default=False, help=_DATA)]
-OptionalData = Annotated[str | None, typer.Argument(metavar="[DATA]", show_default=False, help=_DATA)]
+OptionalData = Annotated[str | None, typer.Argument(metavar="DATA", show_default=False, help=_DATA)]
 DataOption = Annotated[
     str | None,
     typer.Option("--data", metavar="DATA", show_default="the one it was trained with", help=_DATA),

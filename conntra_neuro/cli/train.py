@@ -12,7 +12,7 @@ import typer
 from conntra_hardware.base.errors import InputError
 from conntra_neuro.cli.options import Debug, Json, OptionalData, Quiet, Seed, example, hidden_layers, numbers
 from conntra_neuro.cli.progress import say, training_bar
-from conntra_neuro.cli.run_file import Config
+from conntra_neuro.cli.run_file import Config, settings_of_run
 from conntra_neuro.cli.start_from import beginning
 from conntra_neuro.cli.verb_result import WRONG, Outcome
 
@@ -113,6 +113,7 @@ def train(
     debug: Debug = False,
 ) -> Outcome:
     """Train a network on DATA and write it to a model file. Ctrl-C keeps the best network so far."""
+    asked = dict(locals())  # all that was asked for, before anything else has a name here
     from conntra_hardware.base.files import check_writable
     from conntra_neuro.datasets import load_dataset
     from conntra_neuro.network.storage import save
@@ -123,24 +124,6 @@ def train(
 
     if data is None:
         return _examples()
-    asked = {
-        "data": data,
-        "layers": layers,
-        "neuron": neuron,
-        "steps": steps,
-        "levels": levels,
-        "method": method,
-        "gear": gear,
-        "encoder": encoder,
-        "initial": None if initial is None else str(initial),
-        "seed": seed,
-        "time_limit": time_limit,
-        "sweeps": sweeps,
-        "shift": shift,
-        "elastic": elastic,
-        "option": option,
-        "penalty": penalty,
-    }
     widths = None if layers is None else hidden_layers(layers)
     prices: dict[str, Any] = parse_penalty(penalty)
     named = {*signature(train_network).parameters} - {"threads", "validation_fraction"} | {*prices, "shift", "elastic"}
@@ -172,11 +155,7 @@ def train(
             **prices,
             **recipe,
         )
-    save(
-        trained.network,
-        path,
-        info=provenance(trained, data) | {"run": {k: v for k, v in asked.items() if v is not None}},
-    )
+    save(trained.network, path, info=provenance(trained, data) | {"run": settings_of_run(asked)})
     if trained.interrupted:
         say(f"interrupted: the best network so far is in {path}", quiet)
     document = train_document(trained, data, str(path))
@@ -193,7 +172,7 @@ train.__doc__ = f"{train.__doc__}\n\n" + example(
 def _examples() -> Outcome:
     """Return what people see who named no data: in a terminal three examples, elsewhere one line."""
     if not sys.stdout.isatty():
-        raise InputError("DATA: not given; give one, as in `conntra train digits`, or a run file with --config")
+        raise InputError("DATA: not given; `conntra train digits` is an example, see `conntra train -h`")
     from rich.text import Text
 
     return Outcome({}, (Text(_SHOWN),), WRONG)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.base.suggest import did_you_mean
+from conntra_hardware.base.suggest import did_you_mean, nearest
 from conntra_neuro.datasets.dataset import Dataset, Input, index_classes
 from conntra_neuro.datasets.mapped import is_mapped
 from conntra_neuro.datasets.split import stratified_split
@@ -194,5 +194,6 @@ def _meant(spec: str, kind: str, path: str) -> str:
         inside = Path(spec)
         return f" (did you mean {'images' if (inside / 'train').is_dir() else 'mnist'}:{spec}?)"
     if path:
-        return did_you_mean(spec, (f"{word}:{path}" for word in ("mnist", "npz", "images")))
+        word = nearest(kind, ("mnist", "npz", "images"))
+        return f" (did you mean {word}:{path}?)" if word else ""
     return did_you_mean(kind, ("iris", "digits", "mnist"))
