@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 from conntra_hardware.base.arrays import ArrayLike
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.program.signal_encoding import SignalCoding
 from conntra_neuro.datasets.mapped import is_mapped
 
 __all__ = ["Dataset", "Input", "index_classes"]
 
-Input: TypeAlias = Literal["features", "spikes"]
+Input: TypeAlias = Literal["features", "spikes"] | SignalCoding
 
 Array = npt.NDArray[Any]
 _ROWS = 1024  # checked at a time
@@ -31,7 +32,7 @@ class Dataset:
     labels           what the classes are called, in index order
     note             where the split comes from, for people
     input            what samples are: "features", numbers that are encoded as spikes; "spikes" over time, 0/1,
-                     (n, steps, ...); or a signal whose spikes follow from it over time
+                     (n, steps, ...); or a ``SignalCoding``: a sensor's samples, whole numbers (n, channels * samples)
 
     Raises InputError for values that are not finite, class indices out of range, shapes that do not belong together,
     one class only, and labels that are not all different.

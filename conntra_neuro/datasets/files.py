@@ -18,7 +18,7 @@ import numpy.typing as npt
 from conntra_hardware.base.errors import FileFormatError, InputError
 from conntra_neuro.datasets.mapped import map_member
 
-__all__ = ["existing", "find_idx", "read_idx", "read_npz"]
+__all__ = ["existing", "find_idx", "read_arrays", "read_idx", "read_npz"]
 
 _AGAIN = "get the file anew"
 _IDX_UNSIGNED_BYTES = 0x08
@@ -43,14 +43,24 @@ def read_npz(path: str | Path) -> dict[str, npt.NDArray[Any]]:
     In files from 1 GiB on, arrays that are not compressed (numpy.savez) are mapped, not read.
     """
     path = existing(path)
+    arrays, found = _npz(path, ("x_train", "y_train", "x_test", "y_test"))
+    return _complete(path, arrays, found)
+
+
+def read_arrays(path: str | Path) -> dict[str, npt.NDArray[Any]]:
+    """Return all arrays of an .npz file by name; FileFormatError for a file that is damaged."""
+    return _npz(existing(path), None)[0]
+
+
+def _npz(path: Path, wanted: Sequence[str] | None) -> tuple[dict[str, npt.NDArray[Any]], list[str]]:
+    """Return the arrays that are ``wanted``, where the file has them, and the names of all; None wants all."""
     try:
         if not zipfile.is_zipfile(path):
             raise FileFormatError(f"{path}: not an .npz file, or truncated; write one with numpy.savez, or {_AGAIN}")
         large = path.stat().st_size >= _MAPPED_FROM
         with np.load(path, allow_pickle=False) as file:
-            names = [name for name in ("x_train", "y_train", "x_test", "y_test") if name in file.files]
-            arrays = {name: _array(path, file, name, large) for name in names}
-            return _complete(path, arrays, file.files)
+            names = [name for name in wanted or file.files if name in file.files]
+            return {name: _array(path, file, name, large) for name in names}, file.files
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError) as error:
         if isinstance(error, InputError):
             raise

@@ -13,11 +13,12 @@ import numpy.typing as npt
 from conntra_hardware.base.errors import InputError
 from conntra_neuro.datasets.events.binning import Binning
 from conntra_neuro.datasets.events.folder import find_sources
-from conntra_neuro.datasets.events.recipe import NAMES, Recipe, check_known, parse_options, split_options
+from conntra_neuro.datasets.events.recipe import NAMES, Recipe, parse_options
 from conntra_neuro.datasets.events.recording import Sensor
 from conntra_neuro.datasets.events.source import Source
 from conntra_neuro.datasets.files import existing
 from conntra_neuro.datasets.kept import kept_folder, key_of, load_kept
+from conntra_neuro.datasets.options import check_known, split_options
 from conntra_neuro.datasets.split import Split, split_of
 
 __all__ = ["Binned", "bin_sources", "read_events", "split_sources"]
