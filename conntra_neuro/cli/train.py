@@ -144,7 +144,7 @@ def train(
             **prices,
             **recipe,
         )
-    save(trained.network, path, info=provenance(trained, data))
+    save(trained.network, path, info=provenance(trained, data, dataset.binning))
     if trained.interrupted:
         say(f"interrupted: the best network so far is in {path}", quiet)
     document = train_document(trained, data, str(path))

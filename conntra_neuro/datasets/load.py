@@ -99,13 +99,16 @@ def load_dataset(spec: str, *, seed: int = 0, test_fraction: float = 0.2) -> Dat
         found = _images(path)
         return _dataset(spec, found.arrays, int(seed), test_fraction, f"; {found.note}" if found.note else "")
     if kind == "events":
-        binned = _events(path, test_fraction, int(seed))
-        return _dataset(spec, binned.arrays, int(seed), test_fraction, note=binned.note, samples="spikes")
+        found = _events(path, test_fraction, int(seed))
+        how: dict[str, Any] = {"note": found.note, "samples": "spikes", "binning": found.binning.to_dict()}
+        return _dataset(spec, found.arrays, int(seed), test_fraction, **how)
     if kind in ("audio", "series"):
         sampled = (_audio if kind == "audio" else _series)(path, test_fraction, int(seed))
         return _dataset(spec, sampled.arrays, int(seed), test_fraction, note=sampled.note, samples=sampled.coding)
     if kind == "moving-edge":
-        return _dataset(spec, _moving_edge(int(seed)), int(seed), test_fraction, note=f"seed {seed}", samples="spikes")
+        arrays, binning = _moving_edge(int(seed))
+        how = {"note": f"made from seed {seed}", "samples": "spikes", "binning": binning}
+        return _dataset(spec, arrays, int(seed), test_fraction, **how)
     arrays = _READERS[kind, bool(colon)](path)
     return _dataset(spec, arrays, int(seed), test_fraction)
 
@@ -118,6 +121,7 @@ def _dataset(
     remark: str = "",
     note: str = "split as given",
     samples: Input = "features",
+    binning: Mapping[str, Any] | None = None,
 ) -> Dataset:
     for part, array in arrays.items():
         if array.shape[:1] in ((), (0,)):
@@ -125,7 +129,7 @@ def _dataset(
     y_train, y_test, labels = index_classes(name, arrays["y_train"], arrays.get("y_test"))
     x_train = arrays["x_train"]
     if "x_test" in arrays:
-        return Dataset(name, x_train, y_train, arrays["x_test"], y_test, labels, f"{note}{remark}", samples)
+        return Dataset(name, x_train, y_train, arrays["x_test"], y_test, labels, f"{note}{remark}", samples, binning)
     if len(x_train) != len(y_train):
         raise InputError(
             f"{name}: {len(x_train)} samples in x_train, {len(y_train)} in y_train; equal numbers expected"
@@ -195,10 +199,10 @@ def _series(path: str, test_fraction: float, seed: int) -> Sampled:
     return read_series(path, test_fraction, seed)
 
 
-def _moving_edge(seed: int) -> Arrays:
-    from conntra_neuro.datasets.events.moving_edge import moving_edge
+def _moving_edge(seed: int) -> tuple[Arrays, Mapping[str, Any]]:
+    from conntra_neuro.datasets.events.moving_edge import edge_binning, moving_edge
 
-    return moving_edge(seed)
+    return moving_edge(seed), edge_binning().to_dict()
 
 
 _OTHERS = (("images", True), ("events", True), ("moving-edge", False), ("audio", True), ("series", True))

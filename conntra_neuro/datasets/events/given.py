@@ -50,9 +50,9 @@ def from_events(
         if given is not None
     ]
     labels, split = split_sources(name, sources, None, None, test_fraction, seed)
-    x = bin_sources(sources, chosen, split, lambda _, shape: np.zeros(shape, np.uint8))
+    x, binning = bin_sources(sources, chosen, split, lambda _, shape: np.zeros(shape, np.uint8))
     y_train, y_test, classes = index_classes(name, labels[split.train], labels[split.test])
-    return Dataset(name, x["train"], y_train, x["test"], y_test, classes, split.note, "spikes")
+    return Dataset(name, x["train"], y_train, x["test"], y_test, classes, split.note, "spikes", binning.to_dict())
 
 
 def _source(name: str, given: Any, sort: bool) -> Source:
