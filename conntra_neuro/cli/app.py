@@ -54,8 +54,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _print(outcome: Outcome, asked: dict[str, bool]) -> None:
+    for document, line in outcome.lines or ():
+        if asked["json"]:
+            _print_json(document, None)
+        elif not asked["quiet"]:
+            print(line)
+        sys.stdout.flush()
     if asked["json"]:
-        _print_json(outcome.document)
+        if outcome.lines is None:
+            _print_json(outcome.document)
     elif not asked["quiet"]:
         from rich.console import Console
         from rich.segment import Segment, Segments
@@ -68,13 +75,13 @@ def _print(outcome: Outcome, asked: dict[str, bool]) -> None:
     sys.stdout.flush()
 
 
-def _print_json(document: Mapping[str, Any]) -> None:
+def _print_json(document: Mapping[str, Any], indent: int | None = 2) -> None:
     """Print JSON that a reader gets back unchanged: escaped where the stream cannot encode it as it is."""
-    text = to_json(document)
+    text = to_json(document, indent=indent)
     try:
         text.encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:
-        text = to_json(document, ascii_only=True)
+        text = to_json(document, ascii_only=True, indent=indent)
     print(text)
 
 

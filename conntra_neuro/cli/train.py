@@ -155,7 +155,8 @@ def train(
             **prices,
             **recipe,
         )
-    save(trained.network, path, info=provenance(trained, data) | {"run": settings_of_run(asked)})
+    info = provenance(trained, data, dataset.binning) | {"run": settings_of_run(asked)}
+    save(trained.network, path, info=info)
     if trained.interrupted:
         say(f"interrupted: the best network so far is in {path}", quiet)
     document = train_document(trained, data, str(path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,16 +19,20 @@ DONE, NO, WRONG, INTERRUPTED = 0, 1, 2, 130
 
 @dataclass(frozen=True)
 class Outcome:
-    """``document`` is what ``--json`` prints, ``views`` what people get, top to bottom."""
+    """``document`` is what ``--json`` prints, ``views`` what people get, top to bottom.
+
+    ``lines`` come first, each as soon as it is there: a document, on one line, and what people get instead.
+    """
 
     document: Mapping[str, Any]
     views: tuple[RenderableType, ...] = ()
     status: int = DONE
+    lines: Iterator[tuple[Mapping[str, Any], str]] | None = None
 
 
-def to_json(document: Mapping[str, Any], ascii_only: bool = False) -> str:
+def to_json(document: Mapping[str, Any], ascii_only: bool = False, indent: int | None = 2) -> str:
     """Return ``document`` as one JSON object; NumPy numbers and tuples are taken as what they mean."""
-    return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=ascii_only, default=_plain)
+    return json.dumps(document, indent=indent, allow_nan=False, ensure_ascii=ascii_only, default=_plain)
 
 
 def write_json(path: str | Path, document: Mapping[str, Any]) -> None:

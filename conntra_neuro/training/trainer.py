@@ -22,6 +22,7 @@ from conntra_hardware.program.input_encoding import (
     ThermometerEncoder,
     ThresholdEncoder,
 )
+from conntra_hardware.program.signal_encoding import SignalEncoder
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.levels import Levels
 from conntra_neuro.training import warm
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
+_ENCODERS = (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder, SignalEncoder)
 METHODS = ("conntra", "backprop", "warm")
 _CHANNELS = (1, 3, 4)  # of grey, colour, and colour with transparency
 
@@ -160,7 +162,7 @@ def _encoder_for(data: Dataset, encoder: Encoder | str | None) -> Encoder | None
         from conntra_neuro.datasets import encoder_of
 
         return encoder_of(data, encoder)
-    if encoder is None or isinstance(encoder, (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder)):
+    if encoder is None or isinstance(encoder, _ENCODERS):
         return encoder
     raise InputError(f"encoder {encoder!r}: an encoder of fit_encoder, the name of one, or None expected")
 

@@ -54,16 +54,16 @@ def read_raw(path: Path, sort: bool = False) -> Recording:
     lines, at = _header(path, data)
     kind = _encoding(lines)
     if kind == "2.0":
-        found = evt2_events(path, np.frombuffer(whole_records(path, data, at, 4), "<u4").astype(np.int64))
+        t, x, y, p = evt2_events(path, np.frombuffer(whole_records(path, data, at, 4), "<u4").astype(np.int64))
     elif kind == "3.0":
         words = np.frombuffer(whole_records(path, data, at, 2), "<u2").astype(np.int64)
-        found = evt3_events(words)
+        t, x, y, p = evt3_events(words)
     else:
         raise FileFormatError(
             f"{path}: encoded as {kind or 'nothing that its header names'}; EVT 2.0 and 3.0 are read: convert it with "
             "metavision_file_to_dat"
         )
-    return Recording.of(str(path), *found, _size(lines), sort)
+    return Recording.of(str(path), t, x, y, p, _size(lines), sort)
 
 
 def unwrapped(t: npt.NDArray[np.int64], bits: int) -> npt.NDArray[np.int64]:

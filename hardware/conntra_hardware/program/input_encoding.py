@@ -17,6 +17,7 @@ from conntra_hardware.base.arrays import ArrayLike, SpikeArray, as_array, frozen
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import FORGETS, MAX_STEPS, Lif
 from conntra_hardware.neurons.compiled import spikes_of
+from conntra_hardware.program.signal_encoding import SignalEncoder
 
 __all__ = [
     "DrivenEncoder",
@@ -254,18 +255,23 @@ class DrivenEncoder:
 
 _LARGEST_DRIVE = 2**16
 
-Encoder: TypeAlias = ThresholdEncoder | ThermometerEncoder | RateEncoder | LatencyEncoder | DrivenEncoder
+Encoder: TypeAlias = (
+    ThresholdEncoder | ThermometerEncoder | RateEncoder | LatencyEncoder | DrivenEncoder | SignalEncoder
+)
 _KINDS: tuple[type[Any], ...] = (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder)
 
 
 def encoder_from_dict(kind: str, thresholds: ArrayLike) -> Encoder:
     """Return the encoder of a file's ``kind`` and ``thresholds``."""
-    if kind == DrivenEncoder.kind:
-        return DrivenEncoder.of_numbers(np.asarray(thresholds, np.float64))
+    if kind in (DrivenEncoder.kind, SignalEncoder.kind):
+        of_numbers = DrivenEncoder.of_numbers if kind == DrivenEncoder.kind else SignalEncoder.of_numbers
+        return of_numbers(np.asarray(thresholds, np.float64))
     for encoder in _KINDS:
         if encoder.kind == kind:
             return encoder(np.asarray(thresholds))
-    raise InputError(f"encoder {kind!r}: unknown; allowed: {', '.join(k.kind for k in (*_KINDS, DrivenEncoder))}")
+    raise InputError(
+        f"encoder {kind!r}: unknown; allowed: {', '.join(k.kind for k in (*_KINDS, DrivenEncoder, SignalEncoder))}"
+    )
 
 
 def _thresholds(values: ArrayLike, ndim: int) -> npt.NDArray[np.float64]:
