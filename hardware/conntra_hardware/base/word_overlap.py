@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from conntra_hardware.base.jit import jit
 
 __all__ = ["overlaps"]
 
 
-@njit(nogil=True, cache=True)
+@jit
 def overlaps(spiking: Any, wired: Any, out: Any) -> None:
     """Write into ``out`` (rows, targets) whether words (rows, words) and (targets, words) share a bit."""
     rows, count = spiking.shape
