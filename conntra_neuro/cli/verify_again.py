@@ -97,9 +97,12 @@ def _spikes(path: Path) -> npt.NDArray[np.uint8]:
             found = array_header(file)
             if found is None or math.prod(found[0]) * found[2].itemsize > path.stat().st_size:
                 raise ValueError("larger than its file")
-        return np.load(path, allow_pickle=False)
+        spikes = np.load(path, allow_pickle=False)
     except (OSError, EOFError, SyntaxError, TokenError, *MALFORMED) as error:
         raise FileFormatError(f"input spikes {path}: missing or damaged; keep them beside the certificate") from error
+    if spikes.ndim < 2:
+        raise FileFormatError(f"input spikes {path}: shape {spikes.shape}; (samples, inputs) expected")
+    return spikes
 
 
 def fuzz_backends(
