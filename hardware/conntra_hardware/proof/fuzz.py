@@ -45,8 +45,8 @@ class FuzzReport:
     """The outcome. ``digest`` is over the hashes of all programs, inputs and recordings of the loop, in order.
 
     ``failures`` name backend, index, first divergence, diagnosis, and the folder where the case was saved.
-    ``dilated`` tells whether convolutions were dilated, ``timed`` whether programs lived in time; in reports of earlier
-    versions, which do not say so, none were and none did.
+    ``dilated`` tells whether convolutions were dilated, ``timed`` whether programs lived in time, ``changing`` whether
+    there were sigma-delta neurons; in reports of earlier versions, which do not say so, there was none of it.
     """
 
     programs: int
@@ -58,6 +58,7 @@ class FuzzReport:
     versions: Mapping[str, str] = field(default_factory=dict)
     dilated: bool = True
     timed: bool = True
+    changing: bool = True
 
     @property
     def equal(self) -> bool:
@@ -89,6 +90,7 @@ def fuzz(
     limits: Mapping[str, int] | None = None,
     dilated: bool = True,
     timed: bool = True,
+    changing: bool = True,
     save_to: str | Path | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> FuzzReport:
@@ -96,8 +98,9 @@ def fuzz(
 
     The reference, where it is named, runs all of them; each other backend as many as ``budget_s`` seconds allow, or
     ``limits[name]`` where that is given, and at least one. ``dilated`` False draws the programs of versions without
-    dilated convolutions, ``timed`` False those of versions without leaky neurons. ``save_to`` is the folder for
-    programs that fail; ``progress(backend, done, programs)`` is called after each.
+    dilated convolutions, ``timed`` False those of versions without leaky neurons, ``changing`` False those without
+    sigma-delta neurons. ``save_to`` is the folder for programs that fail; ``progress(backend, done, programs)`` is
+    called after each.
     """
     if programs < 1 or seed < 0:
         raise InputError(f"fuzz: {programs} programs, seed {seed}; at least 1, and a seed from 0, expected")
@@ -108,7 +111,7 @@ def fuzz(
     missing = [f"{s.name}: {found.reason}; {found.remedy}" for s in simulators if not (found := s.availability()).ok]
     if missing or not simulators:
         raise BackendError("; ".join(missing) or "fuzz: no backend given; reference, lava, brian2, ... expected")
-    state = _State(seed, (dilated, timed), None if save_to is None else Path(save_to), progress)
+    state = _State(seed, (dilated, timed, changing), None if save_to is None else Path(save_to), progress)
     order: list[int] = np.random.default_rng(seed).permutation(programs).tolist()
     for simulator in simulators:
         most = programs if simulator.name == "reference" else (limits or {}).get(simulator.name, programs)
@@ -124,6 +127,7 @@ def fuzz(
         versions=state.versions,
         dilated=dilated,
         timed=timed,
+        changing=changing,
     )
 
 
@@ -133,12 +137,12 @@ class _State:
     def __init__(
         self,
         seed: int,
-        space: tuple[bool, bool],
+        space: tuple[bool, bool, bool],
         save_to: Path | None,
         progress: Callable[[str, int, int], None] | None,
     ) -> None:
         self.seed, self.save_to, self.progress = seed, save_to, progress
-        self.dilated, self.timed = space
+        self.dilated, self.timed, self.changing = self._drawn = space
         self.counts: dict[str, _Count] = {}
         self.failures: list[dict[str, Any]] = []
         self.versions: dict[str, str] = {}
@@ -152,7 +156,7 @@ class _State:
         for done, index in enumerate(indices):
             if done and budget_s is not None and time.perf_counter() - start > budget_s:
                 break
-            self._one(simulator, random_case(self.seed, index, self.dilated, self.timed), count)
+            self._one(simulator, random_case(self.seed, index, *self._drawn), count)
             count.seconds = time.perf_counter() - start
             if self.progress is not None:
                 self.progress(simulator.name, done + 1, len(indices))
@@ -197,6 +201,7 @@ class _State:
             "index": case.index,
             "dilated": self.dilated,
             "timed": self.timed,
+            "changing": self.changing,
             "shrunk": True,
         }
         return failure | {"saved": str(save_failure(folder, small, _compare(small, simulator), chosen))}
