@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.fit.overflow import largest_spikes, synaptic_bounds
+from conntra_hardware.fit.overflow import spans_of, synaptic_bounds
 from conntra_hardware.neurons import row_for
 from conntra_neuro.compiler.lower import lower
 from conntra_neuro.exchange.metadata import KEY, network_note
@@ -42,9 +42,9 @@ def onnx_bytes(network: DiscreteNetwork, about: Mapping[str, Any] | None = None)
 
 def _check_exact(network: DiscreteNetwork) -> None:
     lowered = lower(network)
-    largest = largest_spikes(lowered.populations, lowered.incoming)
+    spans = spans_of(lowered.populations, lowered.incoming, lowered.steps)
     for population, incoming in lowered.layers:
-        low, high = synaptic_bounds(population, incoming, largest)
+        low, high = synaptic_bounds(population, incoming, spans)
         reach = max(-int(low.min()), int(high.max()))
         if reach > _EXACT:
             raise InputError(

@@ -104,7 +104,7 @@ def recheck_fuzz(document: Mapping[str, Any], progress: Callable[[str, int, int]
         raise FileFormatError(
             f"fuzz report: {error} missing or unusable; give one of `conntra verify --fuzz`"
         ) from None
-    space: dict[str, Any] = {name: bool(document.get(name, False)) for name in ("dilated", "timed")}
+    space: dict[str, Any] = {name: bool(document.get(name, False)) for name in ("dilated", "timed", "changing")}
     fresh = fuzz(programs, seed=seed, backends=list(tallies), limits=limits, **space, progress=progress)
     ours = json.loads(json.dumps(fresh.to_dict()))
     document = copy.deepcopy(dict(document))
