@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from conntra_hardware.base.errors import ConntraError
+from conntra_hardware.neurons import GRADED_MAX
 from conntra_neuro.exchange.onnx.reader import read_onnx
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.layers import Conv2d, Dense, Flatten, Layer, MaxPool, SumPool
@@ -100,7 +101,10 @@ class _Writer:
         facts = neuron.facts
         if facts.graded:
             shifted = self._add("Div", at, self._constant(2.0 ** np.asarray(facts.shift)))
-            return self._add("Relu", self._add("Floor", shifted))
+            graded = self._add("Relu", self._add("Floor", shifted))
+            if facts.ceiling == GRADED_MAX:
+                return graded
+            return self._add("Min", graded, self._constant(np.asarray(facts.ceiling)))
         return self._step(at, np.asarray(facts.least) - 0.5)
 
     def _step(self, at: str, threshold: Any) -> str:
