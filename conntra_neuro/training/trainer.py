@@ -15,6 +15,7 @@ import numpy.typing as npt
 from conntra_hardware.base.arrays import ArrayLike, SpikeArray, as_spikes
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.program.input_encoding import (
+    CodeEncoder,
     Encoder,
     LatencyEncoder,
     RateEncoder,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 METHODS = ("conntra", "backprop", "warm")
+_ENCODERS = (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder, CodeEncoder)
 _CHANNELS = (1, 3, 4)  # of grey, colour, and colour with transparency
 
 
@@ -155,7 +157,7 @@ def _encoder_for(data: Dataset, encoder: Encoder | str | None) -> Encoder | None
         from conntra_neuro.datasets import fit_encoder
 
         return fit_encoder(data.x_train, encoder)
-    if encoder is None or isinstance(encoder, (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder)):
+    if encoder is None or isinstance(encoder, _ENCODERS):
         return encoder
     raise InputError(f"encoder {encoder!r}: an encoder of fit_encoder, the name of one, or None expected")
 

@@ -67,7 +67,7 @@ def test_it_is_the_same_by_hand_and_in_every_simulator():
 
 def test_the_proof_knows_it():
     program = cn.compile(example(), chip="loihi2")
-    readout = [proof for proof in prove_no_overflow(program, ()) if proof.population == "readout"][0]
+    readout = next(proof for proof in prove_no_overflow(program, ()) if proof.population == "readout")
     weight = example().layers[2].weight
     assert readout.high == 7 * np.maximum(weight, 0).sum(axis=1).max()
 

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from conntra_hardware.neurons import GRADED_MAX, IntegrateAndFire, Neuron, Readout, row_for, values
+from conntra_hardware.neurons import IntegrateAndFire, Neuron, Readout, row_for, values
 from conntra_neuro.training.architecture.architecture import Architecture
 from conntra_neuro.training.backprop.folded_steps import potentials
 from conntra_neuro.training.backprop.steps import Tree, clipped_update, descent, quantise, spike

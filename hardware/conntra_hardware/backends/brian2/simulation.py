@@ -89,8 +89,8 @@ class _Equations:
     """What a form of neuron does at a step: ``v`` is the synaptic sum, ``y`` what the neuron makes of it.
 
     Parameters of the model are ``theta``, ``divisor``, ``ceiling``, ``keeps_u`` and ``keeps_v`` (of 4096), and
-    ``pause``; until time step ``until`` a neuron is refractory. {fresh} stands for 0 in the step in which a new sample reaches the
-    population, else 1; {now} for the time step.
+    ``pause``; until time step ``until`` a neuron is refractory. {fresh} stands for 0 in the step in which a new sample
+    reaches the population, else 1; {now} for the time step.
     """
 
     update: str

@@ -1,0 +1,184 @@
+"""A float ReLU network of an ONNX file as integers, calibrated on data, with the report of what was lost on the way."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.base.arguments import whole
+from conntra_hardware.base.errors import InputError
+from conntra_neuro.exchange.onnx.graph import Graph
+from conntra_neuro.exchange.onnx.run import evaluator_name, outputs_of
+from conntra_neuro.exchange.relu.calibrate import Rounded, calibrated
+from conntra_neuro.exchange.relu.integer import IntNet
+from conntra_neuro.exchange.relu.net import FloatNet
+from conntra_neuro.exchange.relu.read import read_float_net
+from conntra_neuro.network import DiscreteNetwork
+
+if TYPE_CHECKING:
+    from conntra_neuro.datasets import Dataset
+
+__all__ = ["LayerAgreement", "ReluImport", "import_relu"]
+
+_CALIBRATED, _LOOKED_AT = 4_000, 1_000
+_PIXELS = 255.0
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class LayerAgreement:
+    """How a layer's activations agree with the float network's: ``alike``, the share of units that are on in both or
+    off in both; ``error``, the root of the mean square of what differs, as a share of that of the float ones.
+    """
+
+    name: str
+    alike: float
+    error: float
+
+
+@dataclass(frozen=True, eq=False)
+class ReluImport:
+    """The ``network``, what was ``rounded`` in each layer, and the float network of the file ``path``.
+
+    ``scale``: what features are divided by before they enter the graph.
+    """
+
+    path: str
+    network: DiscreteNetwork
+    rounded: tuple[Rounded, ...]
+    ints: IntNet
+    net: FloatNet
+    graph: Graph
+    scale: float
+
+    def float_logits(self, features: Array) -> Array:
+        """Return what the file itself makes of features (n, ...): logits or probabilities (n, classes).
+
+        By onnxruntime or onnx's evaluator. InputError for features of another number.
+        """
+        rows = _rows(features, self.net).astype(np.float64) / self.scale
+        given = np.empty(rows.shape, np.float32)
+        given[:, self.net.order] = rows
+        found = outputs_of(self.path, self.graph.input, given.reshape(-1, *self.graph.input_shape), self.graph.output)
+        found = found.reshape(len(found), -1)
+        if self.net.single and found.shape[1] == 1:
+            return np.concatenate([1 - found, found] if _probability(self.graph) else [0 * found, found], axis=1)
+        return found
+
+    def agreement(self, features: Array) -> list[LayerAgreement]:
+        """Return layer by layer how the integers agree with the float network, at features (n, ...)."""
+        rows = _rows(features, self.net)
+        exact = self.net.activity((rows / self.scale).astype(np.float32))
+        x, found = self.ints.code.rows(rows), []
+        for layer, made, (z, _) in zip(self.net.layers, self.ints.layers, exact, strict=True):
+            sums = made.sums(x)
+            if layer is self.net.layers[-1]:
+                ours = (sums + 0.0) / made.scale
+                ours, z = ours - ours.mean(axis=1, keepdims=True), z - z.mean(axis=1, keepdims=True)
+                found.append(LayerAgreement(layer.name, float(((ours > 0) == (z > 0)).mean()), _share(ours, z)))
+                break
+            sent = made.respond(sums)
+            x = made.pooled(sent)
+            own = slice(0, made.channels - bool(made.constant))
+            shaped = sent.reshape(len(sent), made.channels, -1)[:, own]
+            step = np.exp2(made.shift.astype(np.float64))[own] / made.scale[own]
+            ours = (shaped * step[:, None]).reshape(len(sent), -1)
+            theirs = np.clip(z, 0, layer.stops)
+            found.append(LayerAgreement(layer.name, float(((ours > 0) == (theirs > 0)).mean()), _share(ours, theirs)))
+        return found
+
+    def compared(self, data: Dataset) -> dict[str, Any]:
+        """Return accuracy of both networks on the test samples, and how they agree, as JSON values."""
+        theirs = self.float_logits(data.x_test).argmax(axis=1)
+        ours = self.network.predict(data.x_test.reshape(len(data.x_test), -1))
+        return {
+            "accuracy": float((ours == data.y_test).mean()),
+            "float_accuracy": float((theirs == data.y_test).mean()),
+            "float_evaluator": evaluator_name(),
+            "same_class": float((ours == theirs).mean()),
+            "agreement": [asdict(layer) for layer in self.agreement(data.x_test[:_LOOKED_AT])],
+        }
+
+
+def _share(ours: Array, theirs: Array) -> float:
+    return float(np.sqrt(((ours - theirs) ** 2).mean() / max(float((theirs**2).mean()), 1e-30)))
+
+
+def _probability(graph: Graph) -> bool:
+    return any(node.op == "Sigmoid" for node in graph.nodes)
+
+
+def _rows(features: Array, net: FloatNet) -> Array:
+    rows = np.asarray(features).reshape(len(features), -1)
+    if rows.shape[1] != len(net.order):
+        raise InputError(f"data: {rows.shape[1]} features a sample; the graph takes {len(net.order)}")
+    return rows
+
+
+def import_relu(
+    path: str | Path,
+    graph: Graph,
+    data: Dataset,
+    scale: float | None,
+    *,
+    bits: int = 8,
+    seed: int = 0,
+    assumed: list[str] | None = None,
+) -> ReluImport:
+    """Return the network of ``graph``, read from ``path``, as integers; ``import_network`` says what the options are.
+
+    InputError for what has no counterpart, and for data of another shape. With ``assumed`` a scale that is not given is
+    looked for, and it gets a line for what was taken.
+    """
+    with np.errstate(all="ignore"):
+        net = read_float_net(graph)
+    whole(bits, "bits", 2, 8)
+    classes = 2 if net.single else len(net.layers[-1].bias)
+    if classes != len(data.labels):
+        raise InputError(
+            f"{classes} classes; {data.name} has {len(data.labels)}: give --data of what it was trained on"
+        )
+    rng = np.random.default_rng(seed)
+    chosen = np.sort(rng.permutation(len(data.x_train))[:_CALIBRATED])
+    features, targets = _rows(data.x_train[chosen], net), data.y_train[chosen]
+    with np.errstate(all="ignore"):  # a damaged file may hold any number: what comes of it is checked
+        taken = _scale(net, features, targets, scale, assumed)
+        if not np.isfinite(net.logits((features / taken).astype(np.float32))).all():
+            raise InputError("its logits are not finite on the training samples; export a sound network")
+        ints, rounded = calibrated(net, features, taken, bits, seed)
+    if assumed is not None:
+        assumed += net.notes
+    network = ints.network(data.labels)
+    return ReluImport(str(path), network, tuple(rounded), ints, net, graph, taken)
+
+
+def _scale(net: FloatNet, features: Array, y: Array, given: float | None, assumed: list[str] | None) -> float:
+    """Return what features are divided by: what is given, else 1, or 255 where the graph does better with that."""
+    rows = features[:_LOOKED_AT]
+    if given is not None or assumed is None:
+        return 1.0 if given is None else given
+    looked = {1.0: _right(net, rows, y)}
+    if 1 < rows.max() <= _PIXELS and (rows == np.rint(rows)).all():
+        looked[_PIXELS] = _right(net, rows / _PIXELS, y)
+    best = max(looked, key=lambda scale: looked[scale])
+    if len(looked) > 1:
+        shown = " and ".join(f"{100 * right[0]:.1f} % right divided by {s:g}" for s, right in looked.items())
+        assumed.append(f"features divided by {best:g}: on {len(rows):,} training samples {shown} (--scale)")
+    if looked[best][0] < 2 / max(len(np.unique(y)), 2) and len(np.unique(y)) > 2:
+        assumed.append(
+            f"the float network is right on {100 * looked[best][0]:.1f} % of the training samples: --scale, the order "
+            "of features, or that of classes may be another one"
+        )
+    return best
+
+
+def _right(net: FloatNet, rows: Array, y: Array) -> tuple[float, float]:
+    """Return the share of classes that are right, in steps of a percent, and the negative cross-entropy."""
+    logits = net.logits(rows.astype(np.float32)).astype(np.float64)
+    logits -= logits.max(axis=1, keepdims=True)
+    own = logits[np.arange(len(logits)), y[: len(logits)]] - np.log(np.exp(logits).sum(axis=1))
+    return round(float((logits.argmax(axis=1) == y[: len(logits)]).mean()), 2), float(own.mean())
