@@ -126,6 +126,10 @@ def import_(
             help="To compare on (test samples), and ONNX: to find scales on (training samples). NIR: (n, T, ...).",
         ),
     ] = None,
+    repair: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="ONNX, floating point: move the integers until they do as well again."),
+    ] = None,
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
@@ -153,7 +157,7 @@ def import_(
             "semantics": semantics,
             "drive": drive,
         }
-        options |= {"source": source, "dt": dt, "reset": reset, "bits": bits}
+        options |= {"source": source, "dt": dt, "reset": reset, "bits": bits, "repair": repair}
         dataset = None if data is None else load_dataset(data, seed=seed)
         if dataset is not None and (format or file.suffix.lower()) in ("onnx", ".onnx"):
             options |= {"data": dataset, "seed": seed}

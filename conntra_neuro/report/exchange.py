@@ -59,6 +59,12 @@ def import_table(document: Mapping[str, Any]) -> RenderableType:
         beside = f", {100 * document['float_accuracy']:.2f} % in floating point" if "float_accuracy" in document else ""
         beside += f" ({document['float_evaluator']})" if "float_evaluator" in document else ""
         rows.append(("accuracy", f"{100 * document['accuracy']:.2f} %{beside}"))
+    if "repair" in document:
+        how = document["repair"]
+        before, after = (100 * (1 - how[end][0]) for end in ("before", "after"))
+        what = f"{100 * document['accuracy_before_repair']:.2f} % before; {how['seconds']:.0f} s, {how['sweeps']:.1f} "
+        what += f"sweeps; {before:.2f} to {after:.2f} % of {how['held_out']:,} held-out training samples"
+        rows.append(("repair", what))
     if "same_class" in document:
         rows.append(("same class", f"{100 * document['same_class']:.2f} % of the test samples, as the float network"))
     rows += [_agreement(layer) for layer in document.get("agreement", ())]

@@ -20,11 +20,11 @@ from conntra_neuro.exchange.relu.fit import Fitted, fitted, moments
 from conntra_neuro.exchange.relu.integer import IntLayer, IntNet, largest_of
 from conntra_neuro.exchange.relu.net import FloatLayer, FloatNet
 
-__all__ = ["Rounded", "calibrated", "held_bias"]
+__all__ = ["READ_LIMIT", "Rounded", "calibrated", "held_bias"]
 
 _ROWS, _TRIED = 12_000, 2_000  # samples and places that a layer is fitted on, and that decide how its inputs are
 _BITS = (12, 10, 8, 7, 6, 5, 4, 3)  # of activations
-_READ = (2**23 - 1) >> 6  # a readout's register holds a weight of 1 as 2^6
+READ_LIMIT = (2**23 - 1) >> 6  # a readout's register holds a weight of 1 as 2^6
 _MANTISSA, _EXPONENT = 4095, 7  # of a bias
 
 Array = npt.NDArray[Any]
@@ -96,7 +96,7 @@ class _Fit:
 
     def __init__(self, layer: FloatLayer, targets: Array, most: int, last: bool, rng: np.random.Generator) -> None:
         self.layer, self.targets, self.most, self.last, self.rng = layer, targets, most, last, rng
-        self.limit = float(_READ if last else GRADED_MAX)
+        self.limit = float(READ_LIMIT if last else GRADED_MAX)
 
     def result(self, inputs: _Inputs) -> tuple[IntLayer, Rounded]:
         """Return the integer layer, whose neurons are not chosen yet, and what became of it."""

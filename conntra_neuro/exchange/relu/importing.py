@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.base.arguments import whole
+from conntra_hardware.base.arguments import seconds, whole
 from conntra_hardware.base.errors import InputError
 from conntra_neuro.exchange.onnx.graph import Graph
 from conntra_neuro.exchange.onnx.run import evaluator_name, outputs_of
@@ -17,7 +17,9 @@ from conntra_neuro.exchange.relu.calibrate import Rounded, calibrated
 from conntra_neuro.exchange.relu.integer import IntNet
 from conntra_neuro.exchange.relu.net import FloatNet
 from conntra_neuro.exchange.relu.read import read_float_net
+from conntra_neuro.exchange.relu.repair import repair_ints
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.training.repair.loop import Repaired
 
 if TYPE_CHECKING:
     from conntra_neuro.datasets import Dataset
@@ -44,7 +46,8 @@ class LayerAgreement:
 class ReluImport:
     """The ``network``, what was ``rounded`` in each layer, and the float network of the file ``path``.
 
-    ``scale``: what features are divided by before they enter the graph.
+    ``scale``: what features are divided by before they enter the graph. ``before`` and ``repair``: the integers before
+    repair and how it went, None where nothing was repaired.
     """
 
     path: str
@@ -54,6 +57,8 @@ class ReluImport:
     net: FloatNet
     graph: Graph
     scale: float
+    before: IntNet | None = None
+    repair: Repaired | None = None
 
     def float_logits(self, features: Array) -> Array:
         """Return what the file itself makes of features (n, ...): logits or probabilities (n, classes).
@@ -94,8 +99,14 @@ class ReluImport:
     def compared(self, data: Dataset) -> dict[str, Any]:
         """Return accuracy of both networks on the test samples, and how they agree, as JSON values."""
         theirs = self.float_logits(data.x_test).argmax(axis=1)
-        ours = self.network.predict(data.x_test.reshape(len(data.x_test), -1))
+        rows = data.x_test.reshape(len(data.x_test), -1)
+        ours = self.network.predict(rows)
+        repair: dict[str, Any] = {}
+        if self.before is not None and self.repair is not None:
+            right = self.before.network().predict(rows) == data.y_test
+            repair = {"accuracy_before_repair": float(right.mean()), "repair": self.repair.to_dict()}
         return {
+            **repair,
             "accuracy": float((ours == data.y_test).mean()),
             "float_accuracy": float((theirs == data.y_test).mean()),
             "float_evaluator": evaluator_name(),
@@ -126,6 +137,7 @@ def import_relu(
     scale: float | None,
     *,
     bits: int = 8,
+    repair: float | None = None,
     seed: int = 0,
     assumed: list[str] | None = None,
 ) -> ReluImport:
@@ -152,8 +164,13 @@ def import_relu(
         ints, rounded = calibrated(net, features, taken, bits, seed)
     if assumed is not None:
         assumed += net.notes
+    before, how = None, None
+    if repair is not None:
+        before = ints
+        rows = _rows(data.x_train, net)
+        ints, how = repair_ints(ints, rows, data.y_train, bits, seconds(repair), seed)
     network = ints.network(data.labels)
-    return ReluImport(str(path), network, tuple(rounded), ints, net, graph, taken)
+    return ReluImport(str(path), network, tuple(rounded), ints, net, graph, taken, before, how)
 
 
 def _scale(net: FloatNet, features: Array, y: Array, given: float | None, assumed: list[str] | None) -> float:

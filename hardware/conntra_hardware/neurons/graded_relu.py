@@ -61,9 +61,13 @@ class GradedRelu(Neuron):
         InputError for a spike beyond 24 bits.
         """
         potentials = sums + bias
-        sent = np.maximum(potentials >> values(self.shift), 0)
+        sent = potentials >> values(self.shift)
+        np.maximum(sent, 0, out=sent)
         ceiling = values(self.ceiling)
-        sent = np.where(ceiling < GRADED_MAX, np.minimum(sent, ceiling), sent)
+        if np.max(ceiling) < GRADED_MAX:
+            np.minimum(sent, ceiling, out=sent)
+        elif np.min(ceiling) < GRADED_MAX:
+            sent = np.where(ceiling < GRADED_MAX, np.minimum(sent, ceiling), sent)
         largest = int(sent.max(initial=0))
         if largest > GRADED_MAX:
             more = (largest // (GRADED_MAX + 1)).bit_length()
