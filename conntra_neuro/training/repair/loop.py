@@ -55,7 +55,7 @@ def repaired(
     """Move the weights of ``stages`` in place for about ``seconds``; they are left as the best network was.
 
     inputs   gives the first stage's inputs of rows of the training samples; ``wanted`` (n, classes) are probabilities
-    held     held-out inputs, class indices and wanted probabilities, which decide: the first of them where time is short
+    held     held-out inputs, classes and wanted probabilities, which decide: the first of them where time is short
     scale    of logits, at which their softmax is a probability
     fraction of a stage's weights that move at the first step, falling to zero
     """

@@ -21,8 +21,8 @@ Floats = npt.NDArray[Any]
 
 @dataclass(eq=False)
 class Trace:
-    """What happened in a stage on a mini-batch: ``columns`` that its units saw, sums ``z``, outputs ``y`` before pooling,
-    and what each pool took, in order.
+    """What happened in a stage on a mini-batch: ``columns`` that its units saw, sums ``z``, outputs ``y`` before
+    pooling, and what each pool took, in order.
     """
 
     columns: Floats
