@@ -126,6 +126,13 @@ def import_(
             help="To compare on (test samples), and ONNX: to find scales on (training samples). NIR: (n, T, ...).",
         ),
     ] = None,
+    neuron: Annotated[
+        str | None,
+        typer.Option(
+            help="ONNX, floating point: relu (graded, Loihi 2) or ifT (integrate-and-fire over T steps, as if32).",
+            show_default="relu",
+        ),
+    ] = None,
     repair: Annotated[
         float | None,
         typer.Option(metavar="SECONDS", help="ONNX, floating point: move the integers until they do as well again."),
@@ -157,7 +164,7 @@ def import_(
             "semantics": semantics,
             "drive": drive,
         }
-        options |= {"source": source, "dt": dt, "reset": reset, "bits": bits, "repair": repair}
+        options |= {"source": source, "dt": dt, "reset": reset, "bits": bits, "neuron": neuron, "repair": repair}
         dataset = None if data is None else load_dataset(data, seed=seed)
         if dataset is not None and (format or file.suffix.lower()) in ("onnx", ".onnx"):
             options |= {"data": dataset, "seed": seed}

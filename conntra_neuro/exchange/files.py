@@ -66,7 +66,8 @@ def import_network(path: str | Path, format: str | None = None, **options: Any) 
     inputs            ONNX: "binary" or "bipolar" where the graph does not binarise them; ``scale``: what features are
                       divided by before they enter the graph
     data              ONNX with weights in floating point, or 8-bit activations: the Dataset on whose training samples
-                      scales are found; ``bits`` of a weight; ``repair``: seconds for CoNNTrA to move the integer
+                      scales are found; ``bits`` of a weight; ``neuron``: "relu" (graded)
+                      or "ifT", integrate-and-fire over T steps; ``repair``: seconds for CoNNTrA to move the integer
                       weights until the network does as well again; ``seed``
     semantics, drive  NetX: see ``exchange.lava_dl.reader.read_lava_dl``
 
@@ -155,7 +156,7 @@ def _read_nir(path: str | Path, options: Options, assumed: list[str] | None) -> 
 
 
 def _read_onnx(path: str | Path, options: Options, assumed: list[str] | None) -> Read:
-    _no_options(options, ("inputs", "scale", "data", "bits", "repair", "seed"), "onnx")
+    _no_options(options, ("inputs", "scale", "data", "bits", "neuron", "repair", "seed"), "onnx")
     _needs("onnx", "onnx")
     from conntra_neuro.exchange.onnx.graph import reading
     from conntra_neuro.exchange.onnx.reader import exact_or_graph
@@ -166,7 +167,7 @@ def _read_onnx(path: str | Path, options: Options, assumed: list[str] | None) ->
         return exact, None
     from conntra_neuro.exchange.relu.importing import import_relu
 
-    chosen = {name: options[name] for name in ("bits", "repair", "seed") if options.get(name) is not None}
+    chosen = {name: options[name] for name in ("bits", "neuron", "repair", "seed") if options.get(name) is not None}
     with reading(path):
         if options.get("data") is None:
             raise InputError(f"{refusal}; or give --data DATA, on whose training samples it is rounded to integers")

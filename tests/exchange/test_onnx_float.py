@@ -193,6 +193,27 @@ def test_the_scale_is_looked_for_and_said() -> None:
     assert "divided by 255" in assumed[0]
 
 
+@pytest.mark.parametrize(("name", "steps"), [("sklearn_digits", 32), ("sklearn_binary", 16), ("torch_cnn_average", 16)])
+def test_integrate_and_fire_for_loihi_1(name: str, steps: int) -> None:
+    data = data_of(name)
+    _, found = import_with_report(FILES / f"{name}.onnx", data=data, scale=scale_of(name), neuron=f"if{steps}")
+    assert isinstance(found, ReluImport)
+    compared = found.compared(data)
+    assert found.network.steps == steps
+    assert compared["accuracy"] >= compared["float_accuracy"] - 0.04
+    assert all(layer["error"] < 0.6 for layer in compared["agreement"])
+    assert cn.check(found.network, chip="loihi1").fits
+    program = cn.compile(found.network, chip="loihi1")
+    assert program.verify(data.x_test[:2].reshape(2, -1), ["reference", "brian2"]).equal
+
+
+def test_maxima_of_rates_are_refused() -> None:
+    with pytest.raises(FileFormatError, match="integrate-and-fire neurons have none of rates"):
+        import_network(FILES / "torch_cnn.onnx", data=images(), scale=255.0, neuron="if8")
+    with pytest.raises(FileFormatError, match="as if32, expected"):
+        import_network(FILES / "torch_cnn.onnx", data=images(), scale=255.0, neuron="lif")
+
+
 def of_ops(tmp_path: Path, *ops: str) -> Path:
     b = float_graphs.Builder((6,), np.random.default_rng(0))
     for op in ops:

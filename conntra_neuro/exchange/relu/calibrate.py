@@ -20,7 +20,7 @@ from conntra_neuro.exchange.relu.fit import Fitted, fitted, moments
 from conntra_neuro.exchange.relu.integer import IntLayer, IntNet, largest_of
 from conntra_neuro.exchange.relu.net import FloatLayer, FloatNet
 
-__all__ = ["READ_LIMIT", "Rounded", "calibrated", "held_bias"]
+__all__ = ["READ_LIMIT", "Fit", "Inputs", "Rounded", "calibrated", "held_bias", "with_constant"]
 
 _ROWS, _TRIED = 12_000, 2_000  # samples and places that a layer is fitted on, and that decide how its inputs are
 _BITS = (12, 10, 8, 7, 6, 5, 4, 3)  # of activations
@@ -52,7 +52,7 @@ class Rounded:
 
 
 @dataclass(frozen=True, eq=False)
-class _Inputs:
+class Inputs:
     """What a layer sees: whole numbers ``x`` (n, inputs), of channels worth ``step`` each and ``low`` at 0.
 
     ``largest`` (inputs,) in the proof of no overflow; a last channel of ``constant`` where that is above 0.
@@ -76,12 +76,12 @@ def calibrated(
     code, step, low = input_code(net, features, scale)
     x = code.rows(features)
     largest = np.full(x.shape[1], 2.0**code.encoder.bits - 1)
-    inputs = _Inputs(x, step, low, largest, code.constant)
+    inputs = Inputs(x, step, low, largest, code.constant)
     activity = net.activity((features / scale).astype(np.float32))
     layers: list[IntLayer] = []
     notes: list[Rounded] = []
     for index, (layer, (targets, _)) in enumerate(zip(net.layers, activity, strict=True)):
-        fit = _Fit(layer, targets, most, index == len(net.layers) - 1, rng)
+        fit = Fit(layer, targets, most, index == len(net.layers) - 1, rng)
         if layers:
             sums = layers[-1].sums(inputs.x)
             inputs, layers[-1], notes[-1] = _sent(layers[-1], notes[-1], net.layers[index - 1], sums, fit)
@@ -91,14 +91,21 @@ def calibrated(
     return IntNet(code, layers, net.single), notes
 
 
-class _Fit:
+class Fit:
     """A layer that is to be fitted to its float ``targets`` (n, units), with weights up to ``most``."""
 
     def __init__(self, layer: FloatLayer, targets: Array, most: int, last: bool, rng: np.random.Generator) -> None:
         self.layer, self.targets, self.most, self.last, self.rng = layer, targets, most, last, rng
         self.limit = float(READ_LIMIT if last else GRADED_MAX)
+        self.bias_limit = float(_MANTISSA if last else _MANTISSA << _EXPONENT)
 
-    def result(self, inputs: _Inputs) -> tuple[IntLayer, Rounded]:
+    def trial(self, rows: Any) -> Fit:
+        """Return the same on some rows of the samples, with random numbers of its own."""
+        found = Fit(self.layer, self.targets[rows], self.most, self.last, np.random.default_rng(0))
+        found.limit, found.bias_limit = self.limit, self.bias_limit
+        return found
+
+    def result(self, inputs: Inputs) -> tuple[IntLayer, Rounded]:
         """Return the integer layer, whose neurons are not chosen yet, and what became of it."""
         weight, bias, geometry = self.effective(inputs)
         groups, share = (1, 1) if geometry is None else (geometry.groups, 1)
@@ -117,7 +124,7 @@ class _Fit:
         ends = (float(found.scale.min()), float(found.scale.max()))
         return made, Rounded(self.layer.name, ends, whole.size, int(np.count_nonzero(off > 1e-6)), error, 0, 0.0)
 
-    def error(self, inputs: _Inputs) -> float:
+    def error(self, inputs: Inputs) -> float:
         """Return what rounding alone would miss, as a share of the variance of the sums: a quick look."""
         weight, bias, geometry = self.effective(inputs)
         groups = 1 if geometry is None else geometry.groups
@@ -132,20 +139,16 @@ class _Fit:
         return shaped.var(axis=(0, 2)) + 1e-12
 
     def _solve(
-        self, x: Array, z: Array, weight: Array, bias: Array, inputs: _Inputs, group: int, groups: int, **how: bool
+        self, x: Array, z: Array, weight: Array, bias: Array, inputs: Inputs, group: int, groups: int, **how: bool
     ) -> Fitted:
         flat = weight.reshape(len(weight), -1)
         channels = weight.shape[1] if weight.ndim == 4 else flat.shape[1]
         by_channel = inputs.largest.reshape(channels * groups if weight.ndim == 4 else flat.shape[1], -1).max(axis=1)
         largest = by_channel[group * channels : (group + 1) * channels]
         wide = np.repeat(largest, flat.shape[1] // channels)
-        return fitted(moments(x, z, flat), self.most, wide, self.limit, bias, self._bias_limit, self.last, **how)
+        return fitted(moments(x, z, flat), self.most, wide, self.limit, bias, self.bias_limit, self.last, **how)
 
-    @property
-    def _bias_limit(self) -> float:
-        return float(_MANTISSA if self.last else _MANTISSA << _EXPONENT)
-
-    def effective(self, inputs: _Inputs) -> tuple[Array, Array, Any]:
+    def effective(self, inputs: Inputs) -> tuple[Array, Array, Any]:
         """Return weights and biases (outputs,) in units of the inputs' whole numbers, and the geometry with them."""
         layer, geometry = self.layer, self.layer.geometry
         if geometry is None:
@@ -168,7 +171,7 @@ class _Fit:
         weight = np.concatenate([weight, plane[:, None] / inputs.constant], axis=1)
         return weight, layer.bias, replace(geometry, input_shape=(channels + 1, height, width))
 
-    def samples(self, inputs: _Inputs, geometry: Any, count: int) -> list[tuple[Array, Array]]:
+    def samples(self, inputs: Inputs, geometry: Any, count: int) -> list[tuple[Array, Array]]:
         """Return for each group inputs (rows, k) and sums (rows, units) of some samples and places."""
         n = len(inputs.x)
         if geometry is None:
@@ -189,21 +192,15 @@ _PARTS = ("weight", "scale", "bias", "error")
 
 
 def _sent(
-    made: IntLayer, note: Rounded, layer: FloatLayer, sums: Array, following: _Fit
-) -> tuple[_Inputs, IntLayer, Rounded]:
+    made: IntLayer, note: Rounded, layer: FloatLayer, sums: Array, following: Fit
+) -> tuple[Inputs, IntLayer, Rounded]:
     """Return what the next layer sees of ``made``, whose neurons are chosen for it, by their ``sums`` (n, units)."""
     rows = np.random.default_rng(0).permutation(len(sums))[:_TRIED]
     shaped = sums.reshape(len(sums), made.channels, -1)
     most = np.minimum(shaped.max(axis=(0, 2)), layer.stops * made.scale)
     best: tuple[float, int] | None = None
     for bits in _BITS:
-        trial = _Fit(
-            layer=following.layer,
-            targets=following.targets[rows],
-            most=following.most,
-            last=following.last,
-            rng=np.random.default_rng(0),
-        )
+        trial = following.trial(rows)
         error = trial.error(_outputs(_graded(made, layer, most, bits, following.layer), sums[rows]))
         if best is None or error < 0.98 * best[0]:
             best = error, bits
@@ -232,10 +229,10 @@ def _graded(made: IntLayer, layer: FloatLayer, most: Array, bits: int, following
     stops = np.minimum(np.rint(layer.stops * made.scale * np.exp2(-shift.astype(float))), full)
     ceiling = np.maximum(stops, 1).astype(np.int64)
     chosen = replace(made, shift=shift, ceiling=ceiling, bias=held_bias(made.bias + _half(shift), False))
-    return chosen if following.plane is None else _with_constant(chosen, full)
+    return chosen if following.plane is None else with_constant(chosen, full)
 
 
-def _with_constant(made: IntLayer, value: int) -> IntLayer:
+def with_constant(made: IntLayer, value: int) -> IntLayer:
     """Return a convolution with a channel more, which always sends ``value``."""
     g = made.geometry
     if g is None or g.groups > 1:
@@ -254,6 +251,7 @@ def _with_constant(made: IntLayer, value: int) -> IntLayer:
         bias=np.append(made.bias, value),
         geometry=more,
         shift=np.append(made.shift, 0),
+        threshold=None if made.threshold is None else np.append(made.threshold, value),
         ceiling=np.append(made.ceiling, value),
         pools=pools,
         scale=np.append(made.scale, 1.0),
@@ -261,7 +259,7 @@ def _with_constant(made: IntLayer, value: int) -> IntLayer:
     )
 
 
-def _outputs(made: IntLayer, sums: Array) -> _Inputs:
+def _outputs(made: IntLayer, sums: Array) -> Inputs:
     """Return what a layer of graded neurons sends at its ``sums`` (n, units), which had no half added yet."""
     channels = made.channels - bool(made.constant)
     half = _half(made.shift)[:channels, None].astype(sums.dtype)
@@ -273,7 +271,7 @@ def _outputs(made: IntLayer, sums: Array) -> _Inputs:
     step = np.exp2(made.shift.astype(float))[:channels] / made.scale[:channels]
     inside = np.prod([np.prod(pool.geometry.kernel) for pool in made.pools if pool.kind == "sum"])
     largest = largest_of(made).astype(np.float64)
-    return _Inputs(x, step, np.zeros(channels), largest, made.constant * float(inside))
+    return Inputs(x, step, np.zeros(channels), largest, made.constant * float(inside))
 
 
 def held_bias(bias: Array, last: bool) -> Ints:

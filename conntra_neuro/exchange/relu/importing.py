@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,7 @@ from conntra_neuro.exchange.relu.integer import IntNet
 from conntra_neuro.exchange.relu.net import FloatNet
 from conntra_neuro.exchange.relu.read import read_float_net
 from conntra_neuro.exchange.relu.repair import repair_ints
+from conntra_neuro.exchange.relu.spiking import calibrated_over_time
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.training.repair.loop import Repaired
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["LayerAgreement", "ReluImport", "import_relu"]
 
 _CALIBRATED, _LOOKED_AT = 4_000, 1_000
+_COMPARED = 200  # samples, layer by layer
 _PIXELS = 255.0
 Array = npt.NDArray[Any]
 
@@ -78,23 +82,28 @@ class ReluImport:
         """Return layer by layer how the integers agree with the float network, at features (n, ...)."""
         rows = _rows(features, self.net)
         exact = self.net.activity((rows / self.scale).astype(np.float32))
-        x, found = self.ints.code.rows(rows), []
-        for layer, made, (z, _) in zip(self.net.layers, self.ints.layers, exact, strict=True):
-            sums = made.sums(x)
-            if layer is self.net.layers[-1]:
-                ours = (sums + 0.0) / made.scale
-                ours, z = ours - ours.mean(axis=1, keepdims=True), z - z.mean(axis=1, keepdims=True)
-                found.append(LayerAgreement(layer.name, float(((ours > 0) == (z > 0)).mean()), _share(ours, z)))
-                break
-            sent = made.respond(sums)
-            x = made.pooled(sent)
-            own = slice(0, made.channels - bool(made.constant))
-            shaped = sent.reshape(len(sent), made.channels, -1)[:, own]
-            step = np.exp2(made.shift.astype(np.float64))[own] / made.scale[own]
-            ours = (shaped * step[:, None]).reshape(len(sent), -1)
+        found = []
+        for layer, ours, (z, _) in zip(self.net.layers, self._values(rows), exact, strict=True):
             theirs = np.clip(z, 0, layer.stops)
+            if layer is self.net.layers[-1]:
+                ours, theirs = (part - part.mean(axis=1, keepdims=True) for part in (ours, z))
             found.append(LayerAgreement(layer.name, float(((ours > 0) == (theirs > 0)).mean()), _share(ours, theirs)))
         return found
+
+    def _values(self, rows: Array) -> Iterator[Array]:
+        """Yield each layer's activations in float units, (n, units), of the last its logits."""
+        outputs = self.network.outputs(self.network.encode(rows))
+        index = 1  # behind the layer of codes
+        for made in self.ints.layers:
+            units = made.channels * (1 if made.geometry is None else made.geometry.positions)
+            own = made.channels - bool(made.constant)
+            sent = outputs[index].reshape(len(rows), -1, outputs[index].shape[1]).mean(axis=1)
+            sent = sent[:, -made.channels :] if made is self.ints.layers[-1] else sent[:, :units]
+            worth = np.exp2(made.shift.astype(np.float64)) if made.threshold is None else made.threshold
+            worth = worth if made is not self.ints.layers[-1] else np.full(made.channels, 1 / self.ints.steps)
+            shaped = sent.reshape(len(rows), made.channels, -1)[:, :own]
+            yield (shaped * (worth / made.scale)[:own, None]).reshape(len(rows), -1)
+            index += 1 + made.populations
 
     def compared(self, data: Dataset) -> dict[str, Any]:
         """Return accuracy of both networks on the test samples, and how they agree, as JSON values."""
@@ -111,7 +120,7 @@ class ReluImport:
             "float_accuracy": float((theirs == data.y_test).mean()),
             "float_evaluator": evaluator_name(),
             "same_class": float((ours == theirs).mean()),
-            "agreement": [asdict(layer) for layer in self.agreement(data.x_test[:_LOOKED_AT])],
+            "agreement": [asdict(layer) for layer in self.agreement(data.x_test[:_COMPARED])],
         }
 
 
@@ -137,6 +146,7 @@ def import_relu(
     scale: float | None,
     *,
     bits: int = 8,
+    neuron: str = "relu",
     repair: float | None = None,
     seed: int = 0,
     assumed: list[str] | None = None,
@@ -161,16 +171,30 @@ def import_relu(
         taken = _scale(net, features, targets, scale, assumed)
         if not np.isfinite(net.logits((features / taken).astype(np.float32))).all():
             raise InputError("its logits are not finite on the training samples; export a sound network")
-        ints, rounded = calibrated(net, features, taken, bits, seed)
+        steps = _steps(neuron)
+        if steps is None:
+            ints, rounded = calibrated(net, features, taken, bits, seed)
+        else:
+            ints, rounded = calibrated_over_time(net, features, taken, steps, bits, seed)
     if assumed is not None:
         assumed += net.notes
     before, how = None, None
     if repair is not None:
+        if ints.steps > 1:
+            raise InputError("repair of integrate-and-fire neurons: graded ones (--neuron relu) can be repaired")
         before = ints
         rows = _rows(data.x_train, net)
         ints, how = repair_ints(ints, rows, data.y_train, bits, seconds(repair), seed)
     network = ints.network(data.labels)
     return ReluImport(str(path), network, tuple(rounded), ints, net, graph, taken, before, how)
+
+
+def _steps(neuron: str) -> int | None:
+    """Return the time steps of "ifT", None of "relu"; InputError for anything else."""
+    found = re.fullmatch(r"if(\d{1,4})", neuron)
+    if neuron != "relu" and not found:
+        raise InputError(f"neuron {neuron!r}: relu (graded, Loihi 2), or ifT over T time steps, as if32, expected")
+    return int(found[1]) if found else None
 
 
 def _scale(net: FloatNet, features: Array, y: Array, given: float | None, assumed: list[str] | None) -> float:

@@ -6,6 +6,7 @@ network gets stages of graded neurons that do this two by two, exactly.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,13 @@ class IntLayer:
     def channels(self) -> int:
         """Outputs, or output channels."""
         return len(self.bias)
+
+    @property
+    def populations(self) -> int:
+        """How many layers of the network its pools become."""
+        return sum(
+            1 if p.kind == "sum" else max(1, math.ceil(math.log2(math.prod(p.geometry.kernel)))) for p in self.pools
+        )
 
     def sums(self, x: Array) -> Array:
         """Return the sums with biases (n, units) of rows ``x`` (n, inputs) of whole numbers, in their type."""
@@ -148,7 +156,7 @@ def _code_layer(code: InputCode, steps: int) -> Conv2d:
         bias[channels:] = code.constant
     else:
         neuron = IntegrateAndFire(top, steps, "soft")
-        bias[:channels], bias[channels:] = top // (2 * steps), top
+        bias[:channels], bias[channels:] = top // (2 * steps), code.constant
     shape = (bits * channels, height, width)
     return Conv2d(kernel.reshape(len(kernel), -1, 1, 1), bias, neuron, input_shape=shape)
 

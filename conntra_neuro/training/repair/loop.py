@@ -50,14 +50,14 @@ def repaired(
     scale: float,
     seconds: float,
     seed: int,
-    fraction: float = 0.001,
+    fraction: float | None = None,
 ) -> Repaired:
     """Move the weights of ``stages`` in place for about ``seconds``; they are left as the best network was.
 
     inputs   gives the first stage's inputs of rows of the training samples; ``wanted`` (n, classes) are probabilities
     held     held-out inputs, classes and wanted probabilities, which decide: the first of them where time is short
     scale    of logits, at which their softmax is a probability
-    fraction of a stage's weights that move at the first step, falling to zero
+    fraction of a stage's weights that move at the first step, falling to zero; None decides by how many steps there are
     """
     rng = np.random.default_rng(seed)
     movers = [Mover(stage) for stage in stages]
@@ -66,6 +66,7 @@ def repaired(
         batch = _BATCH if stages[0].geometry is None else _BATCH_OF_IMAGES
         begin = time.monotonic()  # what was compiled on the way is no repair
         key = first = _evaluate(stages, held, scale, threads)
+        looking = time.monotonic() - begin
         best = [stage.weight.copy() for stage in stages]
         done, worse, looked, n = 0, 0, 0, len(wanted)
         while True:
@@ -75,7 +76,9 @@ def repaired(
             rows = rng.integers(0, n, min(batch, n))
             _score(stages, movers, inputs(rows), wanted[rows], scale, threads)
             done += len(rows)
-            if movers[0].seen > _WARM:
+            if fraction is None and movers[0].seen == _WARM:
+                fraction = _fraction(_WARM * (1 - _SHARE) / max(time.monotonic() - begin - looking, 1e-3) * seconds)
+            if fraction is not None and movers[0].seen > _WARM:
                 left = 1 - spent
                 for mover in movers:
                     mover.move(fraction * left, 20 * fraction * left, rng)
@@ -89,10 +92,15 @@ def repaired(
                 continue
             worse += 1
             if worse == _PATIENCE:
-                worse, fraction = 0, fraction / 2
+                worse, fraction = 0, None if fraction is None else fraction / 2
                 _take(stages, best)
     _take(stages, best)
     return Repaired(first, key, len(held[1]), time.monotonic() - begin, done / n)
+
+
+def _fraction(steps: float) -> float:
+    """Return the share of weights to move at the first of so many steps [784-28-10, ternary: 0.001 of 1,500]."""
+    return float(np.clip(0.001 * (1500 / max(steps, 1)) ** 0.5, 3e-4, 5e-3))
 
 
 def _affordable(stages: Sequence[Stage], held: Held, scale: float, seconds: float, threads: Threads) -> Held:
