@@ -111,7 +111,6 @@ def _line(decision: Any, seconds: float) -> tuple[dict[str, Any], str]:
     words = [f"{decision.time_s:10.3f} s  {decision.label!s:<12} lead {percent(decision.lead, 0)}"]
     words += [f"{count(decision.events)} events, {si(rate, 'events/s')}"]
     if chip is not None:
-        words += [
-            f"model: {si(chip.power_w, 'W')} ({si(chip.dynamic_w, 'W')} dynamic), {si(chip.latency_s, 's')} a decision, {percent(chip.duty)} busy"
-        ]
+        power = f"{si(chip.power_w, 'W')} ({si(chip.dynamic_w, 'W')} dynamic)"
+        words += [f"model: {power}, {si(chip.latency_s, 's')} a decision, {percent(chip.duty)} busy"]
     return document, "  ".join(words) + ("  *" if decision.changed else "")

@@ -159,7 +159,7 @@ train.__doc__ = f"{train.__doc__}\n\n" + example(
 
 def default_name(data: str) -> str:
     """Return the model file that DATA is trained into: "digits" to digits.conntra, "npz:some/x.npz" to x.conntra."""
-    kind, _, path = data.partition(":")
+    kind, _, path = data.partition("?")[0].partition(":")
     return f"{Path(path).stem or kind}.conntra"
 
 
