@@ -27,7 +27,7 @@ if _TYPE_CHECKING:
     from conntra_hardware.cost.energy import EnergyEstimate, estimate, estimate_all
     from conntra_hardware.cost.events import EventCounts
     from conntra_hardware.cost.measured import Measured
-    from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Lif, Readout, Threshold
+    from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Lif, Readout, SigmaDelta, Threshold
     from conntra_hardware.program import Program
     from conntra_hardware.proof.verify import Certificate, verify
     from conntra_hardware.runtime import RunResult, run
@@ -57,7 +57,7 @@ _HOMES = {
     "conntra_hardware.cost.energy": ("EnergyEstimate", "estimate", "estimate_all"),
     "conntra_hardware.cost.events": ("EventCounts",),
     "conntra_hardware.cost.measured": ("Measured",),
-    "conntra_hardware.neurons": ("GradedRelu", "IntegrateAndFire", "Lif", "Readout", "Threshold"),
+    "conntra_hardware.neurons": ("GradedRelu", "IntegrateAndFire", "Lif", "Readout", "SigmaDelta", "Threshold"),
     "conntra_hardware.program": ("Program",),
     "conntra_hardware.proof.verify": ("Certificate", "verify"),
     "conntra_hardware.runtime": ("RunResult", "run"),
@@ -115,6 +115,7 @@ __all__ = [
     "Recurrent",
     "Residual",
     "RunResult",
+    "SigmaDelta",
     "SumPool",
     "Threshold",
     "TrainResult",

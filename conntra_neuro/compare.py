@@ -14,12 +14,13 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.suggest import did_you_mean
 from conntra_neuro.datasets import Dataset, encoder_of
 from conntra_neuro.network.levels import Levels, parse_levels
 from conntra_neuro.network.storage import memory_report
@@ -147,7 +148,8 @@ def compare(
     """
     unknown = [method for method in methods if method not in METHODS]
     if unknown or not methods:
-        raise InputError(f"method {unknown[0] if unknown else '(none)'}: unknown; allowed: {', '.join(METHODS)}")
+        given = unknown[0] if unknown else "(none)"
+        raise InputError(f"method {given}: unknown{did_you_mean(given, METHODS)}; allowed: {', '.join(METHODS)}")
     if METHODS[0] in methods and encoder.startswith("latency"):
         raise InputError(
             f"encoder {encoder}: {METHODS[0]} sees how often an input spikes, not when; use rate:T, or other methods: "
@@ -260,7 +262,8 @@ def _real_run(
     train_spikes, test_spikes = (encoder.encode(x).reshape(len(x), -1) for x in (data.x_train, data.x_test))
     image = image_shape(data.feature_shape, train_spikes.shape[1] // encoder.steps)
     fixed = {"seed": seed, "image": image, "input_steps": encoder.steps}
-    task = make_task(train_spikes, data.y_train, Wanted(data.n_classes, layers, recipe.neuron, recipe.levels, **fixed))
+    neuron = replace(parse_neurons(recipe.neuron), recurrent=False)  # of rates there is no step before
+    task = make_task(train_spikes, data.y_train, Wanted(data.n_classes, layers, neuron, recipe.levels, **fixed))
     fit = fit_real(task, progress=progress, **recipe.limits, **recipe.images)
     if fit.interrupted:
         raise KeyboardInterrupt

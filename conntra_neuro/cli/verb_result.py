@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["DONE", "INTERRUPTED", "NO", "WRONG", "Outcome", "to_json", "write_json"]
+__all__ = ["DONE", "INTERRUPTED", "NO", "TERMINATED", "WRONG", "Outcome", "to_json", "write_json"]
 
-DONE, NO, WRONG, INTERRUPTED = 0, 1, 2, 130
-"""Exit statuses: done; the answer is no; wrong use or bad input; ended by Ctrl-C."""
+DONE, NO, WRONG, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+"""Exit statuses: done; the answer is no; wrong use or bad input; ended by Ctrl-C; ended by SIGTERM."""
 
 
 @dataclass(frozen=True)

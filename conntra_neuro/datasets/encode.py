@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from conntra_hardware.base.arrays import ArrayLike
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.suggest import did_you_mean
 from conntra_hardware.program.input_encoding import (
     Encoder,
     LatencyEncoder,
@@ -103,7 +104,9 @@ def _parse(kind: str, channels: int | None) -> tuple[str, int | None]:
     elif colon:
         name = kind
     if name not in _KINDS or (colon and name in ("auto", "threshold")):
-        raise InputError(f"encoder {kind!r}: unknown; allowed: {', '.join(_KINDS)}, thermometer:K, rate:T, latency:T")
+        meant = did_you_mean(name, _KINDS)
+        allowed = f"{', '.join(_KINDS)}, thermometer:K, rate:T, latency:T"
+        raise InputError(f"encoder {kind!r}: unknown{meant}; allowed: {allowed}")
     if channels is not None and not 1 <= channels <= _MAX_CHANNELS:
         raise InputError(f"encoder: {channels} channels or steps; 1 to {_MAX_CHANNELS} allowed")
     return name, channels

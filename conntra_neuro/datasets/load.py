@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.suggest import did_you_mean, nearest
 from conntra_neuro.datasets.dataset import Dataset, Input, index_classes
 from conntra_neuro.datasets.mapped import is_mapped
 from conntra_neuro.datasets.split import stratified_split
@@ -53,7 +55,7 @@ SPECS = (
     ),
     DatasetSpec(
         "images:DIR",
-        "images in train/CLASS and val/CLASS, as ImageNet is laid out; DIR?size=64 resizes and crops them to 64 x 64",
+        "images in train/CLASS, and test/CLASS or val/CLASS; DIR?size=64 resizes and crops them to 64 x 64",
         "the folder's",
     ),
     DatasetSpec(
@@ -94,7 +96,7 @@ def load_dataset(spec: str, *, seed: int = 0, test_fraction: float = 0.2) -> Dat
     known = (kind, bool(colon)) in {*_READERS, *_OTHERS}
     if not known or (colon and not path):
         allowed = ", ".join(s.spec for s in SPECS)
-        raise InputError(f"dataset {spec!r}: unknown; allowed: {allowed}")
+        raise InputError(f"dataset {spec!r}: unknown{_meant(spec, kind, path)}; allowed: {allowed}")
     if kind == "images":
         found = _images(path)
         return _dataset(spec, found.arrays, int(seed), test_fraction, f"; {found.note}" if found.note else "")
@@ -174,8 +176,8 @@ def _npz(path: str) -> Arrays:
 
 
 def _images(path: str) -> ImageFolder:
+    from conntra_hardware.base.cache import cache_folder
     from conntra_neuro.datasets.images import read_images
-    from conntra_neuro.datasets.mnist import cache_folder
 
     return read_images(path, cache_folder)
 
@@ -213,3 +215,16 @@ _READERS: dict[tuple[str, bool], Callable[[str], Arrays]] = {
     ("mnist", True): _mnist_path,
     ("npz", True): _npz,
 }
+
+
+def _meant(spec: str, kind: str, path: str) -> str:
+    """Return what was probably meant: a path whose kind was left out, or a word that is nearly one of ours."""
+    if Path(spec).suffix == ".npz" and not path:
+        return f" (did you mean npz:{spec}?)"
+    if Path(spec).is_dir():
+        inside = Path(spec)
+        return f" (did you mean {'images' if (inside / 'train').is_dir() else 'mnist'}:{spec}?)"
+    if path:
+        word = nearest(kind, ("mnist", "npz", "images"))
+        return f" (did you mean {word}:{path}?)" if word else ""
+    return did_you_mean(kind, ("iris", "digits", "mnist"))

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from conntra_hardware.base.arrays import ArrayLike, SpikeArray, as_spikes
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.suggest import did_you_mean
 from conntra_hardware.program.input_encoding import (
     Encoder,
     LatencyEncoder,
@@ -48,6 +49,7 @@ def train(
     layers: str | Sequence[Any] | None = None,
     neuron: str = "threshold",
     steps: int | None = None,
+    recurrent: bool = False,
     levels: str | int | Sequence[int] | Levels = "ternary",
     method: str = "conntra",
     gear: str = "blocks",
@@ -74,6 +76,8 @@ def train(
                          current, of 4,096)
     steps                time steps of a sample, of leaky neurons; None takes what the encoder gives, or without one
                          the second dimension of the data
+    recurrent            units of dense hidden layers see each other's spikes a step later, through weights that are
+                         trained, too; leaky neurons alone
     levels               "binary", "ternary", a number, or the values; see ``parse_levels``
     method               "conntra" (no gradient, from random weights), "backprop" (straight-through backpropagation
                          of the same integer network), or "warm" (CoNNTrA from where backpropagation ends); the last
@@ -103,12 +107,13 @@ def train(
     cluster that does not answer.
     """
     if method not in METHODS:
-        raise InputError(f"method {method!r}: unknown; allowed: {', '.join(METHODS)}")
+        meant = did_you_mean(method, METHODS)
+        raise InputError(f"method {method!r}: unknown{meant}; allowed: {', '.join(METHODS)}")
     if cluster is not None and method != "conntra":
         raise InputError(f"cluster {cluster!r}: method {method} trains on one machine; use conntra, or no cluster")
     layers = default_layers(len(data.y_train)) if layers is None else layers
     encoder = _encoder_for(data, encoder)
-    neurons = parse_neurons(neuron, _steps_of(data, encoder, neuron, steps))
+    neurons = parse_neurons(neuron, _steps_of(data, encoder, neuron, steps), recurrent)
     given = encoder.steps if encoder else neurons.steps
     shape = data.feature_shape if encoder else _shape_of_a_step(data, given)
     if options.get("shift") or options.get("elastic") or not all(isinstance(spec, int) for spec in as_specs(layers)):

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.jit import jit
 from conntra_hardware.neurons import MAX_STEPS
 from conntra_neuro.datasets.events.recipe import Recipe
 from conntra_neuro.datasets.events.recording import Recording, Sensor
@@ -22,7 +22,7 @@ __all__ = ["NEVER", "Binning", "not_isolated"]
 NEVER = -(2**63)
 
 
-@nb.njit(cache=True, nogil=True)
+@jit
 def not_isolated(t, x, y, seen, within):
     """Say of each event whether a neighbouring pixel had one at most ``within`` microseconds before it.
 

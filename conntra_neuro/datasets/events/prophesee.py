@@ -19,11 +19,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.errors import FileFormatError
+from conntra_hardware.base.jit import jit
 from conntra_neuro.datasets.events.bytes_of import damaged, read_bytes, whole_records
 from conntra_neuro.datasets.events.recording import Recording, Sensor
 
@@ -96,7 +96,7 @@ def evt3_events(words: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], ..
     return found[:, 0], found[:, 1], found[:, 2], found[:, 3]
 
 
-@nb.njit(cache=True, nogil=True)
+@jit
 def _evt3(words, out):
     """Write t, x, y, p of all events into ``out``, if it has rows; return how many there are."""
     count, high, low, rounds, y, base, p = 0, -1, 0, 0, 0, 0, 0

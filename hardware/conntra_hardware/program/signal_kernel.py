@@ -6,14 +6,15 @@ after each product. All of it fits 64 bits for samples of 16 bits and frames of 
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
+
+from conntra_hardware.base.jit import jit
 
 __all__ = ["FACTOR_BITS", "WINDOW_BITS", "band_energies", "send_on_delta"]
 
 WINDOW_BITS, FACTOR_BITS = 12, 14
 
-_fast = nb.njit(nogil=True, cache=True)
+_fast = jit
 
 
 @_fast
