@@ -16,6 +16,7 @@ from conntra_hardware.base.arrays import ArrayLike, SpikeArray, as_spikes
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.suggest import did_you_mean
 from conntra_hardware.program.input_encoding import (
+    CodeEncoder,
     Encoder,
     LatencyEncoder,
     RateEncoder,
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-_ENCODERS = (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder, SignalEncoder)
 METHODS = ("conntra", "backprop", "warm")
+_ENCODERS = (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder, CodeEncoder, SignalEncoder)
 _CHANNELS = (1, 3, 4)  # of grey, colour, and colour with transparency
 
 
