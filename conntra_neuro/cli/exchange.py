@@ -23,7 +23,9 @@ def export(
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="FILE", show_default=False, help="The file to write.")],
-    format: Annotated[str | None, typer.Option(help="nir, netx or c.", show_default="the suffix of --out")] = None,
+    format: Annotated[
+        str | None, typer.Option(help="nir, netx, onnx or c.", show_default="the suffix of --out")
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="C: the prefix of all names.", show_default="the stem of --out")
     ] = None,

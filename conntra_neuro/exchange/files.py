@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from conntra_hardware.base.arguments import seconds
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.files import check_writable, write_atomically
+from conntra_hardware.base.suggest import did_you_mean
 from conntra_hardware.program import Program
 from conntra_neuro.exchange.from_program import network_of_program
 from conntra_neuro.exchange.time import refuse_ways_through_time
@@ -50,7 +51,6 @@ def export(network: DiscreteNetwork | Program, path: str | Path, format: str | N
     if isinstance(network, Program):
         about = {"chip": network.chip.name, "cores": network.cores_used}
         network = network_of_program(network)
-    refuse_ways_through_time(network, f"export to {name}")
     data, details = FORMATS[name][1](network, about, options)
     write_atomically(path, data)
     return Exported(str(path), name, len(data), details)
@@ -93,7 +93,7 @@ def import_with_report(
 def _named(path: str | Path, format: str | None, known: dict[str, tuple[tuple[str, ...], Any]]) -> str:
     if format is not None:
         if format not in known:
-            raise InputError(f"format {format!r}: unknown; allowed: {', '.join(known)}")
+            raise InputError(f"format {format!r}: unknown{did_you_mean(format, known)}; allowed: {', '.join(known)}")
         return format
     suffix = Path(path).suffix.lower()
     for name, (suffixes, _) in known.items():
@@ -119,6 +119,7 @@ def _needs(extra: str, *packages: str) -> None:
 
 def _write_nir(network: DiscreteNetwork, about: Options, options: Options) -> Written:
     _no_options(options, (), "nir")
+    refuse_ways_through_time(network, "export to nir")
     _needs("nir", "nir", "h5py")
     from conntra_neuro.exchange.nir.writer import nir_bytes
 
@@ -127,10 +128,20 @@ def _write_nir(network: DiscreteNetwork, about: Options, options: Options) -> Wr
 
 def _write_netx(network: DiscreteNetwork, about: Options, options: Options) -> Written:
     _no_options(options, (), "netx")
+    refuse_ways_through_time(network, "export to netx")
     _needs("nir", "h5py")
     from conntra_neuro.exchange.netx import netx_bytes
 
     return netx_bytes(network, about), {}
+
+
+def _write_onnx(network: DiscreteNetwork, about: Options, options: Options) -> Written:
+    _no_options(options, (), "onnx")
+    refuse_ways_through_time(network, "export to onnx")
+    _needs("onnx", "onnx")
+    from conntra_neuro.exchange.onnx.writer import onnx_bytes
+
+    return onnx_bytes(network, about), {}
 
 
 def _write_c(network: DiscreteNetwork, about: Options, options: Options) -> Written:
@@ -214,6 +225,7 @@ Reader: TypeAlias = Callable[[str | Path, Options, list[str] | None], Read]
 FORMATS: dict[str, tuple[tuple[str, ...], Writer]] = {
     "nir": ((".nir",), _write_nir),
     "netx": ((".net",), _write_netx),
+    "onnx": ((".onnx",), _write_onnx),
     "c": ((".h",), _write_c),
 }
 """What can be written: the suffixes of each format, and its writer."""

@@ -1,4 +1,4 @@
-"""What formats without time cannot say: refused by name, so that nothing is left out in silence."""
+"""What formats cannot say of time: refused by name, so that nothing is left out in silence."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import common_steps
 from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork
 
-__all__ = ["refuse_ways_through_time"]
+__all__ = ["refuse_delays_and_recurrence", "refuse_ways_through_time"]
 
 
-def refuse_ways_through_time(network: DiscreteNetwork, where: str) -> None:
-    """Raise InputError for delays, recurrence, outputs other than sums, and steps that no neuron says."""
+def refuse_delays_and_recurrence(network: DiscreteNetwork, where: str) -> None:
+    """Raise InputError for delays and recurrence."""
     for index, layer in enumerate(network.layers):
         if isinstance(layer, (Dense, Conv2d)) and layer.is_delayed:
             raise InputError(f"{where}: layer {index} ({layer!r}): synapses with a delay have no counterpart there")
     if network.recurrent:
         raise InputError(f"{where}: {network.recurrent[0]}: a layer that leads to itself has no counterpart there")
+
+
+def refuse_ways_through_time(network: DiscreteNetwork, where: str) -> None:
+    """Raise InputError for delays, recurrence, outputs other than sums, and steps that no neuron says."""
+    refuse_delays_and_recurrence(network, where)
     last = network.layers[-1].neuron
     if last is not None and last.spikes:
         raise InputError(f"{where}: the last layer's spikes are counted; a readout is expected there")

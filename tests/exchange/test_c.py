@@ -7,18 +7,19 @@ import shutil
 import compiled_c
 import network_strategies
 import numpy as np
+import over_time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.neurons import GradedRelu
+from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Lif, Readout
 from conntra_hardware.program.input_encoding import ThermometerEncoder, ThresholdEncoder
 from conntra_neuro.exchange.c.measure import measure
 from conntra_neuro.exchange.c.writer import FEATURES, c_header
 from conntra_neuro.exchange.files import export
 from conntra_neuro.network import DiscreteNetwork
-from conntra_neuro.network.layers import Dense, Residual
+from conntra_neuro.network.layers import Conv2d, Dense, Recurrent, Residual
 from conntra_neuro.network.levels import Levels
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler here")
@@ -35,12 +36,108 @@ def check(networks, samples, folder, packing):
 
 
 @settings(max_examples=7, deadline=None)
-@given(networks=st.lists(network_strategies.networks(), min_size=8, max_size=8), seed=st.integers(0, 1000))
+@given(
+    networks=st.lists(network_strategies.networks((*network_strategies.KINDS, "lif")), min_size=8, max_size=8),
+    seed=st.integers(0, 1000),
+)
 @pytest.mark.parametrize("packing", ["bits", "digits"])
 def test_random_networks_of_every_kind(tmp_path_factory, networks, seed, packing):
-    """56 networks in each packing: all layers, threshold, graded and integrate-and-fire neurons, residuals."""
+    """56 networks in each packing: all layers and kinds of neuron, residuals."""
     samples = [network_strategies.inputs(network, 4, seed) for network in networks]
     check(networks, samples, tmp_path_factory.mktemp("c"), packing)
+
+
+def without_delays(network):
+    layers = [Dense(layer.weight, layer.bias, layer.neuron) for layer in network.layers]
+    return DiscreteNetwork(layers, steps=network.steps)
+
+
+def test_leaky_networks_as_plain_loops_have_them(tmp_path):
+    """100 networks: leaks, currents, refractory steps, both resets and rules, parameters a neuron, every readout."""
+    drawn = [over_time.random_network(seed) for seed in range(100)]
+    networks, samples = [without_delays(network) for network, _ in drawn], [spikes for _, spikes in drawn]
+    refractory = [layer.neuron for network in networks for layer in network.layers if layer.neuron.facts.refractory]
+    assert refractory
+    assert {network.layers[-1].neuron.facts.form for network in networks} == {"readout", "leaky readout", "leaky"}
+    found = compiled_c.run_all(networks, samples, tmp_path, "bits")
+    for network, sample, rows in zip(networks, samples, found, strict=True):
+        logits = over_time.by_loops(network, sample)[1]
+        np.testing.assert_array_equal(rows[:, :-2], logits)
+        np.testing.assert_array_equal(rows[:, -2], 0)
+
+
+def test_leaky_neurons_spike_for_spike(tmp_path):
+    """Each step's spikes of each layer, read from the counts of a network that ends there."""
+    for seed in range(200, 206):
+        whole, samples = over_time.random_network(seed)
+        spikes = over_time.by_loops(without_delays(whole), samples)[0]
+        for index, layer in enumerate(whole.layers):
+            if not layer.neuron.spikes:
+                continue
+            ends = DiscreteNetwork(without_delays(whole).layers[: index + 1], steps=whole.steps)
+            (tmp_path / "net.h").write_text(c_header(ends).text)
+            printed = compiled_c.compile_and_run(STEPWISE, tmp_path, compiled_c.words_of(samples).tobytes())
+            counts = np.array(printed.split(), np.int64).reshape(len(samples), whole.steps, layer.n_out)
+            np.testing.assert_array_equal(np.diff(counts, axis=1, prepend=0), spikes[index])
+
+
+STEPWISE = """
+#include <stdio.h>
+#define NET_IMPLEMENTATION
+#include "net.h"
+int main(void)
+{
+    static uint32_t x[NET_N_STEPS * NET_INPUT_WORDS];
+    net_sum logits[NET_N_CLASSES];
+    int t, i;
+    while (fread(x, sizeof x, 1, stdin) == 1) {
+        net_begin(logits);
+        for (t = 0; t < NET_N_STEPS; t++) {
+            net_step(x + t * NET_INPUT_WORDS, logits);
+            for (i = 0; i < NET_N_CLASSES; i++)
+                printf("%lld ", (long long)logits[i]);
+        }
+    }
+    return 0;
+}
+"""
+
+
+def test_registers_wrap_and_stop_as_in_forward(tmp_path):
+    """Sums beyond 24 bits, biases beyond them and potentials at both ends, with sums of 32 and of 64 bits."""
+    rng = np.random.default_rng(4)
+    networks = []
+    for decay, widest in [(0, 31), (1, 31), (4096, 31), (100, 18), (0, 18)]:
+        weight = rng.choice([-(2**15), 0, 2**15 - 1], (20, 30))
+        bias = rng.integers(-(2**widest), 2**widest, 20)
+        bias[::2] = rng.integers(-9, 9, 10)
+        kinds = [
+            Lif(2**17 - 1, voltage_decay=7, current_decay=decay, reset="soft"),
+            Lif(5, voltage_decay=0, current_decay=decay, strict=False, refractory=63),
+            Readout("max", voltage_decay=3, current_decay=decay),
+        ]
+        networks += [DiscreteNetwork([Dense(weight, bias, neuron)], steps=9) for neuron in kinds]
+    samples = [network_strategies.inputs(network, 4, 3) for network in networks]
+    check(networks, samples, tmp_path, "bits")
+    assert {"int64_t net_sum" in c_header(network).text for network in networks} == {True, False}
+    held = [n.layers[0].neuron.held(n.layers[0].sums(x.reshape(-1, 30)).reshape(4, 9, 20), n.layers[0].bias)
+            for n, x in zip(networks, samples, strict=True)]  # fmt: skip
+    assert max(int(v.max()) for v in held) == 2**23 - 1
+    assert min(int(v.min()) for v in held) == 1 - 2**23
+
+
+def test_spikes_of_every_kind_are_counted(tmp_path):
+    rng = np.random.default_rng(8)
+    first = Dense(rng.integers(-1, 2, (6, 9)), activation=GradedRelu())
+    networks = [DiscreteNetwork([first, Dense(rng.integers(-1, 2, (3, 6)), [1, 0, 2], neuron)], steps=3)
+                for neuron in ("threshold", GradedRelu(1), IntegrateAndFire(2, 3, "soft"))]  # fmt: skip
+    lif = Lif(2, voltage_decay=99, refractory=[0, 2])
+    networks.append(
+        DiscreteNetwork([Conv2d(rng.integers(-1, 2, (2, 1, 2, 2)), [1, -1], lif, input_shape=(1, 3, 3))], steps=5)
+    )
+    samples = [network_strategies.inputs(network, 9, 1) for network in networks]
+    assert all(network.forward(sample).any() for network, sample in zip(networks, samples, strict=True))
+    check(networks, samples, tmp_path, "bits")
 
 
 LEVEL_SETS = [(-1, 1), (0, 1), (-1, 0), (-2, -1, 0, 1), (-7, 0, 1, 130), (-3, 3), (5, 9), tuple(range(-128, 128)),
@@ -158,6 +255,11 @@ def test_what_is_refused(tmp_path):
         measure(c_header(network).text, "net", "no-such-cc")
     with pytest.raises(InputError, match="option 'steps' is not one of its own"):
         export(network, tmp_path / "a.h", steps=3)
+    lif = Dense(np.eye(2), activation=Lif(1, voltage_decay=9))
+    with pytest.raises(InputError, match="export to C: recurrent layer 0: a layer that leads to itself"):
+        c_header(DiscreteNetwork([lif], steps=2, recurrent=[Recurrent(0, np.eye(2))]))
+    with pytest.raises(InputError, match=r"export to C: layer 0 .*: synapses with a delay"):
+        export(DiscreteNetwork([Dense(np.eye(2), activation=lif.neuron, delay=1)], steps=2), tmp_path / "a.h")
     assert list(tmp_path.iterdir()) == []
 
 

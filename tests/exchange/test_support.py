@@ -30,21 +30,13 @@ def test_limits_are_of_what_can_be_done():
     found = support()
     for kind, name in LIMITS:
         assert found[kind][name], (kind, name)
-    assert set(found["Dense"]) == {*FORMATS, "nir in", "netx in", "onnx"}
+    assert set(found["Dense"]) == {*FORMATS, "nir in", "netx in", "onnx in"}
     assert {*READERS} == {"nir", "onnx", "netx"}
 
 
 def test_every_kind_has_an_answer_for_c():
     refused = {kind for kind, answers in support().items() if not answers["c"]}
-    assert refused == {
-        "Lif",
-        "Lif, with a current",
-        "Lif, soft reset",
-        "Readout that leaks",
-        "spikes that are counted",
-        "delay",
-        "Recurrent",
-    }
+    assert refused == {"SigmaDelta", "delay", "Recurrent"}
 
 
 def test_the_column_of_onnx_is_measured(tmp_path, monkeypatch):

@@ -25,6 +25,7 @@ from conntra_hardware.neurons import (
     Lif,
     Neuron,
     Readout,
+    SigmaDelta,
     Threshold,
     neuron_from_dict,
     neuron_to_dict,
@@ -134,10 +135,10 @@ def test_a_backend_without_a_row_refuses_by_name(kinds: None, backend: str, neur
 
 
 @pytest.mark.parametrize("neuron", [LeakyNeuron(2, STEPS), StrangeNeuron()], ids=["leaky", "strange"])
-@pytest.mark.parametrize("name", ["a.nir", "a.net", "a.h"])
+@pytest.mark.parametrize("name", ["a.nir", "a.net", "a.onnx", "a.h"])
 def test_a_format_without_a_row_refuses_by_name(kinds: None, name: str, neuron: Neuron, tmp_path: Path) -> None:
-    if neuron.facts.form == "leaky" and name == "a.net":
-        cn.export(network(neuron), tmp_path / name)  # it has a row: CUBA
+    if neuron.facts.form == "leaky" and name in ("a.net", "a.h"):
+        cn.export(network(neuron), tmp_path / name)  # these have a row
         return
     with pytest.raises(InputError, match=neuron.kind):
         cn.export(network(neuron), tmp_path / name)
@@ -162,7 +163,7 @@ def test_training_from_a_kind_that_it_does_not_know_is_refused_by_name(kinds: No
 
 def test_every_table_has_a_row_for_every_kind_of_the_package() -> None:
     package = [Threshold(), GradedRelu(2), IntegrateAndFire(3, 4), IntegrateAndFire(3, 4, "soft"), Readout()]
-    package += [Lif(3, voltage_decay=4), Readout("max", voltage_decay=4)]
+    package += [Lif(3, voltage_decay=4), Readout("max", voltage_decay=4), SigmaDelta(3)]
     assert {type(neuron) for neuron in package} == set(NEURON_KINDS.values())
     forms = {neuron.facts.form for neuron in package}
     assert "other" not in forms

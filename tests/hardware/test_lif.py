@@ -386,3 +386,16 @@ def test_convolutions_leak_delay_and_lead_back() -> None:
             result = program.run(x, backend=backend)
             assert np.array_equal(result.logits, network.forward(x)), backend
             assert np.array_equal(result.spikes["hidden0"], network.outputs(x)[0]), backend
+
+
+def test_a_bias_of_32_bits_is_not_cut_off() -> None:
+    """v stops at its end; 64 times the bias does not fit the 32 bits that a layer holds it in."""
+    network = cn.DiscreteNetwork(
+        [cn.Dense([[0, 1]], [2**26], cn.Lif(2**17 - 1, voltage_decay=0)), cn.Dense([[1], [1]], activation="readout")],
+        steps=2,
+    )
+    x = np.zeros((1, 2, 2), np.uint8)
+    assert network.outputs(x)[0].tolist() == [[1], [1]]
+    assert network.layers[0].neuron.held(np.zeros((1, 2, 1), int), network.layers[0].bias).tolist() == [
+        [[2**23 - 1], [2**23 - 1]]
+    ]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.weight_packing import digits_per_byte, pack
-from conntra_hardware.neurons import GRADED_MAX, Facts, Parameter, row_for
+from conntra_hardware.neurons import FORGETS, FRACTION_BITS, GRADED_MAX, Facts, Parameter, row_for, values
 from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.exchange.c.plan import Buffer, words
 from conntra_neuro.network.layers import Conv2d, Dense, Layer, MaxPool, SumPool
@@ -23,31 +23,31 @@ PACKINGS = ("bits", "digits")
 class Code:
     """Tables, statements and functions as they are emitted, under the prefix ``name``."""
 
-    def __init__(self, name: str, packing: str) -> None:
-        self.name, self.packing = name, packing
+    def __init__(self, name: str, packing: str, last: int) -> None:
+        self.name, self.packing, self.last = name, packing, last
         self.tables: list[str] = []
         self.lines: list[str] = []
         self.used: set[str] = set()
         self.patch_words = self.sums = self.weight_bytes = self.bias_bytes = 0
-        self.state: dict[int, int] = {}
+        self.state: dict[str, tuple[str, int]] = {}  # a static array's type and length, all 0 as a sample begins
 
     def layer(self, index: int, layer: Layer, given: Buffer, pointer: str, out: Buffer, joined: Iterable[str]) -> None:
-        """Emit layer ``index``, whose input stands at ``pointer``.
+        """Emit layer ``index``, whose input stands at ``pointer``; the last one's spikes are counted in ``logits``.
 
         ``joined`` are the statements of residual connections, which add to ``sums``.
         """
         joined = list(joined)
-        self.lines += [f"    {{ /* layer {index}: {layer!r} */", *self._output(layer, out)]
+        self.lines += [f"    {{ /* layer {index}: {layer!r} */", *self._output(index, layer, out)]
         self.lines += _indented(["NAME_sum z;", "int i;"], 2, self.name)
         sink = self._sink(index, layer, out)
         if joined:
             self.sums = max(self.sums, layer.n_out)
-            self.lines += self.term(f"{index}", layer, given, pointer, "NAME_sums[i] = z;")
+            self.lines += self.term(f"{index}", layer, given, pointer, "NAME_sums[i] = z;", biased=not _leaks(layer))
             self.lines += joined
             loop = [f"for (i = 0; i < {layer.n_out}; i++) {{", f"    z = {self.name}_sums[i];"]
             self.lines += [*_indented(loop, 2), *_indented(sink, 3, self.name), "        }"]
         else:
-            self.lines += self.term(f"{index}", layer, given, pointer, *sink)
+            self.lines += self.term(f"{index}", layer, given, pointer, *sink, biased=not _leaks(layer))
         self.lines.append("    }")
 
     def identity(self, source: Buffer, size: int, scale: int, pointer: str) -> list[str]:
@@ -56,12 +56,15 @@ class Code:
         body = [f"for (i = 0; i < {size}; i++)", f"    {self.name}_sums[i] += (NAME_sum)({scale}) * {value};"]
         return _indented(["{", f"    {_pointer(source)} = {pointer};", *_indented(body, 1), "}"], 2, self.name)
 
-    def term(self, key: str, layer: Layer, given: Buffer, pointer: str, *sink: str) -> list[str]:
-        """Return the statements that compute each sum z of ``layer`` and do ``sink`` with its index i."""
+    def term(self, key: str, layer: Layer, given: Buffer, pointer: str, *sink: str, biased: bool = True) -> list[str]:
+        """Return the statements that compute each sum z of ``layer`` and do ``sink`` with its index i.
+
+        Unless ``biased``, without the layer's bias: that of leaky neurons goes to v, not through u.
+        """
         if isinstance(layer, Dense):
-            body = self._dense(key, layer, given, sink)
+            body = self._dense(key, layer, given, sink, biased)
         elif isinstance(layer, Conv2d):
-            body = self._conv(key, layer, given, sink)
+            body = self._conv(key, layer, given, sink, biased)
         elif isinstance(layer, (SumPool, MaxPool)):
             body = self._pool(layer.geometry, given, sink)
         else:
@@ -69,10 +72,10 @@ class Code:
         start = f"    {_pointer(given)} = {pointer};"
         return _indented(["{", start, *_indented(body, 1), "}"], 2, self.name)
 
-    def _dense(self, key: str, layer: Dense, given: Buffer, sink: tuple[str, ...]) -> list[str]:
+    def _dense(self, key: str, layer: Dense, given: Buffer, sink: tuple[str, ...], biased: bool) -> list[str]:
         n = layer.n_in
         expression, before = self._dot(key, layer.weight, layer.levels.values, given.binary, "x", n, "i")
-        bias = self._bias(key, layer.bias, "i")
+        bias = self._bias(key, layer.bias, "i") if biased else ""
         return [
             *before,
             f"for (i = 0; i < {layer.n_out}; i++) {{",
@@ -81,7 +84,7 @@ class Code:
             "}",
         ]
 
-    def _conv(self, key: str, layer: Conv2d, given: Buffer, sink: tuple[str, ...]) -> list[str]:
+    def _conv(self, key: str, layer: Conv2d, given: Buffer, sink: tuple[str, ...], biased: bool) -> list[str]:
         g = layer.geometry
         outer = g.out_channels // g.groups
         inner, rows, columns = g.kernel_shape[1:]
@@ -89,6 +92,7 @@ class Code:
         row = "o" if g.groups == 1 else f"g * {outer} + o"
         expression, before = self._dot(key, layer.weight.reshape(len(layer.bias), n), layer.levels.values, given.binary,
                                        "patch", n, f"({row})")  # fmt: skip
+        bias = self._bias(key, layer.bias, row) if biased else ""
         self.patch_words = max(self.patch_words, words(n) if given.binary else n)
         kind = "uint32_t" if given.binary else "int32_t"
         corner = f"p / {g.output_shape[2]} * {g.stride[0]} - {g.padding[0]}, "
@@ -100,7 +104,7 @@ class Code:
         body = [
             f"for (o = 0; o < {outer}; o++) {{",
             f"    i = ({row}) * {g.positions} + p;",
-            f"    z = {expression}{self._bias(key, layer.bias, row)};",
+            f"    z = {expression}{bias};",
             *_indented(sink, 1),
             "}",
         ]
@@ -168,8 +172,8 @@ class Code:
         self.tables.append(table(kind, f"{self.name}_b{key}", bias))
         return f" + NAME_b{key}[{index}]"
 
-    def _output(self, layer: Layer, out: Buffer) -> list[str]:
-        if layer.neuron is not None and not layer.neuron.spikes:
+    def _output(self, index: int, layer: Layer, out: Buffer) -> list[str]:
+        if index == self.last:
             return []
         kind = "uint32_t" if out.binary else "int32_t"
         lines = [f"        {kind} *y = ({kind} *)({self.name}_arena + {out.offset});"]
@@ -183,11 +187,17 @@ class Code:
             return ["y[i] = (int32_t)z;"]
         rows = {
             "readout": lambda: ["logits[i] += z;"],
-            "threshold": lambda: [f"{self._call('set')}(y, i, z > 0);"],
+            "threshold": lambda: [self._spike(index, "z > 0")],
             "graded": lambda: self._graded(index, neuron.facts),
             "integrating": lambda: self._integrating(index, layer, neuron.facts),
+            "leaky": lambda: self._leaky(index, layer, neuron.facts),
+            "leaky readout": lambda: self._leaky_readout(index, layer, neuron.facts),
         }
         return row_for(rows, neuron, f"export to C: layer {index} ({layer!r})", "use these, or another format")()
+
+    def _spike(self, index: int, spike: str) -> str:
+        """Return the statement that sends a 0/1 ``spike`` on, or counts it."""
+        return f"logits[i] += {spike};" if index == self.last else f"{self._call('set')}(y, i, {spike});"
 
     def _graded(self, index: int, facts: Facts) -> list[str]:
         shift = self._parameter(f"s{index}", facts.shift)
@@ -196,14 +206,56 @@ class Code:
         else:
             ceiling = self._parameter(f"c{index}", facts.ceiling)
             too_large = [f"if (z > {ceiling})", f"    z = {ceiling};"]
-        return [f"z = z > 0 ? z >> {shift} : 0;", *too_large, "y[i] = (int32_t)z;"]
+        sent = "logits[i] += z;" if index == self.last else "y[i] = (int32_t)z;"
+        return [f"z = z > 0 ? z >> {shift} : 0;", *too_large, sent]
 
     def _integrating(self, index: int, layer: Layer, facts: Facts) -> list[str]:
-        self.state[index] = layer.n_out
+        self.state[f"v{index}"] = "NAME_sum", layer.n_out
         v, threshold = f"NAME_v{index}[i]", self._parameter(f"t{index}", facts.least)
         after = "0" if facts.reset == "hard" else f"{v} - {threshold}"
-        fired = [f"    {self._call('set')}(y, i, 1);", f"    {v} = {after};"]
+        fired = [f"    {self._spike(index, '1')}", f"    {v} = {after};"]
         return [f"{v} += z;", f"if ({v} >= {threshold}) {{", *fired, "}"]
+
+    def _leaky(self, index: int, layer: Layer, facts: Facts) -> list[str]:
+        theta, v = values(facts.threshold or 0) << FRACTION_BITS, f"NAME_v{index}[i]"
+        least = self._parameter(f"t{index}", theta + int(facts.strict))
+        after = "0" if facts.reset == "hard" else f"{v} - {self._parameter(f'o{index}', theta)}"
+        fired = [f"if ({v} >= {least}) {{", f"    {self._spike(index, '1')}", f"    {v} = {after};", "}"]
+        current, charge = self._charged(index, layer, facts)
+        if facts.refractory == 0:
+            return [current, charge, *fired]
+        waits = f"NAME_wait{index}[i]"
+        self.state[f"wait{index}"] = "uint8_t", layer.n_out
+        fired.insert(2, f"    {waits} = {self._parameter(f'r{index}', facts.refractory)};")
+        return [current, f"if ({waits})", f"    {waits}--;", "else {", *_indented([charge, *fired], 1), "}"]
+
+    def _leaky_readout(self, index: int, layer: Layer, facts: Facts) -> list[str]:
+        v = f"NAME_v{index}[i]"
+        read = f"if ({v} > logits[i])\n    logits[i] = {v};" if facts.read == "max" else f"logits[i] = {v};"
+        return [*self._charged(index, layer, facts), *read.split("\n")]
+
+    def _charged(self, index: int, layer: Layer, facts: Facts) -> tuple[str, str]:
+        """Return the statement that takes u a step on, at the sum z, and the one that takes v on."""
+        self.state[f"v{index}"] = "int32_t", layer.n_out
+        keeps = FORGETS - values(facts.current_decay)
+        kept = "0"
+        if np.any(keeps):
+            self.state[f"u{index}"] = "int32_t", layer.n_out
+            kept = f"{self._call('decayed')}(NAME_u{index}[i], {self._parameter(f'c{index}', keeps)})"
+        u = f"NAME_u{index}[i]" if np.any(keeps) else "const int32_t u"
+        current = f"{u} = {self._call('current')}({kept}, z);"
+        left = self._parameter(f"d{index}", FORGETS - values(facts.voltage_decay))
+        v, u = f"NAME_v{index}[i]", u.rsplit(maxsplit=1)[-1]
+        arriving = f"{u}{self._charge(index, layer)}"
+        return current, f"{v} = {self._call('voltage')}({self._call('decayed')}({v}, {left}), {arriving});"
+
+    def _charge(self, index: int, layer: Layer) -> str:
+        """Return what a bias adds to v at each step; beyond 2^19 v stops at its end all the same."""
+        if not isinstance(layer, (Dense, Conv2d)):
+            return ""
+        at = f"i / {layer.geometry.positions}" if isinstance(layer, Conv2d) else "i"
+        bias = self._bias(f"{index}", np.clip(layer.bias, -(2**19), 2**19), at).removeprefix(" + ")
+        return f" + 64 * (int32_t){bias}" if bias else ""
 
     def _parameter(self, key: str, value: Parameter | IntArray) -> str:
         """Return a number, or the element of a table of one a neuron."""
@@ -220,14 +272,14 @@ class Code:
         return f"NAME_{function}"
 
 
-def table(kind: str, name: str, values: npt.NDArray[np.generic]) -> str:
+def table(kind: str, name: str, numbers: npt.NDArray[np.generic]) -> str:
     """Return a C table."""
     if kind == "uint32_t":
-        texts = [f"0x{int(v):08x}u" for v in values]
+        texts = [f"0x{int(v):08x}u" for v in numbers]
     elif kind in ("double", "float"):
-        texts = [repr(float(v)) + ("f" if kind == "float" else "") for v in values]
+        texts = [repr(float(v)) + ("f" if kind == "float" else "") for v in numbers]
     else:
-        texts = [str(int(v)) for v in values]
+        texts = [str(int(v)) for v in numbers]
     lines: list[str] = []
     for text in texts:
         if lines and len(lines[-1]) + len(text) < 110:
@@ -253,8 +305,12 @@ def _bit_planes(numbers: npt.NDArray[np.int64], planes: int) -> npt.NDArray[np.u
     return (bits << np.arange(32)).sum(axis=-1).astype(np.uint32).reshape(rows, -1)
 
 
-def _smallest(values: IntArray) -> str:
-    low, high = int(values.min()), int(values.max())
+def _leaks(layer: Layer) -> bool:
+    return layer.neuron is not None and layer.neuron.facts.form in ("leaky", "leaky readout")
+
+
+def _smallest(numbers: IntArray) -> str:
+    low, high = int(numbers.min()), int(numbers.max())
     for bits in (8, 16):
         if -(2 ** (bits - 1)) <= low and high < 2 ** (bits - 1):
             return f"int{bits}_t"

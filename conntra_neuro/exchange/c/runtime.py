@@ -116,6 +116,30 @@ static inline NAME_sum NAME_dot_digits_values(const uint8_t *row, const int32_t 
     return total;
 }
 """,
+    "decayed": """
+/* What is left of x, of 24 bits, where of 4096 parts keeps stay: towards 0, without a product beyond 32 bits. */
+static inline int32_t NAME_decayed(int32_t x, int32_t keeps)
+{
+    const int32_t a = x < 0 ? -x : x;
+    const int32_t left = (a >> 12) * keeps + (((a & 4095) * keeps) >> 12);
+    return x < 0 ? -left : left;
+}
+""",
+    "current": """
+/* u + 64 z in Loihi's register of a current, which wraps round beyond 2^23. */
+static inline int32_t NAME_current(int32_t u, NAME_sum z)
+{
+    return 8388608 - (int32_t)((8388608u - (uint32_t)u - 64u * (uint32_t)z) & 0xffffffu);
+}
+""",
+    "voltage": """
+/* v + more in Loihi's register of a voltage, which stops at its ends. */
+static inline int32_t NAME_voltage(int32_t v, int32_t more)
+{
+    v += more;
+    return v > 8388607 ? 8388607 : v < -8388607 ? -8388607 : v;
+}
+""",
     "patch_bits": """
 /* The spikes under a kernel whose corner is at (top, left), channel after channel, row after row; its weights stand
    down rows and right columns apart. */

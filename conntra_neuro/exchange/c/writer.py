@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.neurons.registers import HALF
 from conntra_hardware.program.input_encoding import CodeEncoder, Encoder
 from conntra_neuro.exchange.c.layers import PACKINGS, Code, table
 from conntra_neuro.exchange.c.plan import Buffer, Plan, plan_of, words
 from conntra_neuro.exchange.c.runtime import functions
+from conntra_neuro.exchange.time import refuse_delays_and_recurrence
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.layers import Flatten
 
@@ -50,8 +52,9 @@ def c_header(network: DiscreteNetwork, name: str = "net", packing: str = "bits",
     for what, given, allowed in (("packing", packing, PACKINGS), ("features", features, FEATURES)):
         if given not in allowed:
             raise InputError(f"export to C: {what} {given!r}: unknown; allowed: {', '.join(allowed)}")
+    refuse_delays_and_recurrence(network, "export to C")
     plan = plan_of(network)
-    code = Code(name, packing)
+    code = Code(name, packing, len(network.layers) - 1)
     for index, layer in enumerate(network.layers):
         if not isinstance(layer, Flatten):
             _layer(code, network, plan, index)
@@ -153,11 +156,11 @@ def _memory(network: DiscreteNetwork, plan: Plan, code: Code) -> tuple[list[str]
         if count:
             lines.append(f"static uint32_t {name}_{variable}[{count}];")
             ram += 4 * count
-    sums = {"sums": code.sums} | {f"v{index}": size for index, size in code.state.items()}
-    for variable, count in sums.items():
+    kept = {"sums": ("NAME_sum", code.sums)} | code.state
+    for variable, (kind, count) in kept.items():
         if count:
-            lines.append(f"static {name}_sum {name}_{variable}[{count}];")
-            ram += wide * count
+            lines.append(f"static {kind.replace('NAME', name)} {name}_{variable}[{count}];")
+            ram += {"NAME_sum": wide, "int32_t": 4, "uint8_t": 1}[kind] * count
     if network.encoder is not None:
         lines.append(f"static uint32_t {name}_spikes[{words(network.n_in)}];")
         ram += 4 * words(network.n_in)
@@ -165,12 +168,13 @@ def _memory(network: DiscreteNetwork, plan: Plan, code: Code) -> tuple[list[str]
 
 
 def _forward(network: DiscreteNetwork, code: Code, name: str) -> list[str]:
-    loops = [f"        {name}_v{index}[i] = 0;" for index in code.state]
     resets = [
         line
-        for (index, size), loop in zip(code.state.items(), loops, strict=True)
-        for line in (f"    for (i = 0; i < {size}; i++)", loop)
+        for variable, (_, size) in code.state.items()
+        for line in (f"    for (i = 0; i < {size}; i++)", f"        {name}_{variable}[i] = 0;")
     ]
+    last = network.layers[-1].neuron
+    least = -HALF + 1 if last is not None and last.facts.read == "max" else 0
     return [
         f"static int {name}_step(const uint32_t *spikes, {name}_sum *logits)",
         "{",
@@ -178,12 +182,17 @@ def _forward(network: DiscreteNetwork, code: Code, name: str) -> list[str]:
         *code.lines,
         "    return failed;",
         "}",
+        f"static void {name}_begin({name}_sum *logits)",
+        "{",
+        "    int i;",
+        f"    for (i = 0; i < {network.n_classes}; i++)",
+        f"        logits[i] = {least};",
+        *resets,
+        "}",
         f"static int {name}_run(const uint32_t *spikes, int stride, {name}_sum *logits)",
         "{",
-        "    int i, t, failed = 0;",
-        f"    for (i = 0; i < {network.n_classes}; i++)",
-        "        logits[i] = 0;",
-        *resets,
+        "    int t, failed = 0;",
+        f"    {name}_begin(logits);",
         f"    for (t = 0; t < {network.steps}; t++)",
         f"        if ({name}_step(spikes + t * stride, logits))",
         "            failed = -1;",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.errors import ConntraError, FileFormatError, InputError
+from conntra_neuro.exchange.metadata import KEY, read_note
 
 if TYPE_CHECKING:
     import onnx
@@ -43,13 +44,17 @@ class Node:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Nodes, each after those it takes from; constants by name; one input, its shape without the batch; one output."""
+    """Nodes, each after those it takes from; constants by name; one input, its shape without the batch; one output.
+
+    ``note``: what an export of ours says beside the graph; empty in those of others.
+    """
 
     nodes: tuple[Node, ...]
     constants: Mapping[str, Array]
     input: str
     input_shape: tuple[int, ...]
     output: str
+    note: Mapping[str, Any] = field(default_factory=dict)
 
 
 def load_graph(path: str | Path) -> Graph:
@@ -68,7 +73,8 @@ def load_graph(path: str | Path) -> Graph:
     except (DecodeError, OSError, ValueError, TypeError) as error:
         raise FileFormatError(f"{path}: not an ONNX file, or a damaged one ({error}); export it again") from None
     try:
-        return _graph(model.graph, str(path))
+        text = next((entry.value for entry in model.metadata_props if entry.key == KEY), None)
+        return replace(_graph(model.graph, str(path)), note=read_note(text, str(path)))
     except (ValueError, TypeError, KeyError, IndexError, MemoryError, UnicodeError) as error:
         raise FileFormatError(f"{path}: not a sound ONNX graph ({error}); export it again") from None
 

@@ -28,6 +28,7 @@ __all__ = [
     "Facts",
     "Neuron",
     "Parameter",
+    "Span",
     "State",
     "parameter",
     "row_for",
@@ -70,6 +71,10 @@ class Facts:
     checked for overflow, never reach an end.
 
     ``read`` says what of a v that is read is the logit: its "last" value in a sample, or its largest one ("max").
+
+    With ``delta``, an activation ("relu" or "linear"), all of this is otherwise: v is that activation of all sums with
+    the bias, and what is sent is its change, where that, or with ``cumulative_error`` the sum of changes that sent
+    nothing, reaches the threshold: ``SigmaDelta``.
     """
 
     threshold: Parameter | None = 0
@@ -83,13 +88,17 @@ class Facts:
     ceiling: Parameter = GRADED_MAX
     fraction_bits: int = 0
     read: Literal["last", "max"] = "last"
+    delta: Literal["", "relu", "linear"] = ""
+    cumulative_error: bool = False
 
     @property
     def form(self) -> str:
         """What these facts come to, which tables have rows for: "threshold" (memoryless, spikes above 0), "graded",
         "integrating" (without leak, in whole numbers), "leaky" (Loihi's registers), "readout" (v is summed),
-        "leaky readout", or "other", which no table takes.
+        "leaky readout", "sigma delta", or "other", which no table takes.
         """
+        if self.delta:
+            return "sigma delta"
         if self.threshold is None:
             return self._readout_form
         if self.fraction_bits == FRACTION_BITS and not self.graded and self.shift == 0:
@@ -137,6 +146,20 @@ class Advance:
     held: IntArray
     left: IntArray
     state: State = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Span:
+    """What graded neurons can send: from ``low`` to ``high`` (size,) at a step.
+
+    Where it is known better than step by step, ``least`` and ``most`` bound all that they have sent since the sample
+    began, at any of its steps; None where it is not.
+    """
+
+    low: Bounds
+    high: Bounds
+    least: Bounds | None = None
+    most: Bounds | None = None
 
 
 class Neuron(ABC):
@@ -208,6 +231,10 @@ class Neuron(ABC):
     def largest_spike(self, high: Bounds) -> Bounds:
         """Return the largest value that it sends where no potential exceeds ``high`` (size,)."""
         return np.ones_like(high)
+
+    def span(self, low: Bounds, high: Bounds, steps: int) -> Span:
+        """Return what it can send in ``steps`` steps where its register stays from ``low`` to ``high`` (size,)."""
+        return Span(np.zeros_like(low), self.largest_spike(high))
 
     def _per_neuron(self) -> Mapping[str, tuple[int, ...]]:
         found = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]

@@ -38,7 +38,7 @@ def stepped(u: Register, v: Register, sums: Any, bias: Any, keeps_u: Any, keeps_
     """Return u and v one time step on, before a spike is decided; ``sums`` and ``bias`` in weight units."""
     u = decayed(u, keeps_u) + _UNIT * sums
     u = HALF - (HALF - u) % (2 * HALF)
-    v = decayed(v, keeps_v) + u + _UNIT * bias
+    v = decayed(v, keeps_v) + u + _UNIT * np.asarray(bias, np.int64)  # biases of 32 bits would wrap round times 64
     return u, np.clip(v, 1 - HALF, HALF - 1)
 
 

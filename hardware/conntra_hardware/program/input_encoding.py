@@ -17,6 +17,7 @@ from conntra_hardware.base.arrays import ArrayLike, SpikeArray, as_array, frozen
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import FORGETS, MAX_STEPS, Lif
 from conntra_hardware.neurons.compiled import spikes_of
+from conntra_hardware.program.signal_encoding import SignalEncoder
 
 __all__ = [
     "CodeEncoder",
@@ -313,22 +314,22 @@ class DrivenEncoder:
 
 _LARGEST_DRIVE = 2**16
 
-Encoder: TypeAlias = ThresholdEncoder | ThermometerEncoder | RateEncoder | LatencyEncoder | DrivenEncoder | CodeEncoder
+Encoder: TypeAlias = (
+    ThresholdEncoder | ThermometerEncoder | RateEncoder | LatencyEncoder | DrivenEncoder | CodeEncoder | SignalEncoder
+)
 _KINDS: tuple[type[Any], ...] = (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder)
+_OF_NUMBERS: tuple[type[Any], ...] = (DrivenEncoder, CodeEncoder, SignalEncoder)
 
 
 def encoder_from_dict(kind: str, thresholds: ArrayLike) -> Encoder:
     """Return the encoder of a file's ``kind`` and ``thresholds``."""
-    if kind == DrivenEncoder.kind:
-        return DrivenEncoder.of_numbers(np.asarray(thresholds, np.float64))
-    if kind == CodeEncoder.kind:
-        return CodeEncoder.of_numbers(np.asarray(thresholds, np.float64))
+    for encoder in _OF_NUMBERS:
+        if kind == encoder.kind:
+            return encoder.of_numbers(np.asarray(thresholds, np.float64))
     for encoder in _KINDS:
         if encoder.kind == kind:
             return encoder(np.asarray(thresholds))
-    raise InputError(
-        f"encoder {kind!r}: unknown; allowed: {', '.join(k.kind for k in (*_KINDS, DrivenEncoder, CodeEncoder))}"
-    )
+    raise InputError(f"encoder {kind!r}: unknown; allowed: {', '.join(k.kind for k in (*_KINDS, *_OF_NUMBERS))}")
 
 
 def _thresholds(values: ArrayLike, ndim: int) -> npt.NDArray[np.float64]:

@@ -20,6 +20,7 @@ __all__ = [
     "LeakyNeurons",
     "PotentialRecorder",
     "SampleGate",
+    "SigmaDeltaClearer",
     "SoftResetNeurons",
     "SpikeRecorder",
     "SpikeSource",
@@ -136,6 +137,17 @@ class StateClearer(AbstractProcess):
         super().__init__(shape=shape, initial=initial, interval=interval, depth=depth)
         self.v = RefPort(shape=shape)
         self.r = RefPort(shape=shape)
+
+
+class SigmaDeltaClearer(AbstractProcess):
+    """Sets the states of ``SigmaDelta`` to 0, as ``StateClearer`` does those of ``ATRLIF``."""
+
+    def __init__(self, *, shape: tuple[int, ...], interval: int, depth: int) -> None:
+        super().__init__(shape=shape, interval=interval, depth=depth)
+        self.sigma = RefPort(shape=shape)
+        self.act = RefPort(shape=shape)
+        self.residue = RefPort(shape=shape)
+        self.error = RefPort(shape=shape)
 
 
 class SpikeSource(AbstractProcess):
