@@ -137,7 +137,7 @@ def import_(
     ] = None,
     repair: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help="ONNX, floating point: move the integers until they do as well again."),
+        typer.Option(metavar="SECONDS", help="Floating point: move the integers on DATA until they do as well again."),
     ] = None,
     seed: Seed = 0,
     json: Json = False,
@@ -168,7 +168,7 @@ def import_(
         }
         options |= {"source": source, "dt": dt, "reset": reset, "bits": bits, "neuron": neuron, "repair": repair}
         dataset = None if data is None else load_dataset(data, seed=seed)
-        if dataset is not None and (format or file.suffix.lower()) in ("onnx", ".onnx"):
+        if dataset is not None and (repair is not None or (format or file.suffix.lower()) in ("onnx", ".onnx")):
             options |= {"data": dataset, "seed": seed}
         assumed: list[str] = []
         network, rounded = import_with_report(file, format, assumed=assumed, **options)
@@ -200,6 +200,9 @@ def _compared(network: Any, rounded: Any, dataset: Any) -> dict[str, Any]:
     if hasattr(rounded, "compared"):
         return rounded.compared(dataset)
     found: dict[str, Any] = {"accuracy": 1 - network.error(dataset.x_test, dataset.y_test)}
+    if rounded is not None and rounded.repair is not None:
+        before = 1 - rounded.before.error(dataset.x_test, dataset.y_test)
+        found |= {"accuracy_before_repair": before, "repair": rounded.repair.to_dict()}
     if rounded is not None:
         exact = rounded.simulate(dataset.x_test)[-1]
         spiking = network.layers[-1].neuron.spikes

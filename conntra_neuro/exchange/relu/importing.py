@@ -184,7 +184,7 @@ def import_relu(
             raise InputError("repair of integrate-and-fire neurons: graded ones (--neuron relu) can be repaired")
         before = ints
         rows = _rows(data.x_train, net)
-        ints, how = repair_ints(ints, rows, data.y_train, bits, seconds(repair), seed)
+        ints, how = repair_ints(ints, rows, data.y_train, bits, seed, seconds=seconds(repair, "repair"))
     network = ints.network(data.labels)
     return ReluImport(str(path), network, tuple(rounded), ints, net, graph, taken, before, how)
 

@@ -12,13 +12,13 @@ import numpy.typing as npt
 from conntra_hardware.neurons import GRADED_MAX
 from conntra_neuro.exchange.relu.calibrate import READ_LIMIT, held_bias
 from conntra_neuro.exchange.relu.integer import IntLayer, IntNet, largest_of
-from conntra_neuro.training.repair.loop import Repaired, repaired
+from conntra_neuro.training.repair.loop import Repaired, Samples, repaired
+from conntra_neuro.training.repair.network import held_rows
 from conntra_neuro.training.repair.stage import Stage
 
 __all__ = ["repair_ints"]
 
 Array = npt.NDArray[Any]
-_HELD_SHARE, _HELD_MOST = 0.1, 5_000
 
 
 def repair_ints(
@@ -26,36 +26,24 @@ def repair_ints(
     features: Array,
     y: npt.NDArray[np.int64],
     bits: int,
-    seconds: float,
-    seed: int,
-    **options: Any,
+    seed: int = 0,
+    **budget: Any,
 ) -> tuple[IntNet, Repaired]:
-    """Return ``ints`` after ``seconds`` of repair on features (n, features) and classes y, and how it went.
+    """Return ``ints`` after repair on features (n, features) and classes y, and how it went.
+
+    ``budget``: ``seconds`` or ``batches``, as ``training.repair.loop.repaired`` has them.
 
     A tenth of the samples, at most 5,000, decides which network is kept: never one that is worse on them.
     """
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(y))
-    count = max(1, min(int(_HELD_SHARE * len(y)), _HELD_MOST))
-    held, kept = np.sort(order[:count]), np.sort(order[count:])
+    kept, held = held_rows(len(y), seed)
     stages = _stages(ints, bits)
     classes = 2 if ints.single else ints.layers[-1].channels
     wanted = np.eye(classes, dtype=np.float32)[y]
     codes = ints.code.encoder.codes(features)
 
-    def entering(rows: npt.NDArray[np.int64]) -> Array:
-        return _images(ints, codes[rows])
-
-    how = repaired(
-        stages,
-        lambda rows: entering(kept[rows]),
-        wanted[kept],
-        (entering(held), y[held], wanted[held]),
-        float(1 / ints.layers[-1].scale.mean()),
-        seconds,
-        seed,
-        **options,
-    )
+    scale = float(1 / ints.layers[-1].scale.mean())
+    samples = Samples(lambda rows: _images(ints, codes[rows]), y, wanted, kept, held, scale)
+    how = repaired(stages, samples, seed=seed, **budget)
     return replace(ints, layers=_layers(ints, stages)), how
 
 

@@ -14,10 +14,10 @@ from conntra_neuro.training.repair.moves import Mover
 from conntra_neuro.training.repair.stage import Stage
 from conntra_neuro.training.threads import Threads
 
-__all__ = ["Repaired", "repaired"]
+__all__ = ["Repaired", "Samples", "repaired"]
 
 Floats = npt.NDArray[Any]
-Held = tuple[Floats, npt.NDArray[np.int64], Floats]
+Rows = npt.NDArray[np.int64]
 _BATCH, _BATCH_OF_IMAGES = 256, 64  # a kernel sees each image at many places
 _LOOKS, _SHARE = 25, 0.25  # at the held-out samples: so many, and of the time
 _FEW = 500  # held-out samples, which there are at least where the time is short
@@ -42,50 +42,66 @@ class Repaired:
         return {**asdict(self), "before": list(self.before), "after": list(self.after)}
 
 
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """What weights move by, and what decides.
+
+    inputs  gives what the first stage takes of samples, by their indices
+    y       class indices (n,); ``wanted`` (n, classes) are the probabilities that are aimed at
+    kept    indices of the samples that weights move by; ``held``: of those that decide, the first where time is short
+    scale   of logits, at which their softmax is a probability
+    """
+
+    inputs: Callable[[Rows], Floats]
+    y: Rows
+    wanted: Floats
+    kept: Rows
+    held: Rows
+    scale: float
+
+
 def repaired(
     stages: Sequence[Stage],
-    inputs: Callable[[npt.NDArray[np.int64]], Floats],
-    wanted: Floats,
-    held: Held,
-    scale: float,
-    seconds: float,
-    seed: int,
+    samples: Samples,
+    *,
+    seconds: float | None = None,
+    batches: int | None = None,
+    seed: int = 0,
     fraction: float | None = None,
 ) -> Repaired:
-    """Move the weights of ``stages`` in place for about ``seconds``; they are left as the best network was.
+    """Move the weights of ``stages`` in place, for about ``seconds`` or so many mini-batches; the best are left there.
 
-    inputs   gives the first stage's inputs of rows of the training samples; ``wanted`` (n, classes) are probabilities
-    held     held-out inputs, classes and wanted probabilities, which decide: the first of them where time is short
-    scale    of logits, at which their softmax is a probability
-    fraction of a stage's weights that move at the first step, falling to zero; None decides by how many steps there are
+    ``fraction`` of a stage's weights move at the first step, falling to zero; None decides by how many steps there are.
+    With ``batches`` a seed gives the same network; with seconds it depends on the machine's speed.
     """
     rng = np.random.default_rng(seed)
     movers = [Mover(stage) for stage in stages]
+    batch = _BATCH if stages[0].geometry is None else _BATCH_OF_IMAGES
     with Threads() as threads:
-        held = _affordable(stages, held, scale, seconds, threads)
-        batch = _BATCH if stages[0].geometry is None else _BATCH_OF_IMAGES
+        look = _Look(stages, samples, threads)
+        held = samples.held if seconds is None else look.affordable(seconds)
         begin = time.monotonic()  # what was compiled on the way is no repair
-        key = first = _evaluate(stages, held, scale, threads)
+        key = first = look.at(held)
         looking = time.monotonic() - begin
         best = [stage.weight.copy() for stage in stages]
-        done, worse, looked, n = 0, 0, 0, len(wanted)
+        done, worse, looked = 0, 0, 0
         while True:
-            spent = (time.monotonic() - begin) / seconds
+            spent = done / (batches or 1) if seconds is None else (time.monotonic() - begin) / seconds
             if spent >= 1:
                 break
-            rows = rng.integers(0, n, min(batch, n))
-            _score(stages, movers, inputs(rows), wanted[rows], scale, threads)
-            done += len(rows)
-            if fraction is None and movers[0].seen == _WARM:
-                fraction = _fraction(_WARM * (1 - _SHARE) / max(time.monotonic() - begin - looking, 1e-3) * seconds)
-            if fraction is not None and movers[0].seen > _WARM:
-                left = 1 - spent
+            rows = rng.choice(samples.kept, min(batch, len(samples.kept)))
+            _score(stages, movers, samples, rows, threads)
+            done += 1
+            if fraction is None and done == _WARM:
+                each = (time.monotonic() - begin - looking) / _WARM
+                fraction = _fraction(batches or (1 - _SHARE) * (seconds or 0) / max(each, 1e-6))
+            if fraction is not None and done > _WARM:
                 for mover in movers:
-                    mover.move(fraction * left, 20 * fraction * left, rng)
+                    mover.move(fraction * (1 - spent), 20 * fraction * (1 - spent), rng)
             if spent * _LOOKS < looked + 1:
                 continue
             looked = int(spent * _LOOKS)
-            found = _evaluate(stages, held, scale, threads)
+            found = look.at(held)
             if found[0] <= key[0] and found[1] <= key[1]:
                 key, worse = found, 0
                 best = [stage.weight.copy() for stage in stages]
@@ -95,7 +111,8 @@ def repaired(
                 worse, fraction = 0, None if fraction is None else fraction / 2
                 _take(stages, best)
     _take(stages, best)
-    return Repaired(first, key, len(held[1]), time.monotonic() - begin, done / n)
+    sweeps = done * min(batch, len(samples.kept)) / len(samples.kept)
+    return Repaired(first, key, len(held), time.monotonic() - begin, sweeps)
 
 
 def _fraction(steps: float) -> float:
@@ -103,16 +120,34 @@ def _fraction(steps: float) -> float:
     return float(np.clip(0.001 * (1500 / max(steps, 1)) ** 0.5, 3e-4, 5e-3))
 
 
-def _affordable(stages: Sequence[Stage], held: Held, scale: float, seconds: float, threads: Threads) -> Held:
-    """Return as many of the held-out samples as can be looked at in their share of the time."""
-    few = tuple(part[:_BATCH] for part in held)
-    _evaluate(stages, few, scale, threads)  # type: ignore[arg-type]  # once for what is compiled
-    begin = time.monotonic()
-    _evaluate(stages, few, scale, threads)  # type: ignore[arg-type]
-    each = (time.monotonic() - begin) / len(few[0])
-    count = max(_FEW, int(_SHARE * seconds / _LOOKS / max(each, 1e-9)))
-    inputs, y, wanted = held
-    return inputs[:count], y[:count], wanted[:count]
+class _Look:
+    """Errors and cross-entropy of the stages as they are."""
+
+    def __init__(self, stages: Sequence[Stage], samples: Samples, threads: Threads) -> None:
+        self.stages, self.samples, self.threads = stages, samples, threads
+
+    def at(self, held: Rows) -> tuple[float, float]:
+        """Return the share of wrong classes and the cross-entropy of the samples ``held``."""
+        samples, wrong, nats = self.samples, 0, 0.0
+        for first in range(0, len(held), _BATCH):
+            rows = held[first : first + _BATCH]
+            x = samples.inputs(rows)
+            for stage in self.stages:
+                x, _ = stage.forward(x, self.threads)
+            wrong += int(np.count_nonzero(x.argmax(axis=1) != samples.y[rows]))
+            p = _softmax(x.astype(np.float64) * samples.scale)
+            nats -= float((samples.wanted[rows] * np.log(np.maximum(p, 1e-30))).sum())
+        return wrong / len(held), nats / len(held)
+
+    def affordable(self, seconds: float) -> Rows:
+        """Return as many of the held-out samples as can be looked at in their share of the time."""
+        held = self.samples.held
+        few = held[:_BATCH]
+        self.at(few)  # once for what is compiled
+        begin = time.monotonic()
+        self.at(few)
+        each = (time.monotonic() - begin) / len(few)
+        return held[: max(_FEW, int(_SHARE * seconds / _LOOKS / max(each, 1e-9)))]
 
 
 def _take(stages: Sequence[Stage], weights: Sequence[Floats]) -> None:
@@ -120,39 +155,22 @@ def _take(stages: Sequence[Stage], weights: Sequence[Floats]) -> None:
         stage.weight[...] = weight
 
 
-def _score(
-    stages: Sequence[Stage], movers: Sequence[Mover], x: Floats, wanted: Floats, scale: float, threads: Threads
-) -> None:
+def _score(stages: Sequence[Stage], movers: Sequence[Mover], samples: Samples, rows: Rows, threads: Threads) -> None:
     """Give every mover the scores of its stage on a mini-batch."""
-    traces, shapes = [], []
+    x, traces, shapes = samples.inputs(rows), [], []
     for stage in stages:
         shapes.append(x.shape)
         x, trace = stage.forward(x, threads)
         traces.append(trace)
-    gain = (_softmax(x * scale) - wanted).astype(np.float32)
+    gain = (_softmax(x * samples.scale) - samples.wanted[rows]).astype(np.float32)
     for index in range(len(stages) - 1, -1, -1):
         stage, trace = stages[index], traces[index]
         terms = stage.backward(gain, trace, threads)
-        movers[index].remember(stage.scores(terms, trace), len(wanted))
+        movers[index].remember(stage.scores(terms, trace), len(rows))
         if index:
-            gain = stage.down(terms, len(wanted), shapes[index], threads)
+            gain = stage.down(terms, shapes[index][0], shapes[index], threads)
 
 
 def _softmax(logits: Floats) -> Floats:
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
-
-
-def _evaluate(stages: Sequence[Stage], held: Held, scale: float, threads: Threads) -> tuple[float, float]:
-    """Return the share of wrong classes and the cross-entropy on held-out samples."""
-    inputs, y, wanted = held
-    wrong, nats = 0, 0.0
-    for first in range(0, len(y), _BATCH):
-        rows = slice(first, first + _BATCH)
-        x = inputs[rows].astype(np.float32)
-        for stage in stages:
-            x, _ = stage.forward(x, threads)
-        wrong += int(np.count_nonzero(x.argmax(axis=1) != y[rows]))
-        p = _softmax(x.astype(np.float64) * scale)
-        nats -= float((wanted[rows] * np.log(np.maximum(p, 1e-30))).sum())
-    return wrong / len(y), nats / len(y)

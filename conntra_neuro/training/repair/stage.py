@@ -22,13 +22,14 @@ Floats = npt.NDArray[Any]
 @dataclass(eq=False)
 class Trace:
     """What happened in a stage on a mini-batch: ``columns`` that its units saw, sums ``z``, outputs ``y`` before
-    pooling, and what each pool took, in order.
+    pooling, and what each pool took, in order. ``bias``: scores of biases, of neurons that live in time.
     """
 
     columns: Floats
     z: Floats
     y: Floats
     pooled: list[Floats] = field(default_factory=list)
+    bias: Any = None
 
 
 @dataclass(eq=False)
