@@ -78,8 +78,11 @@ def read_images(spec: str, cache: Callable[[], Path]) -> ImageFolder:
     for part, inner in (("train", folder / "train"), ("test", folder / "val")):
         if inner.is_dir():
             kept = _cached(inner, size, cache)
-            arrays[f"x_{part}"], arrays[f"y_{part}"] = _images(kept / "x.npy"), np.load(kept / "y.npy")
-            skipped += np.load(kept / "skipped.npy").tolist()
+            arrays[f"x_{part}"], arrays[f"y_{part}"] = (
+                _images(kept / "x.npy"),
+                np.load(kept / "y.npy", allow_pickle=False),
+            )
+            skipped += np.load(kept / "skipped.npy", allow_pickle=False).tolist()
     shapes = [arrays[name].shape[1:] for name in ("x_train", "x_test") if name in arrays]
     if len(set(shapes)) > 1:
         raise InputError(f"{folder}: images of {_by(shapes[0])} in train, {_by(shapes[1])} in val; add ?size=N")
@@ -189,7 +192,7 @@ def _cropped(image: Any, size: int) -> Any:
 
 
 def _images(path: Path) -> Array:
-    array = np.load(path, mmap_mode="r")
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
     return np.array(array) if array.nbytes <= _IN_MEMORY else array
 
 
