@@ -155,7 +155,8 @@ def train(
             **prices,
             **recipe,
         )
-    save(trained.network, path, info=provenance(trained, data) | {"run": settings_of_run(asked)})
+    info = provenance(trained, data, dataset.binning) | {"run": settings_of_run(asked)}
+    save(trained.network, path, info=info)
     if trained.interrupted:
         say(f"interrupted: the best network so far is in {path}", quiet)
     document = train_document(trained, data, str(path))
@@ -200,8 +201,8 @@ def default_name(data: str) -> str:
 
 
 def _encoder(dataset: Dataset, kind: str | None, start: Beginning | None) -> Any:
-    from conntra_neuro.datasets import fit_encoder
+    from conntra_neuro.datasets import encoder_of
 
     if start is not None and kind is None:
         return start.network.encoder
-    return None if kind == "none" else fit_encoder(dataset.x_train, kind or "auto")
+    return encoder_of(dataset, kind or "auto")

@@ -18,9 +18,10 @@ from conntra_hardware.program.input_encoding import (
     ThresholdEncoder,
     as_features,
 )
+from conntra_neuro.datasets.dataset import Dataset
 from conntra_neuro.datasets.mapped import is_mapped
 
-__all__ = ["fit_encoder", "is_image"]
+__all__ = ["encoder_of", "fit_encoder", "is_image"]
 
 _FITTED_BYTES = 2**26
 _KINDS = ("auto", "threshold", "thermometer", "rate", "latency")
@@ -73,6 +74,21 @@ def fit_encoder(x: ArrayLike, kind: str = "auto", channels: int | None = None, s
     if kind == "latency":
         return LatencyEncoder(_levels(features, channels or _STEPS, image)[::-1])
     return ThermometerEncoder(_levels(features, channels or (_IMAGE_CHANNELS if image else _CHANNELS), image))
+
+
+def encoder_of(data: Dataset, kind: str = "auto") -> Encoder | None:
+    """Return the encoder for ``data``, fitted to its training samples; none for spikes.
+
+    ``kind`` is "none", or as in ``fit_encoder``. InputError for a kind that ``data`` does not take.
+    """
+    if kind == "none":
+        return None
+    if data.input == "features":
+        return fit_encoder(data.x_train, kind)
+    if kind != "auto":
+        what = "spikes over time already" if data.input == "spikes" else "a signal, which has its own"
+        raise InputError(f"encoder {kind!r}: {data.name} is {what}; auto expected")
+    return None if data.input == "spikes" else data.input.fit(data.x_train)
 
 
 def is_image(x: ArrayLike) -> bool:

@@ -16,12 +16,14 @@ from conntra_hardware.base.arrays import ArrayLike, SpikeArray, as_spikes
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.suggest import did_you_mean
 from conntra_hardware.program.input_encoding import (
+    CodeEncoder,
     Encoder,
     LatencyEncoder,
     RateEncoder,
     ThermometerEncoder,
     ThresholdEncoder,
 )
+from conntra_hardware.program.signal_encoding import SignalEncoder
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.levels import Levels
 from conntra_neuro.training import warm
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 METHODS = ("conntra", "backprop", "warm")
+_ENCODERS = (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder, CodeEncoder, SignalEncoder)
 _CHANNELS = (1, 3, 4)  # of grey, colour, and colour with transparency
 
 
@@ -82,9 +85,9 @@ def train(
                          two need JAX
     gear                 "blocks" (fast, the default), "annealed", or "exact" (the objective never rises)
     seed                 of everything that is random: the same seed gives the same network, bit for bit
-    encoder              "auto" fits one to the training data, "thermometer:3" and the like one of that kind (see
-                         ``fit_encoder``); None takes features that are spikes already, (n, ...), and for neurons of
-                         T time steps (n, T, ...)
+    encoder              "auto" fits one to the training data, or none to spikes over time; "thermometer:3" and the like
+                         one of that kind (see ``fit_encoder``); None takes features that are spikes already, (n, ...),
+                         and for neurons of T time steps (n, T, ...)
     time_limit_s         seconds; where it cuts the training short, the result depends on the machine's speed
     sweeps               passes over the data (blocks) or over all units; None leaves it to the gear
     checkpoint           a folder to keep the state in, at the end of sweeps
@@ -157,10 +160,10 @@ def _steps_of(data: Dataset, encoder: Encoder | None, neuron: str, steps: int | 
 
 def _encoder_for(data: Dataset, encoder: Encoder | str | None) -> Encoder | None:
     if isinstance(encoder, str):
-        from conntra_neuro.datasets import fit_encoder
+        from conntra_neuro.datasets import encoder_of
 
-        return fit_encoder(data.x_train, encoder)
-    if encoder is None or isinstance(encoder, (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder)):
+        return encoder_of(data, encoder)
+    if encoder is None or isinstance(encoder, _ENCODERS):
         return encoder
     raise InputError(f"encoder {encoder!r}: an encoder of fit_encoder, the name of one, or None expected")
 

@@ -40,8 +40,8 @@ def leak(z: jax.Array, bias: jax.Array, loop: jax.Array | None, neuron: Lif, wid
         u, v, sent, waits = state
         sums = sums if loop is None else sums + sent @ loop
         u = _wrapped(_left(u, keeps_u) + _ONE * sums)
-        charged = jnp.clip(_left(v, keeps_v) + u + _ONE * bias, 1 - _HALF, _HALF - 1)
-        v = jnp.where(waits > 0, v, charged) if waiting else charged
+        charged: jax.Array = jnp.clip(_left(v, keeps_v) + u + _ONE * bias, 1 - _HALF, _HALF - 1)
+        v = jax.lax.select(waits > 0, v, charged) if waiting else charged
         fired = spike(v - (least - 0.5), scale)  # whole numbers: half below is never met
         fired = jnp.where(waits > 0, 0, fired) if waiting else fired
         known = jax.lax.stop_gradient(fired)
