@@ -33,8 +33,10 @@ if _TYPE_CHECKING:
     from conntra_hardware.runtime import RunResult, run
     from conntra_neuro.compiler import check, compile
     from conntra_neuro.datasets import Dataset, fit_encoder, load_dataset
+    from conntra_neuro.datasets.events.given import from_events
     from conntra_neuro.estimator import ConntraClassifier
     from conntra_neuro.exchange import export, import_network
+    from conntra_neuro.live import decide
     from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork, Flatten, MaxPool, Recurrent, Residual, SumPool
     from conntra_neuro.network.levels import BINARY, TERNARY, Levels, parse_levels
     from conntra_neuro.network.storage import MemoryReport, load, memory_report, save
@@ -61,8 +63,10 @@ _HOMES = {
     "conntra_hardware.runtime": ("RunResult", "run"),
     "conntra_neuro.compiler": ("check", "compile"),
     "conntra_neuro.datasets": ("Dataset", "fit_encoder", "load_dataset"),
+    "conntra_neuro.datasets.events.given": ("from_events",),
     "conntra_neuro.estimator": ("ConntraClassifier",),
     "conntra_neuro.exchange": ("export", "import_network"),
+    "conntra_neuro.live": ("decide",),
     "conntra_neuro.network": (
         "Conv2d",
         "Dense",
@@ -119,10 +123,12 @@ __all__ = [
     "check",
     "chip_names",
     "compile",
+    "decide",
     "estimate",
     "estimate_all",
     "export",
     "fit_encoder",
+    "from_events",
     "import_network",
     "load",
     "load_chip",

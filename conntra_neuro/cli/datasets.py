@@ -12,8 +12,8 @@ __all__ = ["datasets"]
 
 def datasets(seed: Seed = 0, json: Json = False, quiet: Quiet = False, debug: Debug = False) -> Outcome:
     """List what DATA may be, and where it comes from."""
+    from conntra_hardware.base.cache import cache_folder
     from conntra_neuro.datasets import SPECS
-    from conntra_neuro.datasets.mnist import cache_folder
     from conntra_neuro.report.tables import datasets_table
 
     cache = cache_folder()

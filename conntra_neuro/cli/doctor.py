@@ -30,6 +30,15 @@ _EXTRAS = {
 
 def doctor(
     quick: Annotated[bool, typer.Option("--quick", help="Look for packages only; run no simulator.")] = False,
+    fix: Annotated[
+        str | None,
+        typer.Option(
+            "--fix",
+            metavar="lava",
+            show_default=False,
+            help="Make a private environment with Python 3.10, in which Lava runs from any Python.",
+        ),
+    ] = None,
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
@@ -41,11 +50,17 @@ def doctor(
     """
     from conntra_neuro.report.tables import doctor_view
 
+    if fix is not None:
+        from conntra_neuro.cli.doctor_fix import fix as make
+
+        make(fix, quiet)
     document = examine(quick, quiet)
     return Outcome(document, (doctor_view(document),))
 
 
-doctor.__doc__ = f"{doctor.__doc__}\n\n" + example("conntra doctor", "conntra doctor --quick")
+doctor.__doc__ = f"{doctor.__doc__}\n\n" + example(
+    "conntra doctor", "conntra doctor --quick", "conntra doctor --fix lava"
+)
 
 
 def examine(quick: bool = True, quiet: bool = True) -> dict[str, Any]:
@@ -107,9 +122,16 @@ def _availability(name: str) -> dict[str, Any]:
     except Exception as error:  # doctor is for installations that are broken: it must not break with them
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         remedy = "reinstall it: pip install --force-reinstall conntra-neuro"
-        return {"ok": False, "tried": False, "reason": reason, "remedy": remedy, "versions": {}}
+        return {"ok": False, "tried": False, "reason": reason, "remedy": remedy, "versions": {}, "executable": ""}
     versions = dict(there.versions)
-    return {"ok": there.ok, "tried": False, "reason": there.reason, "remedy": there.remedy, "versions": versions}
+    return {
+        "ok": there.ok,
+        "tried": False,
+        "reason": there.reason,
+        "remedy": there.remedy,
+        "versions": versions,
+        "executable": there.python or (sys.executable if there.ok else ""),
+    }
 
 
 def _extra(name: str, purpose: str, needs: tuple[str, ...]) -> dict[str, Any]:

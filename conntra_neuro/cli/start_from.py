@@ -47,7 +47,7 @@ def beginning(
         specs, neurons = described(network)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    connections = [residual.connection for residual in network.residuals]
+    connections = [part.connection for part in (*network.residuals, *network.recurrent)]
     found = [layer for layer in (*network.layers, *connections) if isinstance(layer, (Dense, Conv2d))]
     own = Levels(tuple({value for layer in found for value in layer.levels.values}))
     return Beginning(network, specs, str(neurons), own if levels is None else parse_levels(levels))

@@ -9,7 +9,6 @@ import typer
 
 from conntra_hardware.base.errors import InputError
 from conntra_neuro.cli.options import (
-    DataOption,
     Debug,
     Json,
     Quiet,
@@ -17,13 +16,12 @@ from conntra_neuro.cli.options import (
     Samples,
     Split,
     TimeLimit,
-    data_of_program,
     example,
-    select,
 )
 from conntra_neuro.cli.progress import step
 from conntra_neuro.cli.verb_result import DONE, NO, Outcome, write_json
 from conntra_neuro.cli.verify_again import check_again, fuzz_backends
+from conntra_neuro.cli.verify_inputs import VerifyData, verify_inputs
 
 __all__ = ["verify"]
 
@@ -35,7 +33,7 @@ def verify(
     program: Annotated[
         Path | None, typer.Argument(metavar="PROGRAM", show_default=False, help="A file of `conntra compile`.")
     ] = None,
-    data: DataOption = None,
+    data: VerifyData = None,
     split: Split = "test",
     samples: Samples = None,
     backends: Annotated[
@@ -71,7 +69,7 @@ def verify(
     if fuzz is not None:
         if program is not None or certificate is not None:
             raise InputError("--fuzz: draws its own programs; leave PROGRAM and --certificate out")
-        return fuzz_backends(fuzz, 0 if seed is None else seed, names, budget, out, quiet)
+        return fuzz_backends(fuzz, 0 if seed is None else seed, names, budget, out, quiet, time_limit)
     if certificate is not None:
         return check_again(certificate, program, data, names, time_limit, quiet)
     if program is None:
@@ -91,16 +89,8 @@ def _compare(
     from conntra_neuro.network.storage import load_info
     from conntra_neuro.report.certificate import certificate_view
 
-    data, split, samples, seed = asked
     loaded, info = load_program(program), load_info(program)
-    dataset = data_of_program(loaded, info, data, seed)
-    x, _ = select(dataset, split, samples)
-    chosen = {
-        "data": dataset.name,
-        "split": split,
-        "samples": len(x),
-        "seed": info.get("seed", 0) if seed is None else seed,
-    }
+    x, chosen = verify_inputs(loaded, info, *asked)
     with step(f"comparing {', '.join(names)} on {len(x):,} samples", quiet):
         made = loaded.verify(x, backends=names, time_limit_s=time_limit, chosen=chosen)
     document = made.to_dict()
@@ -112,5 +102,6 @@ def _compare(
 verify.__doc__ = f"{verify.__doc__}\n\n" + example(
     "conntra verify digits.loihi1.conntra --data digits --backends reference,lava,brian2 --out digits.json",
     "conntra verify digits.loihi1.conntra --certificate digits.json",
+    "conntra verify imported.loihi2.conntra --data random --samples 1000",
     "conntra verify --fuzz 1000 --backends reference,lava,lava-stock,brian2",
 )

@@ -20,7 +20,7 @@ from conntra_neuro.compiler.partition import Partition, partition
 
 __all__ = ["CheckResult", "bias_exponents", "find_violations"]
 
-_UNIT_SHIFT = 6
+UNIT_SHIFT = 6
 """A weight of 1 stands as 2^6 on the chip, so a bias of b needs mantissa times 2^exponent = b times 2^6."""
 _TERNARY_BITS = 2
 Incoming: TypeAlias = tuple[AnyProjection, ...]
@@ -76,7 +76,8 @@ def _graded(population: Population, high: Bounds, spans: Mapping[str, Span], chi
         yield Violation(population.name, "graded spikes", chip.spike_bits + 1, chip.spike_bits, "bits", remedy)
         return
     shifts = np.broadcast_to(values(neuron.facts.shift), high.shape)
-    sent, limit = high >> shifts, 2 ** (chip.spike_bits - 1) - 1
+    sent = np.minimum(high >> shifts, values(neuron.facts.ceiling))
+    limit = 2 ** (chip.spike_bits - 1) - 1
     if neuron.facts.delta:
         sent = np.maximum(spans[population.name].high, -spans[population.name].low)
     worst = int(sent.argmax())
@@ -106,7 +107,8 @@ def _weights(population: Population, projection: AnyProjection, chip: Chip) -> I
 
 
 def _biases(population: Population, low: Bounds, high: Bounds, chip: Chip) -> Iterator[Violation]:
-    bad = np.flatnonzero(bias_exponents(population.bias, chip) < 0)
+    graded = population.neuron.graded
+    bad = np.flatnonzero(bias_exponents(population.bias, chip, 0 if graded else UNIT_SHIFT) < 0)
     if len(bad):
         worst = int(bad[np.abs(population.bias[bad]).argmax()])
         bias = int(population.bias[worst])
@@ -121,11 +123,11 @@ def _biases(population: Population, low: Bounds, high: Bounds, chip: Chip) -> It
         yield Violation(population.name, "bias", abs(bias), largest, "weight units", remedy)
 
 
-def bias_exponents(bias: np.ndarray, chip: Chip) -> np.ndarray:
+def bias_exponents(bias: np.ndarray, chip: Chip, unit_shift: int = UNIT_SHIFT) -> np.ndarray:
     """Return for each bias (size,), in weight units, the least exponent the chip can hold it with, -1 where there is
-    none.
+    none. ``unit_shift``: a weight of 1 stands as 2 to the power of it, 0 in graded neurons.
     """
-    scaled = np.asarray(bias, dtype=np.int64) << _UNIT_SHIFT
+    scaled = np.asarray(bias, dtype=np.int64) << unit_shift
     limit = 2 ** (chip.bias_mantissa_bits - 1)
     exponents = np.full(len(scaled), -1, dtype=np.int64)
     for exponent in range(chip.bias_exponent_max, -1, -1):

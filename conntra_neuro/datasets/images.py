@@ -1,4 +1,4 @@
-"""Folders of images as ImageNet is laid out: ``train/CLASS/*`` and ``val/CLASS/*``.
+"""Folders of images as ImageNet is laid out: ``train/CLASS/*``, and ``test/CLASS/*`` or ``val/CLASS/*``.
 
 Decoded once, in parallel, and kept as one array in the cache. The cache's name follows from the files' names, sizes and
 times and from what is made of them, so it is made anew where any of these changes. Sets beyond a gigabyte stay in their
@@ -8,9 +8,6 @@ file and are read as they are needed.
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,15 +17,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.base.errors import FileFormatError, InputError
+from conntra_hardware.base.errors import MALFORMED, FileFormatError, InputError
 from conntra_neuro.datasets.files import existing
+from conntra_neuro.datasets.kept import kept_folder, load_kept
 from conntra_neuro.datasets.pixels import as_rgb
 
 __all__ = ["ImageFolder", "parse_spec", "read_images"]
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
-_IN_MEMORY = 2**30  # bytes of images up to which they are read whole
 _LARGEST_SIDE = 4096
+_LARGEST_IMAGE = 2**25  # pixels that are decoded: what is made of them takes up to 20 bytes each
 _RULES = 2  # of what pixels mean, in ``pixels``; what was decoded by other rules is decoded again
 _AT_ONCE = 256  # images decoded before they are written
 
@@ -37,17 +35,22 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """What was read: arrays x_train, y_train (and x_test, y_test), and the files that could not be."""
+    """What was read: arrays x_train, y_train (and x_test, y_test), and the files that could not be.
+
+    ``unread`` is a folder that was left unread, empty where there is none.
+    """
 
     arrays: dict[str, Array]
     skipped: tuple[str, ...]
+    unread: str = ""
 
     @property
     def note(self) -> str:
-        """What was skipped, in words; empty where nothing was."""
-        if not self.skipped:
-            return ""
-        return f"{len(self.skipped)} unreadable image(s) skipped, the first: {self.skipped[0]}"
+        """What was skipped or left unread, in words; empty where nothing was."""
+        said = [f"{self.unread} not used"] if self.unread else []
+        if self.skipped:
+            said.append(f"{len(self.skipped)} unreadable image(s) skipped, the first: {self.skipped[0]}")
+        return "; ".join(said)
 
 
 def parse_spec(text: str) -> tuple[Path, int | None]:
@@ -64,6 +67,9 @@ def parse_spec(text: str) -> tuple[Path, int | None]:
 def read_images(spec: str, cache: Callable[[], Path]) -> ImageFolder:
     """Read ``DIR`` or ``DIR?size=N``: images uint8 (n, 3, height, width), labels the names of the folders.
 
+    The test samples are those of ``test``, or of ``val`` where ``test`` is not there or holds no folders of classes (as
+    ImageNet's, which has no labels). Where both have labels ``val`` is left unread.
+
     With a size, the shorter side is resized to it and the middle cut out; without one, all images must be of one size
     (they are never resized in silence). ``pixels`` says what each kind of pixel means. Files that are no images, or
     damaged, are skipped and counted; InputError where nothing is left, and for images that mean nothing in 8 bits a
@@ -72,45 +78,46 @@ def read_images(spec: str, cache: Callable[[], Path]) -> ImageFolder:
     folder, size = parse_spec(spec)
     folder = existing(folder)
     if not (folder / "train").is_dir():
-        raise FileFormatError(f"{folder}: no folder train in it; train/CLASS/*.jpg and val/CLASS/*.jpg expected")
+        raise FileFormatError(
+            f"{folder}: no folder train in it; train/CLASS/*.jpg, and test/CLASS/*.jpg or val/CLASS/*.jpg, expected"
+        )
     arrays: dict[str, Array] = {}
     skipped: list[str] = []
-    for part, inner in (("train", folder / "train"), ("test", folder / "val")):
-        if inner.is_dir():
+    tested, unread = _tested(folder)
+    for part, inner in (("train", folder / "train"), ("test", tested)):
+        if inner is not None:
             kept = _cached(inner, size, cache)
-            arrays[f"x_{part}"], arrays[f"y_{part}"] = _images(kept / "x.npy"), np.load(kept / "y.npy")
+            arrays[f"x_{part}"], arrays[f"y_{part}"] = load_kept(kept / "x.npy"), np.load(kept / "y.npy")
             skipped += np.load(kept / "skipped.npy").tolist()
     shapes = [arrays[name].shape[1:] for name in ("x_train", "x_test") if name in arrays]
     if len(set(shapes)) > 1:
-        raise InputError(f"{folder}: images of {_by(shapes[0])} in train, {_by(shapes[1])} in val; add ?size=N")
-    return ImageFolder(arrays, tuple(skipped))
+        where = "" if tested is None else tested.name
+        raise InputError(f"{folder}: images of {_by(shapes[0])} in train, {_by(shapes[1])} in {where}; add ?size=N")
+    return ImageFolder(arrays, tuple(skipped), unread)
+
+
+def _tested(folder: Path) -> tuple[Path | None, str]:
+    """Return the folder with the test samples, None where there is none, and the name of one that is left unread."""
+    there = [name for name in ("test", "val") if (folder / name).is_dir()]
+    labelled = [name for name in there if any(_files(folder / name))]
+    if not there:
+        return None, ""
+    chosen = (labelled or there)[0]
+    return folder / chosen, ", ".join(name for name in labelled if name != chosen)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the image files of ``folder``'s classes."""
+    return (file for file in folder.glob("*/*") if file.suffix.lower() in _SUFFIXES)
 
 
 def _cached(folder: Path, size: int | None, cache: Callable[[], Path]) -> Path:
     """Return the folder that holds x.npy, y.npy and skipped.npy of ``folder``; make it where it is not there."""
-    files = [file for file in sorted(folder.glob("*/*")) if file.suffix.lower() in _SUFFIXES]
+    files = sorted(_files(folder))
     if not files:
         raise FileFormatError(f"{folder}: no images in it; CLASS/*.jpg (or .png, .bmp) expected")
-    kept = cache() / f"images-{_key(folder, files, size)}"
-    if kept.is_dir():
-        return kept
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        making = kept.with_name(f".{kept.name}.{secrets.token_hex(4)}.tmp")
-        making.mkdir()
-    except OSError as error:
-        raise FileFormatError(
-            f"{kept.parent}: images cannot be kept there ({error.strerror}); set CONNTRA_CACHE"
-        ) from None
-    try:
-        _decode(folder, files, size, making)
-        os.rename(making, kept)  # all of it, or nothing
-    except OSError as error:
-        if not kept.is_dir():  # else another process has made the same
-            raise FileFormatError(f"{kept}: cannot be written ({error.strerror}); set CONNTRA_CACHE") from None
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-    return kept
+    name = f"images-{_key(folder, files, size)}"
+    return kept_folder(cache(), name, "images", lambda making: _decode(folder, files, size, making))
 
 
 def _key(folder: Path, files: Sequence[Path], size: int | None) -> str:
@@ -171,8 +178,10 @@ def _read(file: Path, size: int | None) -> Array | None:
         with Image.open(file) as image:
             if size is not None:
                 image.draft("RGB", (size, size))  # JPEG decodes to a half, a quarter or an eighth for nothing
+            if image.width * image.height > _LARGEST_IMAGE:
+                return None
             image.load()
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, EOFError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError, *MALFORMED):
         return None
     found = as_rgb(image, file)
     if size is not None:
@@ -186,11 +195,6 @@ def _cropped(image: Any, size: int) -> Any:
     side = min(width, height)
     left, top = (width - side) / 2, (height - side) / 2
     return image.resize((size, size), 2, (left, top, left + side, top + side))
-
-
-def _images(path: Path) -> Array:
-    array = np.load(path, mmap_mode="r")
-    return np.array(array) if array.nbytes <= _IN_MEMORY else array
 
 
 def _by(shape: Sequence[int]) -> str:

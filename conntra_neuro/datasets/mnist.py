@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,23 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from conntra_hardware.base.cache import cache_folder
 from conntra_hardware.base.errors import ConntraError, FileFormatError, InputError
 from conntra_hardware.base.files import write_atomically
 from conntra_neuro.datasets.files import existing, find_idx, read_idx, read_npz
 
-__all__ = ["cache_folder", "mnist_cached", "mnist_from"]
+__all__ = ["mnist_cached", "mnist_from"]
 
 Arrays = dict[str, npt.NDArray[Any]]
 
 _N_TRAIN, _N_TEST = 60_000, 10_000
 _OPENML_NAME, _OPENML_VERSION = "mnist_784", 1
-
-
-def cache_folder() -> Path:
-    """Return where downloads are kept: $CONNTRA_CACHE, else ``conntra`` in $XDG_CACHE_HOME or ~/.cache."""
-    if os.environ.get("CONNTRA_CACHE"):
-        return Path(os.environ["CONNTRA_CACHE"]).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "conntra"
 
 
 def mnist_from(path: str | Path) -> Arrays:

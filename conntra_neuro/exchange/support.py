@@ -1,6 +1,6 @@
 """What each format can say: found by exporting a network of every kind, and reading it back where that can be done.
 
-ONNX is not written; there a graph of each kind is made (``onnx.sample``), read, and held to the network it was made of.
+"In" is what comes back: of NIR the same layers, of NetX and ONNX, where notations differ, a network that does the same.
 
     python -m conntra_neuro.exchange.support
 
@@ -94,35 +94,35 @@ LIMITS: Mapping[tuple[str, str], str] = {
     ("labels", "nir"): "in the metadata",
     ("labels", "netx"): "in an entry that NetX does not read",
     ("labels", "c"): "in a comment",
-    ("Dense", "onnx"): "Gemm, MatMul",
-    ("Conv2d", "onnx"): "padding by a value that the activation takes",
-    ("Conv2d, groups", "onnx"): "as Conv2d",
-    ("Conv2d, dilation", "onnx"): "as Conv2d; pooling without",
-    ("SumPool", "onnx"): "from AveragePool, GlobalAveragePool",
-    ("MaxPool", "onnx"): "before or behind the step",
-    ("Flatten", "onnx"): "goes into the order of weights",
-    ("Threshold", "onnx"): "from any notation of a step between two values",
-    ("GradedRelu", "onnx"): "from any staircase of up to 64 values: as many thresholds",
-    ("encoder", "onnx"): "steps of each input feature",
+    ("Dense", "onnx in"): "Gemm, MatMul",
+    ("Conv2d", "onnx in"): "padding by a value that the activation takes",
+    ("Conv2d, groups", "onnx in"): "as Conv2d",
+    ("Conv2d, dilation", "onnx in"): "as Conv2d; pooling without",
+    ("SumPool", "onnx in"): "from AveragePool, GlobalAveragePool",
+    ("MaxPool", "onnx in"): "before or behind the step",
+    ("Flatten", "onnx in"): "goes into the order of weights",
+    ("Threshold", "onnx in"): "from any notation of a step between two values",
+    ("GradedRelu", "onnx in"): "from any staircase of up to 64 values: as many thresholds",
+    ("encoder", "onnx in"): "steps of each input feature",
 }
 """What is to be known where the answer is yes, by kind and format."""
 
 
 def support() -> dict[str, dict[str, bool]]:
-    """Return for each kind whether it can be written in each format, and read back: "nir in", "netx in", "onnx"."""
+    """Return for each kind whether it can be written in each format, and read back: "nir in", "netx in", "onnx in"."""
     found: dict[str, dict[str, bool]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for kind, network in KINDS.items():
             found[kind] = {name: _written(network, name, Path(folder, "a")) for name in FORMATS}
             found[kind]["nir in"] = found[kind]["nir"] and _comes_back(network, Path(folder, "a.nir"))
             found[kind]["netx in"] = found[kind]["netx"] and _comes_from_netx(network, Path(folder, "a.net"))
-            found[kind]["onnx"] = comes_from_onnx(network, Path(folder, "a.onnx"))
+            found[kind]["onnx in"] = comes_from_onnx(network, Path(folder, "a.onnx"))
     return found
 
 
 def support_table() -> str:
     """Return ``support`` as a Markdown table."""
-    columns = {"nir": "NIR, out", "nir in": "NIR, in", "onnx": "ONNX, in"}
+    columns = {"nir": "NIR, out", "nir in": "NIR, in", "onnx": "ONNX, out", "onnx in": "ONNX, in"}
     columns |= {"netx": "NetX, out", "netx in": "NetX, in", "c": "C, out"}
     lines = [f"| | {' | '.join(columns.values())} |", f"| --- |{' --- |' * len(columns)}"]
     for kind, answers in support().items():

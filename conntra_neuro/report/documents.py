@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["compile_document", "memory_document", "provenance", "run_document", "train_document"]
 
 
-def provenance(trained: TrainResult, data: str) -> dict[str, Any]:
-    """Return what a model file says of where it comes from; ``data`` is the dataset's specification."""
+def provenance(trained: TrainResult, data: str, binning: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return what a model file says of where it comes from; ``data`` is the dataset's specification.
+
+    ``binning`` says how events become its input spikes, where it was trained on events.
+    """
     from conntra_hardware.base.version import package_version
 
     return {
@@ -38,6 +41,7 @@ def provenance(trained: TrainResult, data: str) -> dict[str, Any]:
         "train_seconds": trained.train_seconds,
         "interrupted": trained.interrupted,
         "conntra_neuro": package_version(),
+        **({} if binning is None else {"events": dict(binning)}),
     }
 
 

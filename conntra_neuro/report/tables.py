@@ -224,7 +224,7 @@ def doctor_view(document: Mapping[str, Any]) -> RenderableType:
         [
             b["name"],
             "yes" if b["ok"] else "no",
-            _versions(b["versions"]) if b["ok"] else f"{b['reason']}; {b['remedy']}",
+            _ran_on(b, document["executable"]) if b["ok"] else f"{b['reason']}; {b['remedy']}",
         ]
         for b in document["backends"]
     ]
@@ -237,6 +237,11 @@ def doctor_view(document: Mapping[str, Any]) -> RenderableType:
         grid("simulators", ["backend", "runs here", "on, or why not and what helps"], backends),
         grid("optional extras", ["extra", "installed", "for", "versions, or how to install"], extras),
     )
+
+
+def _ran_on(backend: Mapping[str, Any], executable: str) -> str:
+    other = backend["executable"]
+    return _versions(backend["versions"]) + (f" ({other})" if other != executable else "")
 
 
 def _versions(versions: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Training images that are moved, anew in every sweep: by how much, unless it is said."""
+"""Training images that are moved, and samples that are moved in time, anew in every sweep: how much, unless said."""
 
 from __future__ import annotations
 
@@ -23,19 +23,27 @@ _WIDE = 512  # hidden units
 
 @dataclass(frozen=True)
 class Augmentation:
-    """By how many pixels images are moved: shifted by up to ``shift``, bent by about ``elastic``."""
+    """By how many pixels images are moved: shifted by up to ``shift``, bent by about ``elastic``.
+
+    ``in_time``: samples over time that are no images are moved and bent by so many time steps, all inputs alike.
+    """
 
     shift: int = 0
     elastic: float = 0.0
+    in_time: bool = False
 
     @classmethod
     def of(cls, shift: int | None, elastic: float | None, task: Task) -> Augmentation:
         """Return what is asked for, and what suits the images where nothing is: docs/training.md has the evidence.
 
         Small images, networks of fewer than 512 hidden units, convolutions, and inputs of several time steps are left
-        alone. InputError for a shift that leaves nothing of an image.
+        alone. InputError for a shift that leaves nothing of an image, or of a sample over time.
         """
-        image, usual = task.image, cls()
+        image, usual, steps = task.image, cls(), task.architecture.input_steps
+        if image is None and steps > 1:
+            if (shift or 0) >= steps:
+                raise InputError(f"shift {shift}: samples have {steps} time steps; 0 to {steps - 1} allowed")
+            return cls(shift or 0, elastic or 0.0, in_time=True)
         if image is not None and (shift or 0) >= min(image.rows, image.columns):
             raise InputError(
                 f"shift {shift}: images are {image.rows} x {image.columns} pixels; "
@@ -52,12 +60,17 @@ class Augmentation:
         """Return how each of ``n`` images is moved; None where none is.
 
         (n, 2): whole pixels down and to the right; with ``elastic`` (n, 32): displacements of the control points,
-        normal with a standard deviation of ``elastic`` pixels, and the image's shift.
+        normal with a standard deviation of ``elastic`` pixels, and the image's shift. Down is later.
         """
         shifts = rng.integers(-self.shift, self.shift + 1, size=(n, 2)) if self.shift else None
+        if shifts is not None and self.in_time:
+            shifts[:, 1] = 0
         if not self.elastic:
             return shifts
         bent = np.rint(rng.standard_normal((n, 2, GRID**2), dtype=np.float32) * np.float32(self.elastic * UNIT))
+        if self.in_time:
+            bent[:, 0] = bent[:, 0, ::GRID].repeat(GRID, axis=1)  # row by row of the grid: all inputs alike
+            bent[:, 1] = 0
         if shifts is not None:
             bent -= UNIT * shifts[:, :, None]  # a pixel comes from where the image was
         return np.clip(bent, -(2**15), 2**15 - 1).astype(np.int16).reshape(n, -1)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 from conntra_neuro.training.best import Keeper
-from conntra_neuro.training.checkpoint import Checkpoints, TrainingState
+from conntra_neuro.training.checkpoint import Checkpoints, TrainingState, take_up
 from conntra_neuro.training.result import Progress, Record
 from conntra_neuro.training.task import Clock, Evaluation, Gear, Task
 
@@ -29,7 +29,7 @@ def drive(
     keeper = Keeper(task.held_out is not None, engine.decides_by_objective, started=task.start is not None)
     first = 0
     if resumed is not None:
-        engine.restore(resumed.gear)
+        take_up(engine, resumed, task.levels)
         keeper.restore(resumed)
         first = resumed.sweep
     elif task.start is not None:

@@ -12,7 +12,7 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import Readout
 from conntra_neuro.network.levels import Levels
 from conntra_neuro.training.architecture.architecture import Architecture, Node
-from conntra_neuro.training.layers.forward import Activity, bias_of, node_potentials, respond, rows_of
+from conntra_neuro.training.layers.forward import Activity, node_potentials, respond, rows_of
 from conntra_neuro.training.neurons import of_neuron
 from conntra_neuro.training.objective import SMALLEST_SCALE, Objective
 from conntra_neuro.training.parameters import BIAS_LIMIT, Parameters, start_shares
@@ -63,17 +63,19 @@ def _start(
 ) -> tuple[Parameters, list[float]]:
     """Return the parameters to start from and the spread of each node's potentials on ``sample`` (n, inputs).
 
-    Random weights where ``start`` is None, and biases that put thresholds at the median potential. The spread is the
+    Random weights where ``start`` is None, and biases that put thresholds at the median potential; recurrent ones are 0
+    where that is a level, for random ones drown what comes in. The spread is the
     standard deviation over samples and places, mean over channels, at least 1.
     """
     dtype = exact_float(arch, int(np.abs(levels.array).max()))
     found = Activity(rows_of(arch, sample, dtype))
     spreads: list[float] = []
     weights = [np.zeros((rows + 1, columns), dtype) for rows, columns in arch.weight_shapes]
+    loops = {node.loop for node in arch.nodes}
     for index, own in enumerate(weights):
-        if start is None:
+        if start is None and not (index in loops and 0 in levels.values):
             own[:-1] = rng.choice(levels.array, size=(len(own) - 1, own.shape[1]), p=start_shares(levels))
-        else:
+        elif start is not None:
             own[:-1], own[-1] = start.weights[index], start.biases[index]
     for node in arch.nodes:
         z, _, _ = node_potentials(node, found, weights, _ONE)
@@ -88,7 +90,7 @@ def _start(
             spreads.append(max(float(_by_column(np.std, flat).mean()), 1.0))
         else:
             spreads.append(1.0)
-        held, out = respond(node, z, arch.steps, bias_of(node, weights))
+        held, out = respond(node, z, arch.steps, weights)
         if node.neuron is not None and node.neuron.needs_steps:
             # What it decides by is what it has integrated, and not what a step adds.
             spreads[-1] = max(float(_by_column(np.std, held.reshape(-1, node.shape[-1])).mean()), 1.0)

@@ -49,10 +49,14 @@ class Task:
 
     @property
     def stored_image(self) -> ImageShape | None:
-        """How samples are stored: the time steps of an image lie like channels, so that they are moved alike."""
+        """How samples are stored: the time steps of an image lie like channels, so that they are moved alike.
+
+        Of inputs over time that are no images, time steps are the rows of one.
+        """
+        steps = self.architecture.input_steps
         if self.image is None:
-            return None
-        return dataclasses.replace(self.image, channels=self.image.channels * self.architecture.input_steps)
+            return ImageShape(1, steps, self.sizes[0] // steps) if steps > 1 else None
+        return dataclasses.replace(self.image, channels=self.image.channels * steps)
 
     @property
     def largest_level(self) -> int:

@@ -93,7 +93,9 @@ def run(
     if (host or measure or not probe) and not (backend == "loihi" or dry):
         raise InputError(f"backend {backend}: no chip to find, measure or probe; those options belong to backend loihi")
     start = time.perf_counter()
-    recording = simulator.execute(program, inputs, RunOptions(time_limit_s, batch_size, host, measure, probe))
+    recording = simulator.execute(
+        program, inputs, RunOptions(time_limit_s, batch_size, host, measure, probe, traces=True)
+    )
     took = time.perf_counter() - start
     predictions = recording.logits.argmax(axis=1)
     counted_on, spikes = backend, recording.spikes
@@ -105,7 +107,7 @@ def run(
         predictions=predictions,
         accuracy=None if labels is None else float(np.mean(predictions == labels)),
         spikes=recording.spikes,
-        counts=count_events(program, inputs, spikes),
+        counts=count_events(program, inputs, spikes, recording.traces),
         seconds=took,
         recording=recording,
         program=program,

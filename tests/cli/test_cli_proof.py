@@ -72,6 +72,22 @@ def test_data_that_moved_is_named_anew(conntra, tmp_path, network):
     assert conntra("verify", program, "--certificate", "c.json", "--data", f"npz:{tmp_path}/there.npz").status == 0
 
 
+def test_a_program_without_data_is_proved_on_random_inputs(conntra, fails, tmp_path, network):
+    program = tmp_path / "alone.conntra"
+    cn.save(cn.compile(cn.DiscreteNetwork(network.layers, network.encoder), "loihi1"), program)
+    fails("verify", program, "--backends", "reference,loop", says=["--data: not given", "--data random"])
+    fails("verify", program, "--data", "random", "--split", "train", says=["--split train: random inputs"])
+    fails("verify", program, "--data", "random", "--samples", "0", says=["samples 0"])
+    random = ("--data", "random", "--backends", "reference,loop")
+    made = conntra("verify", program, *random, "--seed", "7", "--out", "c.json", "--json")
+    assert (made.status, made.document["chosen"]) == (0, {"data": "random", "samples": 200, "seed": 7})
+    again = conntra("verify", program, "--certificate", "c.json")
+    assert again.status == 0
+    assert "200 of random, seed 7" in again.out
+    change(conntra.folder / "c.json", chosen={"data": "random", "samples": 200, "seed": 8})
+    assert "inputs_sha256" in conntra("verify", program, "--certificate", "c.json", "--json").document["mismatch"]
+
+
 class Loose(ReferenceBackend):
     """Spikes at a potential of 0, too."""
 

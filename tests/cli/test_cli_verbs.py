@@ -10,7 +10,20 @@ import pytest
 import conntra_neuro as cn
 from conntra_hardware.backends.reference import ReferenceBackend
 
-VERBS = ("demo", "train", "compare", "compile", "check", "run", "verify", "report", "chips", "datasets", "doctor")
+VERBS = (
+    "demo",
+    "train",
+    "compare",
+    "compile",
+    "check",
+    "run",
+    "verify",
+    "report",
+    "show",
+    "chips",
+    "datasets",
+    "doctor",
+)
 
 
 def fields(document, *names):
@@ -143,6 +156,8 @@ def test_doctor_names_what_is_missing_and_the_remedy(conntra, monkeypatch):
 
     monkeypatch.setattr(metadata, "version", version)
     monkeypatch.setattr("conntra_neuro.cli.doctor.version", version)
+    monkeypatch.delenv("CONNTRA_LAVA_PYTHON", raising=False)
+    monkeypatch.setenv("CONNTRA_CACHE", str(conntra.folder / "cache"))
     ran = conntra("doctor", "--quick", "--json")
     assert ran.status == 0
     backends = {backend["name"]: backend for backend in ran.document["backends"]}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from conntra_hardware.base.errors import ConntraError, FileFormatError, InputError
-from conntra_neuro.datasets import images, load_dataset
+from conntra_neuro.datasets import images, kept, load_dataset
 from conntra_neuro.datasets.mapped import is_mapped
 from conntra_neuro.training import train
 
@@ -106,7 +106,7 @@ def test_a_stopped_decoding_leaves_nothing(tmp_path: Path, cache: Path, monkeypa
 def test_large_sets_stay_in_their_file_and_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = _write(tmp_path / "set", ((8, 8),) * 6)
     memory = train(load_dataset(f"images:{folder}?size=8"), layers="conv2k3", sweeps=2)
-    monkeypatch.setattr(images, "_IN_MEMORY", 0)
+    monkeypatch.setattr(kept, "_IN_MEMORY", 0)
     data = load_dataset(f"images:{folder}?size=8")
     assert is_mapped(data.x_train)
     streamed = train(data, layers="conv2k3", sweeps=2)
@@ -145,3 +145,27 @@ def _one_size(folder: Path) -> None:
     _write(folder / "other", ((9, 9),))
     for name in ("cat", "dog"):
         (folder / "other" / "val" / name / "0.png").replace(folder / "val" / name / "0.png")
+
+
+def test_test_and_val_are_both_accepted(tmp_path: Path) -> None:
+    folder = _write(tmp_path / "set")
+    val = load_dataset(f"images:{folder}")
+    (folder / "val").rename(folder / "test")
+    test = load_dataset(f"images:{folder}")
+    np.testing.assert_array_equal(test.x_test, val.x_test)
+    assert (test.labels, test.note) == (val.labels, val.note)
+
+
+def test_of_test_and_val_the_first_with_labels_is_tested(tmp_path: Path) -> None:
+    folder = _write(tmp_path / "set")
+    (folder / "test").mkdir()
+    unlabelled = (folder / "val" / "cat" / "0.png").read_bytes()
+    (folder / "test" / "0001.png").write_bytes(unlabelled)  # ImageNet's test images have no classes
+    data = load_dataset(f"images:{folder}")
+    np.testing.assert_array_equal(data.x_test[0].transpose(1, 2, 0), _pixels(folder / "val" / "cat" / "0.png"))
+    for name in ("cat", "dog"):
+        (folder / "test" / name).mkdir()
+        (folder / "train" / name / "1.png").rename(folder / "test" / name / "1.png")
+    data = load_dataset(f"images:{folder}")
+    np.testing.assert_array_equal(data.x_test[1].transpose(1, 2, 0), _pixels(folder / "test" / "dog" / "1.png"))
+    assert data.note == "split as given; val not used"

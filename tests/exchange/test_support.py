@@ -30,7 +30,7 @@ def test_limits_are_of_what_can_be_done():
     found = support()
     for kind, name in LIMITS:
         assert found[kind][name], (kind, name)
-    assert set(found["Dense"]) == {*FORMATS, "nir in", "netx in", "onnx"}
+    assert set(found["Dense"]) == {*FORMATS, "nir in", "netx in", "onnx in"}
     assert {*READERS} == {"nir", "onnx", "netx"}
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import conntra_neuro as cn
+from conntra_hardware.backends.protocol import RunOptions
+from conntra_hardware.backends.reference import ReferenceBackend
 from conntra_hardware.base.bit_words import words
 from conntra_hardware.base.word_overlap import overlaps
 from conntra_hardware.cost.activity import active_updates
+from conntra_hardware.cost.events import count_events
 from conntra_hardware.neurons import Neuron, Threshold, respond_recurrently
 from conntra_hardware.neurons.compiled import FORMS, count_active, spikes_of
 
@@ -95,6 +100,23 @@ def test_many_samples_on_every_core() -> None:
     assert 0 < counts.mean() <= 64
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["hard", "soft"]), st.sampled_from([1, 30, 2**28]), st.booleans())
+def test_without_a_leak_in_32_bits_or_more(seed: int, reset: Literal["hard", "soft"], largest: int, many: bool) -> None:
+    rng = np.random.default_rng(seed)
+    thresholds = tuple(rng.integers(1, 1 + 2 * largest, SIZE).clip(1, 2**17 - 1).tolist())
+    neuron = cn.IntegrateAndFire(thresholds if many else thresholds[0], 9, reset)
+    sums = rng.integers(-largest, largest + 1, (5, 9, SIZE))
+    bias = rng.integers(-2, 3, SIZE)
+    out, traces = np.empty(sums.shape, np.uint8), np.empty(sums.shape, np.uint8)
+    spikes_of(neuron.facts, bias, sums, [], out, traces)
+    right = neuron.advance(sums, bias)
+    assert np.array_equal(out, right.sent)
+    assert np.array_equal(traces, (right.left != 0) + 2 * (sums != 0))
+    spikes_of(neuron.facts, bias, sums, [], out)
+    assert np.array_equal(out, right.sent)
+
+
 def test_every_compiled_form_has_a_neuron_here() -> None:
     kinds = (Threshold(), cn.IntegrateAndFire(1, 2), cn.Lif(1, voltage_decay=1), cn.Readout(), cn.Readout("max"))
     assert {neuron.facts.form for neuron in kinds} == set(FORMS)
@@ -103,9 +125,40 @@ def test_every_compiled_form_has_a_neuron_here() -> None:
 def test_words_that_overlap() -> None:
     rng = np.random.default_rng(0)
     spikes, wired = rng.random((50, 200)) < 0.05, rng.random((30, 200)) < 0.1
-    out = np.empty((50, 30), np.bool_)
+    known = rng.random((50, 30)) < 0.2
+    out = known.copy()
     overlaps(words(spikes), words(wired), out)
-    assert np.array_equal(out, (spikes[:, None] & wired[None]).any(axis=2))
+    assert np.array_equal(out, known | (spikes[:, None] & wired[None]).any(axis=2))
+
+
+@pytest.mark.parametrize(
+    "neuron",
+    [
+        cn.Lif(4, voltage_decay=300),
+        cn.Lif(4, voltage_decay=300, current_decay=1024, refractory=2, reset="soft"),
+        cn.Lif(4, voltage_decay=4096, current_decay=4096),
+        cn.IntegrateAndFire(5, 7),
+    ],
+)
+@pytest.mark.parametrize("batch", [None, 3])
+def test_traces_of_the_reference_save_work_and_change_no_count(neuron: cn.Lif, batch: int | None) -> None:
+    rng = np.random.default_rng(5)
+    bias = rng.integers(-1, 2, 300) * (rng.random(300) < 0.2)
+    layers = [
+        cn.Dense(rng.integers(-1, 2, (300, 30)) * (rng.random((300, 30)) < 0.2), bias, activation=neuron),
+        cn.Dense(rng.integers(-1, 2, (40, 300)), activation=neuron),
+        cn.Dense(rng.integers(-1, 2, (5, 40)), activation="readout"),
+    ]
+    program = cn.compile(cn.DiscreteNetwork(layers, steps=7), chip="loihi1")
+    x = (rng.random((20, 7, 30)) < 0.05).astype(np.uint8).reshape(-1, 30)
+    plain = ReferenceBackend().execute(program, x, RunOptions(batch_size=batch))
+    traced = ReferenceBackend().execute(program, x, RunOptions(batch_size=batch, traces=True))
+    assert not plain.traces
+    assert set(traced.traces) == {"hidden0", "hidden1", "readout"}
+    counts = count_events(program, x, plain.spikes), count_events(program, x, traced.spikes, traced.traces)
+    assert np.array_equal(counts[0].active_updates, counts[1].active_updates)
+    share = counts[1].active_updates.sum() / counts[1].neuron_updates.sum()
+    assert 0.3 < share < 1
 
 
 @pytest.mark.parametrize("worth", [1, 2**60])

@@ -108,7 +108,7 @@ def warm_children() -> Iterator[Any]:
     cold = launch.subprocess
 
     def popen(command: Sequence[str], **options: Any) -> Any:
-        module = command[4] if len(command) == 7 else ""
+        module = command[4] if len(command) == 7 and command[0] == sys.executable else ""
         if module not in MODULES:
             return cold.Popen(command, **options)
         made_for = (module, command[3])  # on another path other modules may be found

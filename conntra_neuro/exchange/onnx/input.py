@@ -10,14 +10,38 @@ import numpy.typing as npt
 
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.program.input_encoding import Encoder, ThermometerEncoder, ThresholdEncoder
-from conntra_neuro.exchange.onnx.values import Raw, Settled, Tensor
+from conntra_neuro.exchange.metadata import encoder_of
+from conntra_neuro.exchange.onnx.graph import Graph, Node
+from conntra_neuro.exchange.onnx.values import Raw, Settled, Tensor, TooFine
 
-__all__ = ["INPUTS", "spikes_of"]
+__all__ = ["INPUTS", "SPIKES", "THRESHOLDS", "own_encoder", "spikes_of"]
+
+SPIKES, THRESHOLDS = "spikes", "thresholds"
+"""In graphs of our own with an encoder: what it gives, and the constant that it compares features with."""
 
 INPUTS = {"binary": (0.0, 1.0), "bipolar": (-1.0, 1.0)}
 """What inputs are that the graph does not binarise: the value without a spike, and with one."""
 
 _PROBES = 64
+
+
+def own_encoder(graph: Graph) -> tuple[Encoder, tuple[Node, ...]] | None:
+    """Return the encoder of a graph of our own and the nodes behind it; None where the graph has another one, or none.
+
+    What bisection finds in float32 is the same to half a float; a graph's own float64 thresholds are taken as they are.
+    """
+    encoder = encoder_of(graph.note, "the graph")
+    made = [node for node in graph.nodes if SPIKES in node.outputs]
+    if encoder is None or not made or graph.input_shape != (encoder.n_features,):
+        return None
+    if not np.array_equal(graph.constants.get(THRESHOLDS, ()), encoder.thresholds):
+        return None
+    before, waiting = set(), made
+    while waiting:
+        node = waiting.pop()
+        before.add(node)
+        waiting += [other for other in graph.nodes if set(other.outputs) & set(node.inputs)]
+    return encoder, tuple(node for node in graph.nodes if node not in before)
 
 
 def spikes_of(raw: Raw, size: int, inputs: str, reorder: bool, scale: float = 1.0) -> tuple[Tensor, Encoder | None]:
@@ -54,7 +78,7 @@ def _thresholds(raw: Raw, size: int) -> tuple[list[npt.NDArray[Any]], list[npt.N
     levels, edges = [value(_floats(start))], []
     while (levels[-1] != last_value).any():
         if len(edges) == _MOST_LEVELS:
-            raise InputError(
+            raise TooFine(
                 f"input: features take more than {_MOST_LEVELS + 1} values at the first layer; inputs are spikes of 0 "
                 "and 1: quantise them in the graph (sign, step, few bits), or before it"
             )
@@ -90,7 +114,7 @@ def _check_steps(value: Any, edges: Sequence[Any], levels: Sequence[Any]) -> Non
             found = value(np.asarray(x).astype(np.float32))
             if not np.array_equal(found, expected):
                 wrong = int(np.flatnonzero(found != expected)[0])
-                raise InputError(
+                raise TooFine(
                     f"input: feature {wrong} is no staircase of its value at the first layer; inputs are spikes of 0 "
                     "and 1: quantise them in the graph (sign, step, few bits), or before it"
                 )

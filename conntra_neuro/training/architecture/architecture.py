@@ -19,7 +19,7 @@ from conntra_hardware.neurons import Neuron, Readout, Threshold
 from conntra_hardware.program.convolution import Geometry
 from conntra_hardware.program.input_encoding import Encoder
 from conntra_neuro.network import DiscreteNetwork
-from conntra_neuro.network.layers import Conv2d, Dense, Layer, MaxPool, Residual, SumPool
+from conntra_neuro.network.layers import Conv2d, Dense, Layer, MaxPool, Recurrent, Residual, SumPool
 from conntra_neuro.network.levels import Levels
 from conntra_neuro.training.architecture.words import Conv, LayerSpec, Neurons, Pool, names_of
 from conntra_neuro.training.inputs.image import ImageShape
@@ -50,6 +50,7 @@ class Node:
     index     which of the weights are its own; -1 where it has none
     neuron    None where it has none
     largest   the largest magnitude of an input;  ``bound`` of an output (0: not known before it is run)
+    loop      which of the weights lead from its units to themselves, a step later; -1 where none do
     """
 
     name: str
@@ -62,6 +63,7 @@ class Node:
     largest: int
     bound: int
     skip: Skip | None = None
+    loop: int = -1
 
     @property
     def fan_in(self) -> int:
@@ -131,7 +133,9 @@ class Architecture:
             if node.skip is not None:
                 connection = None if node.skip.geometry is None else _connection(node.skip, found, levels)
                 residuals.append(Residual(node.skip.source, number, connection, node.skip.scale))
-        return DiscreteNetwork(layers, encoder, labels, residuals, steps=self.steps)
+        loops = [(number, found.weights[node.loop]) for number, node in enumerate(self.nodes) if node.loop >= 0]
+        recurrent = [Recurrent(number, Dense(weight.T, None, "readout", levels)) for number, weight in loops]
+        return DiscreteNetwork(layers, encoder, labels, residuals, steps=self.steps, recurrent=recurrent)
 
     def parameters_of(self, network: DiscreteNetwork, levels: Levels) -> Parameters:
         """Return the parameters of ``network``; InputError where its layers are others than these."""
@@ -153,6 +157,8 @@ class Architecture:
                 if connection is None:
                     raise InputError(f"initial network: no trained connection to layer {number}; {node.name} has one")
                 weights[node.skip.index] = _kernel_columns(connection.weight)
+            if node.loop >= 0:
+                weights[node.loop] = _way_back(number, network, levels)
         return Parameters(tuple(weights), tuple(biases))
 
     def _check_same(self, number: int, node: Node, layer: Layer) -> None:
@@ -182,6 +188,13 @@ def architecture_of(
     for number, spec in enumerate(specs):
         maker.add(number, spec)
     maker.dense("readout", n_classes, Readout())
+    if len(neurons.by_layer) > maker.placed:
+        named = len(neurons.by_layer)
+        raise InputError(
+            f"neuron {neurons}: decays of {named} layers; there are {maker.placed} hidden ones with neurons"
+        )
+    if neurons.recurrent and all(node.loop < 0 for node in maker.nodes):
+        raise InputError("recurrent: no dense hidden layer, and convolutions are trained without; give one, as in 128")
     return Architecture(tuple(specs), neurons, shape, input_steps, tuple(maker.nodes), tuple(maker.weight_shapes))
 
 
@@ -192,6 +205,7 @@ class _Maker:
         self.neurons, self.inputs, self.largest_level = neurons, inputs, largest_level
         self.nodes: list[Node] = []
         self.weight_shapes: list[tuple[int, int]] = []
+        self.placed = 0  # hidden layers that have neurons of the network's kind
 
     def shape(self, number: int) -> Shape:
         """Of the outputs of a node; -1: of the inputs."""
@@ -230,10 +244,11 @@ class _Maker:
         number = len(self.nodes)
         shape, largest = self.shape(number - 1), self.bound(number - 1)
         fan_in = math.prod(shape)
+        loops = neuron is None and self.neurons.recurrent
         neuron = neuron or self._neuron(fan_in)
-        self.nodes.append(
-            Node(name, "dense", shape, (width,), None, self._weights(fan_in, width), neuron, largest, _bound(neuron))
-        )
+        index, bound = self._weights(fan_in, width), _bound(neuron)
+        loop = self._weights(width, width) if loops else -1
+        self.nodes.append(Node(name, "dense", shape, (width,), None, index, neuron, largest, bound, loop=loop))
 
     def _pool(self, name: str, spec: Pool, geometry: Geometry, number: int) -> None:
         largest = self.bound(number - 1)
@@ -287,7 +302,9 @@ class _Maker:
     def _neuron(self, fan_in: int) -> Neuron:
         """Return the hidden neuron of a layer; what a random ternary kernel's potential spreads by says how large."""
         first = not self.nodes
-        return of_word(self.neurons.kind).of_layer(fan_in, self.largest_level, first, self.neurons)
+        wanted = self.neurons.of_layer(self.placed)
+        self.placed += 1
+        return of_word(self.neurons.kind).of_layer(fan_in, self.largest_level, first, wanted)
 
 
 def _is_chain(specs: Sequence[LayerSpec], neurons: Neurons) -> bool:
@@ -341,6 +358,18 @@ def _kernel(weight: Ints, geometry: Geometry) -> Ints:
     """Return (out, channels of a group, height, width) of (height * width * channels of a group, out)."""
     out, inner, height, width = geometry.kernel_shape
     return weight.reshape(height, width, inner, out).transpose(3, 2, 0, 1)
+
+
+def _way_back(number: int, network: DiscreteNetwork, levels: Levels) -> Ints:
+    """Return the recurrent weights (from, to) of a layer."""
+    for connection in network.recurrent:
+        if connection.layer == number:
+            levels.index(connection.weight)
+            return np.ascontiguousarray(connection.weight.T, dtype=np.int32)
+    raise InputError(
+        f"initial network, layer {number} ({network.layers[number]!r}): no recurrent connection; leave "
+        "recurrent out, or give a network that has one"
+    )
 
 
 def _kernel_columns(kernel: npt.NDArray[Any]) -> Ints:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import Neuron, Readout
 from conntra_neuro.network import DiscreteNetwork
-from conntra_neuro.network.layers import Conv2d, Dense, Flatten, Layer, MaxPool, Residual, SumPool
+from conntra_neuro.network.layers import Conv2d, Dense, Flatten, Layer, MaxPool, Recurrent, Residual, SumPool
 from conntra_neuro.training.architecture.architecture import Architecture, Node
 from conntra_neuro.training.architecture.words import Conv, LayerSpec, Neurons, Pool
 from conntra_neuro.training.neurons import of_neuron
@@ -22,7 +22,9 @@ def without_flatten(network: DiscreteNetwork) -> DiscreteNetwork:
     at = {-1: -1} | {i: sum(k <= i for k in kept) - 1 for i in range(len(network.layers))}
     residuals = [dataclasses.replace(r, source=at[r.source], target=at[r.target]) for r in network.residuals]
     layers = [network.layers[i] for i in kept]
-    return DiscreteNetwork(layers, network.encoder, network.labels, residuals, steps=network.steps)
+    loops = [Recurrent(at[loop.layer], loop.connection) for loop in network.recurrent]
+    given = (layers, network.encoder, network.labels, residuals)
+    return DiscreteNetwork(*given, steps=network.steps, recurrent=loops)
 
 
 def described(network: DiscreteNetwork) -> tuple[tuple[LayerSpec, ...], Neurons]:
@@ -39,25 +41,37 @@ def described(network: DiscreteNetwork) -> tuple[tuple[LayerSpec, ...], Neurons]
     readout, last = network.layers[-1], len(hidden)
     if not isinstance(readout, Dense) or last in joined:
         raise InputError(f"layer {last} ({readout!r}): a dense readout without residual connections can be trained")
-    return tuple(specs), _neurons(hidden, network.steps)
+    return tuple(specs), dataclasses.replace(_neurons(hidden, network.steps), recurrent=bool(network.recurrent))
 
 
 def refuse_time(network: DiscreteNetwork) -> None:
-    """Raise InputError for what no gear trains: delays, recurrence, readouts that leak, counted spikes."""
+    """Raise InputError for what no gear trains: delays, recurrent convolutions, readouts that leak, counted spikes."""
     for number, layer in enumerate(network.layers):
         where = f"layer {number} ({layer!r})"
         if isinstance(layer, (Dense, Conv2d)) and layer.is_delayed:
             raise InputError(f"{where}: synapses with a delay cannot be trained")
     last = network.layers[-1].neuron
-    if network.recurrent or last is None or last.facts.form != "readout":
-        what = (
-            network.recurrent[0] if network.recurrent else "a last layer that spikes, leaks or shows its largest value"
-        )
-        raise InputError(f"{what}: cannot be trained; feed-forward layers and a readout that sums can")
+    if last is None or last.facts.form != "readout":
+        raise InputError("a last layer that spikes, leaks or shows its largest value: cannot be trained; sums can")
+    found = [connection.layer for connection in network.recurrent]
+    for connection in network.recurrent:
+        layer, way = network.layers[connection.layer], connection.connection
+        leaky = isinstance(layer, Dense) and layer.neuron.facts.form == "leaky"
+        plain = isinstance(way, Dense) and not way.is_delayed
+        if not leaky or not plain or found.count(connection.layer) > 1:
+            raise InputError(
+                f"{connection}: cannot be trained; one a dense layer of leaky neurons, dense and without a delay, can"
+            )
+    dense = [number for number, layer in enumerate(network.layers[:-1]) if isinstance(layer, Dense)]
+    if found and sorted(found) != dense:
+        raise InputError(f"recurrent layers {found}: all dense hidden layers {dense} or none of them can be trained")
 
 
 def with_neurons_of(arch: Architecture, network: DiscreteNetwork) -> Architecture:
     """Return ``arch`` with the thresholds and shifts of ``network``; InputError where a connection is another one."""
+    refuse_time(network)
+    if network.recurrent and not arch.neurons.recurrent:
+        raise InputError(f"initial network: {network.recurrent[0]}; train it with recurrent, --recurrent")
     if len(network.layers) != len(arch.nodes):
         return arch
     joined = {residual.target: residual for residual in network.residuals}
@@ -99,14 +113,15 @@ def _spec(number: int, layer: Layer, residual: Residual | None) -> LayerSpec:
 
 
 def _neurons(hidden: Sequence[Layer], steps: int) -> Neurons:
-    found = {
-        _kind(layer.neuron, steps) for layer in hidden if layer.neuron is not None and not isinstance(layer, MaxPool)
-    } or {Neurons("threshold")}
-    if len(found) > 1:
+    given = [layer.neuron for layer in hidden if layer.neuron is not None and not isinstance(layer, MaxPool)]
+    kinds = [kind for kind in (_kind(neuron, steps) for neuron in given) if kind is not None]
+    found = set(kinds) or {Neurons("threshold")}
+    alike = {dataclasses.replace(kind, voltage_decay=0, current_decay=0) for kind in found}
+    if len(alike) > 1:
         raise InputError(f"neurons of several kinds ({', '.join(sorted(map(str, found)))}): one kind can be trained")
-    kind = found.pop()
-    assert kind is not None
-    return kind
+    if len(found) == 1:
+        return found.pop()
+    return dataclasses.replace(kinds[0], by_layer=tuple((kind.voltage_decay, kind.current_decay) for kind in kinds))
 
 
 def _kind(neuron: Neuron | None, steps: int) -> Neurons | None:

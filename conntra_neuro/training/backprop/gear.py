@@ -228,7 +228,7 @@ class StraightThrough(ABC):
                 weights[node.index][-1] = bias
                 zs = [z + bias.astype(z.dtype) for z in zs]
             for part, z in zip(parts, zs, strict=True):
-                part.outputs.append(respond(node, z, self._arch.steps)[1])
+                part.outputs.append(respond(node, z, self._arch.steps, weights)[1])
         _, variance = moments_of([part.outputs[-1] for part in parts])
         integers = tuple(np.rint(w).astype(np.int32) for w in weights)
         parameters = Parameters(tuple(w[:-1] for w in integers), tuple(w[-1] for w in integers))

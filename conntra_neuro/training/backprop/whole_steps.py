@@ -13,9 +13,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from conntra_hardware.neurons import GRADED_MAX, IntegrateAndFire, Neuron, Readout, row_for, values
+from conntra_hardware.neurons import IntegrateAndFire, Lif, Neuron, Readout, row_for, values
 from conntra_neuro.training.architecture.architecture import Architecture
 from conntra_neuro.training.backprop.folded_steps import potentials
+from conntra_neuro.training.backprop.leaky_steps import leak
 from conntra_neuro.training.backprop.steps import Tree, clipped_update, descent, quantise, spike
 from conntra_neuro.training.parameters import BIAS_LIMIT
 
@@ -44,11 +45,17 @@ def whole_activity(
     repeats = arch.steps if arch.input_steps < arch.steps else 1
     for node in arch.nodes:
         z = potentials(outputs, weights, node, repeats)
+        bias = jnp.zeros((), x.dtype)
         if node.index >= 0:
             bias = units[node.index] * tree[node.index]["bias"].astype(x.dtype)
             if centred and node.neuron != _READOUT:
                 bias = bias - z.reshape(-1, z.shape[-1]).mean(axis=0)  # one axis: much faster than several
-            z = z + jnp.clip(_whole(bias), -BIAS_LIMIT, BIAS_LIMIT)
+            bias = jnp.clip(_whole(bias), -BIAS_LIMIT, BIAS_LIMIT)
+        if isinstance(node.neuron, Lif):
+            loop = weights[node.loop] if node.loop >= 0 else None
+            outputs.append(leak(z, bias, loop, node.neuron, width, arch.steps))
+            continue
+        z = z + bias
         outputs.append(z if node.neuron is None else _answer_of(node.neuron)(z, node.neuron, width))
     outputs[-1] = outputs[-1].reshape(-1, arch.steps, outputs[-1].shape[-1]).sum(axis=1)
     return outputs
@@ -89,18 +96,18 @@ def _answer_of(neuron: Neuron) -> Callable[[jax.Array, Any, jax.Array], jax.Arra
 
 
 @jax.custom_jvp
-def _graded(z: jax.Array, scale: jax.Array) -> jax.Array:
+def _graded(z: jax.Array, scale: jax.Array, top: jax.Array) -> jax.Array:
     """What a graded neuron puts out, ``scale`` 2**-shift; its derivative is ``scale`` from 0 to the top."""
-    return jnp.clip(jnp.floor(z * scale), 0, GRADED_MAX)
+    return jnp.clip(jnp.floor(z * scale), 0, top)
 
 
 @_graded.defjvp
 def _graded_jvp(
-    primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]
+    primals: tuple[jax.Array, jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array, jax.Array]
 ) -> tuple[jax.Array, jax.Array]:
-    z, scale = primals
-    y = _graded(z, scale)
-    return y, jnp.where((z > 0) & (y < GRADED_MAX), scale, 0) * tangents[0]
+    z, scale, top = primals
+    y = _graded(z, scale, top)
+    return y, jnp.where((z > 0) & (y < top), scale, 0) * tangents[0]
 
 
 def _integrate(z: jax.Array, neuron: IntegrateAndFire, width: jax.Array) -> jax.Array:
@@ -126,6 +133,8 @@ def _integrate(z: jax.Array, neuron: IntegrateAndFire, width: jax.Array) -> jax.
 _ANSWERS: dict[str, Callable[[jax.Array, Any, jax.Array], jax.Array]] = {
     "readout": lambda z, neuron, width: z,
     "threshold": lambda z, neuron, width: z,
-    "graded": lambda z, neuron, width: _graded(z, jnp.asarray(0.5 ** values(neuron.shift), z.dtype)),
+    "graded": lambda z, neuron, width: _graded(
+        z, jnp.asarray(0.5 ** values(neuron.shift), z.dtype), jnp.asarray(values(neuron.ceiling), z.dtype)
+    ),
     "integrating": _integrate,
 }

@@ -54,6 +54,7 @@ class BlocksOptions:
     sigma, sigma_end   noise of the thresholds at the start and the end, in units of the potentials' spread
     fraction           share of a hidden layer's weights that move at the first step, falling to zero
     fraction_readout   the same for the readout
+    fraction_recurrent the same for the weights from a layer to itself, whose moves compound
     fraction_bias      the same for biases
     decay              how they fall: with what is left of the training to this power
     memory             weight of the past in the average of the scores, and of their squares (memory_square)
@@ -75,6 +76,7 @@ class BlocksOptions:
     sigma_end: float = 0.19
     fraction: float = 0.004
     fraction_readout: float = 0.005
+    fraction_recurrent: float = 0.0004
     fraction_bias: float = 0.05
     decay: float = 1.0
     memory: float = 0.97
@@ -100,7 +102,10 @@ class BlocksOptions:
 _ALLOWED = {
     **dict.fromkeys(("sweeps", "batch"), COUNT),
     **dict.fromkeys(("sigma", "sigma_end"), SIGMA),
-    **dict.fromkeys(("fraction", "fraction_readout", "fraction_bias", "memory", "memory_square", "warmup"), SHARE),
+    **dict.fromkeys(
+        ("fraction", "fraction_readout", "fraction_recurrent", "fraction_bias", "memory", "memory_square", "warmup"),
+        SHARE,
+    ),
     **dict.fromkeys(("penalty_synops", "penalty_spikes", "penalty_nonzero", "penalty_energy"), Allowed(0, 1e6)),
     "sparsity": Allowed(0, 10),
     "decay": Allowed(0, 100),
@@ -143,6 +148,10 @@ class Blocks:
         ]
         weights = [layer.weights for layer in self._layers]
         self._costs = Costs(task.architecture, weights)
+        self._shares = [options.fraction] * (len(weights) - 1) + [options.fraction_readout]
+        for node in task.architecture.nodes:
+            if node.loop >= 0:
+                self._shares[node.loop] = options.fraction_recurrent
         self._samples, self._held_out = self._samples_of(weights, crew)
         # A penalised network is not the one with the fewest errors: cost and errors are weighed in the objective.
         self.decides_by_objective = self._prices is not None
@@ -228,6 +237,5 @@ class Blocks:
             layer.remember(scores, n, options.memory, options.memory_square, self._threads)
             if time < options.warmup:
                 continue
-            share = options.fraction_readout if i == len(self._layers) - 1 else options.fraction
-            layer.move(share * left, options.fraction_bias * left, rng, self._threads)
+            layer.move(self._shares[i] * left, options.fraction_bias * left, rng, self._threads)
         return found

@@ -118,7 +118,7 @@ class IncrementalNetwork:
         for node in self.arch.nodes:
             z, _, _ = node_potentials(node, found, self.weights, self._threads)
             potentials.append(z.reshape(len(z), -1))
-            found.outputs.append(respond(node, z, self.arch.steps)[1])
+            found.outputs.append(respond(node, z, self.arch.steps, self.weights)[1])
         return potentials, found
 
     def _build(self, largest: int) -> Graph:

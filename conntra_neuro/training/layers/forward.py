@@ -15,7 +15,7 @@ from conntra_neuro.training.layers.maps import pooled, potentials, seen
 from conntra_neuro.training.neurons import of_neuron
 from conntra_neuro.training.threads import Threads
 
-__all__ = ["Activity", "bias_of", "forward", "images_of", "node_potentials", "respond", "rows_of"]
+__all__ = ["Activity", "bias_of", "forward", "images_of", "loop_of", "node_potentials", "respond", "rows_of"]
 
 Floats = npt.NDArray[Any]
 
@@ -61,7 +61,7 @@ def forward(arch: Architecture, weights: Sequence[Floats], x: Floats, threads: T
     found = Activity(x)
     for node in arch.nodes:
         z, columns, skipped = node_potentials(node, found, weights, threads)
-        z, out = respond(node, z, arch.steps, bias_of(node, weights))
+        z, out = respond(node, z, arch.steps, weights)
         found.outputs.append(out)
         found.z.append(z)
         found.columns.append(columns if keep else None)
@@ -95,12 +95,20 @@ def bias_of(node: Node, weights: Sequence[Floats]) -> Floats | float:
     return weights[node.index][-1] if node.index >= 0 else 0.0
 
 
-def respond(node: Node, z: Floats, steps: int, bias: Floats | float = 0.0) -> tuple[Floats, Floats]:
-    """Return what the neurons decided by, and their outputs; ``bias`` is what of ``z`` is no sum. See ``Activity``."""
+def loop_of(node: Node, weights: Sequence[Floats]) -> Floats | None:
+    """Return the weights from each unit of a node to each, (units, units); None where it has none."""
+    return weights[node.loop][:-1] if node.loop >= 0 else None
+
+
+def respond(node: Node, z: Floats, steps: int, weights: Sequence[Floats]) -> tuple[Floats, Floats]:
+    """Return what the neurons decided by at potentials ``z``, their biases among them, and their outputs.
+
+    ``weights`` are those of all layers. See ``Activity``.
+    """
     neuron = node.neuron
     if neuron is None:
         return z, z
     if isinstance(neuron, Readout):
         logits = z if steps == 1 else z.reshape(-1, steps, z.shape[1]).sum(axis=1)
         return z, logits
-    return of_neuron(neuron).respond(neuron, z, bias, steps)
+    return of_neuron(neuron).respond(neuron, z, bias_of(node, weights), steps, loop_of(node, weights))

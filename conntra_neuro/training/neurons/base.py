@@ -1,7 +1,7 @@
 """What training asks of a kind of neuron: how a layer gets one, how it responds, and what its potentials are worth.
 
 A kind of neuron is one file here, listed in ``neurons.TRAINABLE``; its surrogate derivative for backpropagation is a
-row in conntra_neuro/training/backprop/whole_steps.py.
+row in conntra_neuro/training/backprop/whole_steps.py, of leaky ones leaky_steps.py beside it.
 """
 
 from __future__ import annotations
@@ -93,10 +93,13 @@ class TrainableNeuron(ABC):
         """Return word, time steps, reset and decays that stand for ``neuron`` where a sample has ``steps`` steps."""
 
     @abstractmethod
-    def respond(self, neuron: Neuron, z: Floats, bias: Floats | float = 0.0, steps: int = 1) -> tuple[Floats, Floats]:
+    def respond(
+        self, neuron: Neuron, z: Floats, bias: Floats | float = 0.0, steps: int = 1, loop: Floats | None = None
+    ) -> tuple[Floats, Floats]:
         """Return what the units decide by, and their outputs, of potentials ``z`` (samples * steps, *shape).
 
-        ``bias``, (channels,), is what of ``z`` is no synaptic sum; a sample has ``steps`` time steps.
+        ``bias``, (channels,), is what of ``z`` is no synaptic sum; a sample has ``steps`` time steps. ``loop``
+        (units, units): weights from each unit to each, whose spikes arrive a step later; leaky neurons alone have them.
         """
 
     @abstractmethod
@@ -129,10 +132,11 @@ class TrainableNeuron(ABC):
         how: Terms,
         threads: Threads,
         steps: int = 1,
+        loop: Floats | None = None,
     ) -> Floats:
         """Return ``gain`` times the slope at ``z``, both (rows, *shape), in place and on a grid; prices included.
 
-        A sample has ``steps`` rows.
+        A sample has ``steps`` rows; ``loop`` as in ``respond``.
         """
         from conntra_neuro.training.neurons import kernels  # numba, which naming layers has no need of
 

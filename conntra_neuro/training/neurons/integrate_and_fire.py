@@ -33,7 +33,9 @@ class IntegrateAndFireTraining(ThresholdTraining):
         found = _typed(neuron)
         return self.word, found.steps, found.reset
 
-    def respond(self, neuron: Neuron, z: Floats, bias: Floats | float = 0.0, steps: int = 1) -> tuple[Floats, Floats]:
+    def respond(
+        self, neuron: Neuron, z: Floats, bias: Floats | float = 0.0, steps: int = 1, loop: Floats | None = None
+    ) -> tuple[Floats, Floats]:
         """Return how far v is above the largest value without a spike, before its reset, and the spikes.
 
         The spikes are those of ``IntegrateAndFire.advance``.
@@ -69,6 +71,7 @@ class IntegrateAndFireTraining(ThresholdTraining):
         how: Terms,
         threads: Threads,
         steps: int = 1,
+        loop: Floats | None = None,
     ) -> Floats:
         """Return the terms, backward through time; at one step as a threshold's."""
         found = _typed(neuron)

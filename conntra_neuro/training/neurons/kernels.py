@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
+
+from conntra_hardware.base.jit import jit
 
 __all__ = ["lower_gains", "price_spikes"]
 
-_fast = nb.njit(nogil=True, cache=True)
+_fast = jit
 
 
 @_fast
@@ -33,19 +34,26 @@ def price_spikes(z, price, curve, inverse_grid, grid, q, first, last):
 
 
 @_fast
-def leak(z, bias, keeps_u, keeps_v, theta, least, hard, refractory, over, spikes):
+def leak(z, bias, loop, keeps_u, keeps_v, theta, least, hard, refractory, over, spikes):
     """Leaky neurons at potentials ``z`` (n, steps, units), ``bias`` (units,) of which enters v and not u.
 
-    ``over``: how far v is above the threshold, in weight units, rounded up; ``spikes``: 0 or 1; both as ``z``.
+    ``loop`` (units, units): the weights from each unit to each, whose spikes arrive a step later; (0, 0) where there
+    are none. ``over``: how far v is above the threshold, in weight units, rounded up; ``spikes``: 0 or 1; both as
+    ``z``.
     """
     n, steps, units = z.shape
     u, v = np.zeros(units, np.int64), np.zeros(units, np.int64)
-    waits = np.zeros(units, np.int64)
+    waits, arriving = np.zeros(units, np.int64), np.zeros(units, loop.dtype)
     for sample in range(n):
-        u[:], v[:], waits[:] = 0, 0, 0
+        u[:], v[:], waits[:], arriving[:] = 0, 0, 0, 0
         for step in range(steps):
+            if loop.size and step:
+                arriving[:] = 0
+                for i in range(units):
+                    if spikes[sample, step - 1, i] > 0:
+                        arriving += loop[i]
             for i in range(units):
-                current = _left(u[i], keeps_u) + 64 * np.int64(z[sample, step, i] - bias[i])
+                current = _left(u[i], keeps_u) + 64 * np.int64(z[sample, step, i] - bias[i] + arriving[i])
                 if current > _HALF or current <= -_HALF:
                     current = _HALF - (_HALF - current) % (2 * _HALF)
                 u[i] = current
@@ -75,19 +83,30 @@ def _left(x, keeps):
 
 
 @_fast
-def credit(over, spikes, price, curve, keeps_u, keeps_v, hard, inverse_grid, grid, gains):
-    """``gains`` (n, steps, units) in place: from what a spike is worth at each step to what a step's sum is worth."""
-    n, steps, units = gains.shape
-    reach = (curve.size - 1) // 2
-    later_v, later_u = np.zeros(units), np.zeros(units)
-    for sample in range(n):
-        later_v[:], later_u[:] = 0.0, 0.0
+def credit(over, spikes, price, curve, loop, keeps_u, keeps_v, theta, hard, resets, bound, grid, gains, first, last):
+    """``gains`` (n, steps, units) in place: from what a spike is worth at each step to what a step's sum is worth.
+
+    ``loop`` (units, units): the weights to each unit from each, by which a spike brings something to all units a step
+    later; (0, 0): none. ``resets``: a spike's reset of v, by ``theta`` or by all of it, counts too. What a sum is
+    worth is cut at ``bound``.
+    """
+    steps, units = gains.shape[1:]
+    reach, inverse_grid = (curve.size - 1) // 2, 1 / grid
+    later_v, later_u, back = np.zeros(units), np.zeros(units), np.zeros(units)
+    for sample in range(first, last):
+        later_v[:], later_u[:], back[:] = 0.0, 0.0, 0.0
         for step in range(steps - 1, -1, -1):
+            if loop.size and step < steps - 1:
+                back[:] = 0
+                for i in range(units):
+                    if gains[sample, step + 1, i] != 0:
+                        back += loop[i] * np.float64(gains[sample, step + 1, i])
             for i in range(units):
                 at = np.int32(min(max(over[sample, step, i], -reach), reach)) + reach
-                stays = later_v[i] * keeps_v
-                if hard and spikes[sample, step, i] > 0:
-                    stays = 0.0
-                later_v[i] = (gains[sample, step, i] + price[i]) * curve[at] + stays
-                later_u[i] = later_v[i] + later_u[i] * keeps_u
+                stays = 0.0 if hard and spikes[sample, step, i] > 0 else 1.0
+                if resets:
+                    stays -= (over[sample, step, i] + theta if hard else theta) * curve[at]
+                worth = (gains[sample, step, i] + price[i] + back[i]) * curve[at] + later_v[i] * keeps_v * stays
+                later_v[i] = min(max(worth, -bound), bound)
+                later_u[i] = min(max(later_v[i] + later_u[i] * keeps_u, -bound), bound)
                 gains[sample, step, i] = np.rint(later_u[i] * inverse_grid) * grid

@@ -1,7 +1,8 @@
 """Leaky integrate-and-fire neurons over T time steps; credit goes backward through current, leak and reset.
 
 What enters at a step is worth what it adds to v at that step and, less what leaks away, at all later ones, until a hard
-reset forgets it. A bias enters v and not the current; where currents stay on, its scores are those of a weight, and
+reset forgets it. In a recurrent layer a spike is also worth what it brings to all units a step later, less what its
+reset takes. A bias enters v and not the current; where currents stay on, its scores are those of a weight, and
 their order is what counts.
 """
 
@@ -45,7 +46,9 @@ class LifTraining(ThresholdTraining):
         found = _typed(neuron)
         return self.word, steps, found.reset, int(values(found.voltage_decay)), int(values(found.current_decay))
 
-    def respond(self, neuron: Neuron, z: Floats, bias: Floats | float = 0.0, steps: int = 1) -> tuple[Floats, Floats]:
+    def respond(
+        self, neuron: Neuron, z: Floats, bias: Floats | float = 0.0, steps: int = 1, loop: Floats | None = None
+    ) -> tuple[Floats, Floats]:
         """Return how far v is above the threshold, in weight units, before its reset, and the spikes.
 
         The spikes are those of ``Lif.advance``.
@@ -59,8 +62,8 @@ class LifTraining(ThresholdTraining):
         keeps_u, keeps_v = (FORGETS - int(values(decay)) for decay in (found.current_decay, found.voltage_decay))
         theta = int(values(found.threshold)) << FRACTION_BITS
         least, hard, waits = theta + int(found.strict), found.reset == "hard", int(values(found.refractory))
-        given = (np.ascontiguousarray(flat), np.ascontiguousarray(wide), keeps_u, keeps_v, theta, least, hard, waits)
-        kernels.leak(*given, over, spikes)
+        given = (np.ascontiguousarray(flat), np.ascontiguousarray(wide), _looped(loop, z.dtype))
+        kernels.leak(*given, keeps_u, keeps_v, theta, least, hard, waits, over, spikes)
         return over.reshape(shape), spikes.reshape(shape)
 
     def unit(self, neuron: Neuron) -> float:
@@ -82,6 +85,7 @@ class LifTraining(ThresholdTraining):
         how: Terms,
         threads: Threads,
         steps: int = 1,
+        loop: Floats | None = None,
     ) -> Floats:
         """Return the terms, backward through time."""
         from conntra_neuro.training.neurons import kernels
@@ -89,14 +93,19 @@ class LifTraining(ThresholdTraining):
         found = _typed(neuron)
         curve = self.slope(neuron, how.sigma)
         decays = int(values(found.voltage_decay)), int(values(found.current_decay))
-        grid = how.grid(float(curve.max()) * max(1.0, sum(_kernel(*decays, steps=steps))), gain.dtype)
+        largest = float(curve.max()) * max(1.0, sum(_kernel(*decays, steps=steps)))
+        grid = how.grid(largest, gain.dtype)
         shape = (-1, steps, math.prod(gain.shape[1:]))
         g, over, s = gain.reshape(shape), z.reshape(shape), outputs.reshape(shape)
         price = np.zeros(shape[2], gain.dtype)
         if how.price is not None:
             price[:] = np.broadcast_to(how.price, gain.shape[1:]).ravel()
         keeps_v, keeps_u = ((FORGETS - decay) / FORGETS for decay in decays)
-        kernels.credit(over, s, price, curve, keeps_u, keeps_v, found.reset == "hard", 1 / grid, grid, g)
+        bound = (how.bound + float(price.max(initial=0))) * largest
+        # What comes back through a loop comes back again: it is taken too large where resets are not counted.
+        way, resets = _looped(None if loop is None else loop.T, np.float64), loop is not None
+        reset = (self.unit(neuron), found.reset == "hard", resets)
+        threads.run(kernels.credit, len(g), over, s, price, curve, way, keeps_u, keeps_v, *reset, bound, grid, g)
         return gain
 
 
@@ -111,6 +120,10 @@ def _kernel(voltage_decay: int, current_decay: int, steps: int) -> list[float]:
         found.append(v)
         u *= (FORGETS - current_decay) / FORGETS
     return found
+
+
+def _looped(loop: Floats | None, dtype: Any) -> Floats:
+    return np.empty((0, 0), dtype) if loop is None else np.ascontiguousarray(loop, dtype)
 
 
 def _typed(neuron: Neuron) -> Lif:

@@ -27,7 +27,9 @@ class ThresholdTraining(TrainableNeuron):
         """Return its word."""
         return self.word, 1, "hard"
 
-    def respond(self, neuron: Neuron, z: Floats, bias: Floats | float = 0.0, steps: int = 1) -> tuple[Floats, Floats]:
+    def respond(
+        self, neuron: Neuron, z: Floats, bias: Floats | float = 0.0, steps: int = 1, loop: Floats | None = None
+    ) -> tuple[Floats, Floats]:
         """Return potentials and spikes."""
         return z, (z > 0).astype(z.dtype)
 

@@ -41,6 +41,8 @@ def fan_outs(arch: Architecture, weights: Sequence[Floats]) -> list[npt.NDArray[
             assert node.geometry is not None
             above = found[number + 1] if node.kind == "sum" else np.ones(node.shape)
             found[number] += spread_out(above[None], node.geometry)[0]
+        if node.loop >= 0:
+            found[number + 1] += _synapses(weights[node.loop], None, node.shape, node.shape)
         skip = node.skip
         if skip is not None:
             source = skip.source + 1
@@ -88,6 +90,8 @@ class Costs:
         for number, node in enumerate(self._arch.nodes):
             if node.index >= 0:
                 found[node.index] = prices.of_weights(_rows(rates[number].reshape(node.shape_in), node.geometry))
+            if node.loop >= 0:
+                found[node.loop] = prices.of_weights(rates[number + 1])
             skip = node.skip
             if skip is not None and skip.geometry is not None:
                 shape = self._arch.inputs if skip.source < 0 else self._arch.nodes[skip.source].shape

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from conntra_hardware.neurons import later
 from conntra_neuro.training.architecture.architecture import Architecture, Node
 from conntra_neuro.training.inputs.batches import Batch, DenseBatch, Floats, Inputs, StreamedInputs
-from conntra_neuro.training.layers.forward import Activity, forward, rows_of
+from conntra_neuro.training.layers.forward import Activity, forward, loop_of, rows_of
 from conntra_neuro.training.layers.maps import TERMS, down, max_gain, score, spread_out
 from conntra_neuro.training.neurons import Terms, of_neuron
 from conntra_neuro.training.objective import QUANTA
@@ -184,11 +185,21 @@ class LayerScorer:
         )
         outputs, gain = found.outputs[number], np.ascontiguousarray(gain)
         q = of_neuron(node.neuron).terms(
-            node.neuron, found.z[number], outputs, gain, how, self._threads, self.plan.arch.steps
+            node.neuron,
+            found.z[number],
+            outputs,
+            gain,
+            how,
+            self._threads,
+            self.plan.arch.steps,
+            loop_of(node, self._weights),
         )
         flat = q.reshape(-1, node.shape[-1])
         self._score(node, found.columns[number], flat, scores)
         weights = self._weights
+        if node.loop >= 0:
+            scores[node.loop] = score(_before(outputs, self.plan.arch.steps), flat)
+            scores[node.loop][-1] = 0
         if number:
             below = down(flat, weights[node.index], node.geometry, len(before), self._threads)
             _add(gains, number - 1, below.reshape(before.shape))
@@ -226,6 +237,12 @@ def _add(gains: list[Floats | None], number: int, more: Floats) -> None:
     if number >= 0:
         before = gains[number]
         gains[number] = more if before is None else before + more
+
+
+def _before(outputs: Floats, steps: int) -> Floats:
+    """Return the outputs (n * steps, units) of the step before each; of the first, none."""
+    moved = later(outputs.reshape(-1, steps, outputs.shape[-1]), 1)
+    return moved.reshape(1, *outputs.shape)
 
 
 def _peak(x: Floats) -> float:

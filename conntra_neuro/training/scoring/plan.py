@@ -8,6 +8,7 @@ terms follows the largest gain of the whole mini-batch. ``Scorer.rounds`` asks f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,11 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.arrays import IntArray
-from conntra_neuro.training.architecture.architecture import Architecture
+from conntra_neuro.training.architecture.architecture import Architecture, Node
 from conntra_neuro.training.inputs.batches import Batch, Floats, Inputs, StreamedInputs
 from conntra_neuro.training.objective import QUANTA, Objective
 from conntra_neuro.training.parameters import BIAS_LIMIT
 from conntra_neuro.training.penalty import Prices
+
+_LEAKY = 2**17  # 64ths of a sum, and the 24 bits of a current, add up exactly in float32
 
 __all__ = ["LocalSamples", "Plan", "Samples", "Scorer", "Sums", "exact_float"]
 
@@ -30,9 +33,17 @@ def exact_float(arch: Architecture, largest: int) -> Any:
 
     ``largest``: the largest magnitude of a level.
     """
-    most = max(node.fan_in * largest * max(node.largest, 1) * arch.steps for node in arch.nodes)
+    sums = [node.fan_in * largest * max(node.largest, 1) + _looped(node, largest) for node in arch.nodes]
     graded = any(node.bound == 0 for node in arch.nodes)
-    return np.float64 if graded or most + 4 * arch.steps * BIAS_LIMIT >= 2**24 else np.float32
+    leaky = any(node.neuron is not None and node.neuron.facts.form == "leaky" for node in arch.nodes)
+    if graded or (leaky and max(sums) + BIAS_LIMIT >= _LEAKY):
+        return np.float64
+    return np.float64 if max(sums) * arch.steps + 4 * arch.steps * BIAS_LIMIT >= 2**24 else np.float32
+
+
+def _looped(node: Node, largest: int) -> int:
+    """Return the largest sum of what a node's units send each other."""
+    return math.prod(node.shape) * largest if node.loop >= 0 else 0
 
 
 @dataclass(frozen=True)

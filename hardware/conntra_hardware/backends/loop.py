@@ -108,7 +108,9 @@ def _threshold(facts: Facts, index: int, state: State, total: int, bias: int) ->
 
 
 def _graded(facts: Facts, index: int, state: State, total: int, bias: int) -> tuple[int, State]:
-    return max((total + bias) // 2 ** _of(facts.shift, index), 0), _BEGINNING
+    ceiling = _of(facts.ceiling, index)
+    y = max((total + bias) // 2 ** _of(facts.shift, index), 0)
+    return y if ceiling == GRADED_MAX else min(y, ceiling), _BEGINNING
 
 
 def _readout(facts: Facts, index: int, state: State, total: int, bias: int) -> tuple[int, State]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from conntra_hardware.backends.host import Host
 from conntra_hardware.base.arrays import IntArray, SpikeArray
@@ -20,13 +21,15 @@ __all__ = ["Availability", "Backend", "Recording", "RunOptions", "spike_counts"]
 class Availability:
     """Whether a backend can run here (``ok``); where not, the ``reason`` and the ``remedy``.
 
-    ``versions`` are those of what it runs on, by package.
+    ``versions`` are those of what it runs on, by package. ``python`` is the program of the Python that runs it, where
+    that is not this one.
     """
 
     ok: bool
     reason: str = ""
     remedy: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    python: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class RunOptions:
 
     For a chip: ``host`` is where it is (None: as the environment says), ``measure`` reads its profilers, ``probe``
     False takes the readout's potentials from it and no spikes, which is what a measured run should do.
+    ``traces`` asks for those of a Recording; backends may leave them out.
     """
 
     time_limit_s: float = 600.0
@@ -42,6 +46,7 @@ class RunOptions:
     host: Host | None = None
     measure: bool = False
     probe: bool = True
+    traces: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +55,9 @@ class Recording:
 
     ``spikes[population]`` (rows, size) for every spiking population, 0/1 uint8, graded ones int32; a sample of several
     time steps has as many rows, one after the other. ``logits`` (n, classes) int64.
+
+    ``traces[population]`` (rows, size), for some populations or none: 1 where a neuron carries u or v on to the next
+    row, plus 2 where its synaptic sum is not 0.
 
     A chip that was not probed records no spikes at all.
 
@@ -62,6 +70,7 @@ class Recording:
     run_seconds: float
     start_seconds: float = 0.0
     measured: Measured = field(default_factory=Measured)
+    traces: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         spikes = sum(int((values != 0).sum()) for values in self.spikes.values())

@@ -1,7 +1,7 @@
 """The reference backend: batched products, exact integers throughout.
 
-Large products of spikes with ternary weights count bits, all others are matrix products in the narrowest floating
-point that a bound proves exact; convolutions are such products, too. All use every core.
+Large products of spikes with weights of up to 8 bits add the rows of the sources that spike, or count bits; all others
+are matrix products in the narrowest floating point that a bound proves exact, convolutions too. All use every core.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from conntra_hardware.backends.protocol import Availability, Recording, RunOptions, spike_counts
 from conntra_hardware.base.arrays import SpikeArray
-from conntra_hardware.base.bit_product import TernaryProduct
 from conntra_hardware.base.errors import BackendError, InputError
 from conntra_hardware.neurons import later, respond_recurrently
 from conntra_hardware.neurons.compiled import FORMS, spikes_of
@@ -48,6 +47,8 @@ class ReferenceBackend:
             for p in program.populations
             if p.neuron.spikes
         }
+        traces = {p.name: np.empty((rows, p.size), np.uint8) for p in program.populations if _traceable(program, p)}
+        traces = traces if options.traces else {}
         logits = np.empty((rows // steps, program.readout.size), np.int64)
         batch = max(1, (options.batch_size or _BATCH) // steps)
         for samples in _batches(rows // steps, batch):
@@ -57,14 +58,29 @@ class ReferenceBackend:
                 sums = _sums(products[population.name], sent, steps)
                 if population.neuron.spikes:
                     out = spikes[population.name][block]
-                    _respond(program, population, sums, out)
+                    trace = traces.get(population.name)
+                    _respond(program, population, sums, out, trace if trace is None else trace[block])
                     sent[population.name] = out
                 else:
                     shaped = sums.astype(np.int64).reshape(-1, steps, population.size)
+                    if population.name in traces:
+                        _trace_readout(population, shaped, traces[population.name][block])
                     logits[samples] = population.neuron.respond(shaped, population.bias)
         if program.readout.neuron.spikes:
             logits = spike_counts(program, spikes)
-        return Recording(spikes, logits, run_seconds=time.perf_counter() - start)
+        return Recording(spikes, logits, run_seconds=time.perf_counter() - start, traces=traces)
+
+
+def _traceable(program: Program, population: Population) -> bool:
+    """Return whether its neurons keep a state within a sample, are compiled, and do not see their own spikes."""
+    form = population.neuron.facts.form
+    alone = all(p.source != population.name for p in program.incoming(population.name))
+    return program.steps > 1 and form in FORMS and form != "threshold" and alone
+
+
+def _trace_readout(population: Population, sums: npt.NDArray[np.int64], trace: npt.NDArray[np.uint8]) -> None:
+    unsent = np.empty(sums.shape, np.uint8)
+    spikes_of(population.neuron.facts, population.bias, sums, [], unsent, trace.reshape(sums.shape))
 
 
 def _sums(
@@ -81,8 +97,14 @@ def _sums(
     return found
 
 
-def _respond(program: Program, population: Population, sums: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:
-    """Write what the neurons of a population send at ``sums`` (rows, size) into ``out``."""
+def _respond(
+    program: Program,
+    population: Population,
+    sums: npt.NDArray[Any],
+    out: npt.NDArray[Any],
+    trace: npt.NDArray[np.uint8] | None,
+) -> None:
+    """Write what the neurons of a population send at ``sums`` (rows, size) into ``out``, and their traces."""
     neuron, bias = population.neuron, population.bias
     loops = [(program.lag(p), p) for p in program.incoming(population.name) if p.source == population.name]
     if neuron.facts.form == "threshold" and not loops:
@@ -91,7 +113,9 @@ def _respond(program: Program, population: Population, sums: npt.NDArray[Any], o
         return
     shape = (-1, program.steps, population.size)
     if neuron.facts.form in FORMS:
-        spikes_of(neuron.facts, bias, sums.reshape(shape), [(lag, p.matrix()) for lag, p in loops], out.reshape(shape))
+        wired = [(lag, p.matrix()) for lag, p in loops]
+        traces = trace if trace is None else trace.reshape(shape)
+        spikes_of(neuron.facts, bias, sums.reshape(shape), wired, out.reshape(shape), traces)
         return
     shaped = sums.astype(np.int64, copy=False).reshape(shape)
     try:
@@ -122,8 +146,9 @@ def _product(projection: AnyProjection, population: Population, rows: int) -> Pr
         return projection.apply
     weights = projection.weights
     largest = int((projection.magnitudes() + np.abs(population.bias)).max(initial=0))
-    if largest < 2**31 and TernaryProduct.pays(weights, rows):
-        return TernaryProduct(weights)
+    product = projection.spike_product(rows) if largest < 2**31 else None
+    if product is not None:
+        return product
     exact = np.float32 if largest < _FLOAT32_EXACT else np.float64 if largest < 2**53 else np.int64
     matrix = np.ascontiguousarray(weights.T.astype(exact))
     return lambda source: source.astype(exact) @ matrix

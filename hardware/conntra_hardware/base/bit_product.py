@@ -1,8 +1,7 @@
 """Ternary products by counting bits: a word of 64 spikes meets 64 weights in two ANDs and two population counts.
 
 Some four times as fast as a float32 matrix product where the machine counts the bits of a vector at once (AVX-512),
-and exact because nothing but integers occurs. numba is imported at the first large product: below ``_WORTH``
-multiplications its start would cost more than it saves.
+and exact because nothing but integers occurs. numba is imported at the first product.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from conntra_hardware.base.cores import cores
 
 __all__ = ["TernaryProduct"]
 
-_WORTH = 2**31
 _BLOCK = 64  # rows whose words stay in the first cache while all neurons pass by
 
 
@@ -29,12 +27,6 @@ class TernaryProduct:
 
     def __init__(self, weights: IntArray) -> None:
         self._plus, self._minus = words(weights > 0), words(weights < 0)
-
-    @staticmethod
-    def pays(weights: IntArray, n: int) -> bool:
-        """Return whether ``weights`` are ternary and their product with ``n`` rows is worth the start of numba."""
-        large = n * weights.size >= _WORTH
-        return large and int(weights.min(initial=0)) >= -1 and int(weights.max(initial=0)) <= 1
 
     def __call__(self, spikes: SpikeArray, dtype: Any = np.int32) -> npt.NDArray[Any]:
         """Return ``spikes @ weights.T`` (n, n_target), integers of ``dtype``, of spikes (n, n_source), on all cores."""

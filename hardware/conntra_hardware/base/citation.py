@@ -8,12 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conntra_hardware.base.errors import FileFormatError, InputError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from conntra_hardware.base.errors import FileFormatError, InputError, in_short
 
 __all__ = ["Cited", "cited_from_table", "read_toml"]
 
@@ -56,12 +51,18 @@ def cited_from_table(entry: Any, what: str) -> Cited:
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
     """Return a TOML file as a dictionary; FileFormatError, in one line, where it cannot be read."""
+    # Here, because a simulator's Python reads no such file and may be a bare 3.10, which has neither.
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise FileFormatError(f"{what}: cannot be read ({error.strerror or error}); check the path {path}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
+        reason = in_short(error)
         raise FileFormatError(
             f"{what}: not TOML ({reason}); compare it with the files that come with the package"
         ) from None

@@ -26,21 +26,26 @@ __all__ = ["active_neurons", "active_updates"]
 
 Mask = npt.NDArray[np.bool_]
 _DENSE_WORDS = 2
-_BLOCK_VALUES = 2**22
+_BLOCK_VALUES = 2**20
 _WORTH = 2**24  # pairs of spikes and synapses from which the compiler is worth loading
 _CACHED = 2**18  # pairs of a block, so that its words stay in the cache
 
 
 def active_updates(
-    program: Program, population: Population, sent: Mapping[str, npt.NDArray[Any]]
+    program: Program,
+    population: Population,
+    sent: Mapping[str, npt.NDArray[Any]],
+    traces: npt.NDArray[np.uint8] | None = None,
 ) -> list[npt.NDArray[np.int64]]:
     """Return for each slice of ``population`` the number of its neurons that are active at each time step, (rows,).
 
     ``sent`` maps sources of spikes to what they sent (rows, size). The samples are taken to repeat: the last one comes
-    before the first.
+    before the first. ``traces`` are those of a Recording, where there are some.
     """
     slices = program.slices_of(population.name)
     incoming = program.incoming(population.name)
+    if traces is not None and len(incoming) == 1 and isinstance(incoming[0], Projection) and not incoming[0].delay:
+        return _traced(population, incoming[0], slices, sent[incoming[0].source], traces)
     memoryless = program.steps == 1 and population.neuron.facts.form in ("threshold", "readout")
     if (
         memoryless
@@ -54,6 +59,36 @@ def active_updates(
     return _in_blocks(program, population, slices, sent)
 
 
+def _groups(population: Population, slices: Sequence[CoreSlice]) -> npt.NDArray[np.int64]:
+    groups = np.zeros(population.size, np.int64)
+    for index, s in enumerate(slices):
+        groups[s.index] = index
+    return groups
+
+
+def _traced(
+    population: Population,
+    projection: Projection,
+    slices: Sequence[CoreSlice],
+    spikes: npt.NDArray[Any],
+    traces: npt.NDArray[np.uint8],
+) -> list[npt.NDArray[np.int64]]:
+    """Return what ``active_updates`` does where it is known already which neurons have something left or arriving."""
+    from conntra_hardware.base.word_overlap import count_traced  # loads the compiler
+
+    groups, biased = _groups(population, slices), population.bias != 0
+    counts = np.empty((len(traces), len(slices)), np.int64)
+    counts[:] = [s.size for s in slices]
+    wired = words(projection.weights != 0)
+    spiking = words(spikes != 0)
+    edges = np.linspace(0, len(traces), cores() + 1).astype(int).tolist()
+    with ThreadPoolExecutor(cores()) as pool:
+        list(
+            pool.map(lambda a, b: count_traced(traces, a, b, spiking, wired, biased, groups, counts), edges, edges[1:])
+        )
+    return [np.ascontiguousarray(counts[:, index]) for index in range(len(slices))]
+
+
 def _graded(program: Program) -> set[str]:
     return {p.name for p in program.populations if p.neuron.graded}
 
@@ -65,15 +100,13 @@ def _in_blocks(
     samples = len(sent[incoming[0].source]) // steps
     counts = np.empty((samples, steps, len(slices)), np.int64)
     size = max(1, _BLOCK_VALUES // (steps * population.size))
-    groups = np.zeros(population.size, np.int64)
-    for index, s in enumerate(slices):
-        groups[s.index] = index
+    groups = _groups(population, slices)
     for start in range(0, samples, size):
         # The sample before comes along, for what it leaves behind.
         block = np.arange(start - 1, min(start + size, samples)) % samples
         sources = {p.source: sent[p.source].reshape(samples, steps, -1)[block] for p in incoming}
-        reached = _reached_by(program, population, sources)
         sums = arriving_sums(program, population.name, sources)
+        reached = _reached_by(program, population, sources, sums)
         counts[start : start + len(block) - 1] = _counted(population, sums, reached, groups, len(slices))
     return [np.ascontiguousarray(counts[:, :, index]).reshape(-1) for index in range(len(slices))]
 
@@ -92,32 +125,35 @@ def _counted(
     return np.stack(shares, axis=1).reshape(n - 1, steps, n_groups)
 
 
-def _reached_by(program: Program, population: Population, sources: Mapping[str, npt.NDArray[Any]]) -> Mask:
-    """Return whether a spike meets a synapse of each neuron at each step, (n, steps, size)."""
-    found: Mask | None = None
+def _reached_by(
+    program: Program, population: Population, sources: Mapping[str, npt.NDArray[Any]], sums: npt.NDArray[np.int64]
+) -> Mask:
+    """Return whether a spike meets a synapse of each neuron at each step, (n, steps, size).
+
+    Where the sums are not 0 one did; few neurons are left to look at.
+    """
+    found = sums != 0
     for projection in program.incoming(population.name):
-        spikes = sources[projection.source]
+        spikes, lag = sources[projection.source], program.lag(projection)
         n, steps, size = spikes.shape
         flat = spikes.reshape(n * steps, size)
         if isinstance(projection, Projection) and len(flat) * projection.weights.size >= _WORTH:
-            met = _overlaps(words(flat != 0), words(projection.weights != 0))
+            met = np.zeros_like(found) if lag else found
+            _mark_overlaps(words(flat != 0), words(projection.weights != 0), met.reshape(n * steps, -1))
         else:
-            met = projection.events(flat) > 0
-        met = later(met.reshape(n, steps, -1), program.lag(projection))
-        found = met if found is None else found | met
-    assert found is not None  # every population has one
+            met = (projection.events(flat) > 0).reshape(found.shape)
+        found |= later(met, lag)
     return found
 
 
-def _overlaps(spiking: Words, wired: Words) -> Mask:
+def _mark_overlaps(spiking: Words, wired: Words, met: Mask) -> None:
+    """Set in ``met`` (rows, neurons) the pairs that share a bit in some word."""
     from conntra_hardware.base.word_overlap import overlaps  # loads the compiler
 
-    out = np.empty((len(spiking), len(wired)), np.bool_)
     edges = np.linspace(0, len(spiking), cores() + 1).astype(int).tolist()
     with ThreadPoolExecutor(cores()) as pool:
         parts = map(slice, edges[:-1], edges[1:])
-        list(pool.map(lambda part: overlaps(spiking[part], wired, out[part]), parts))
-    return out
+        list(pool.map(lambda part: overlaps(spiking[part], wired, met[part]), parts))
 
 
 def active_neurons(

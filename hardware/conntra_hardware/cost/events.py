@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from conntra_hardware.base.arrays import IntArray, SpikeArray
 from conntra_hardware.cost.activity import active_updates
+from conntra_hardware.cost.tally import tallied
 from conntra_hardware.program import INPUT, AnyProjection, CoreSlice, Program
 from conntra_hardware.program.projection import by_target
 
@@ -24,7 +25,7 @@ __all__ = ["EventCounts", "count_events"]
 
 Counts = npt.NDArray[np.int64]
 
-_ROWS = 4096
+_BLOCK_VALUES = 2**22
 
 INPUT_CORE = 0
 """Input spikes enter the mesh at the tile of this core, the chip's corner."""
@@ -123,47 +124,46 @@ class EventCounts:
         return grouped
 
 
-def count_events(program: Program, inputs: SpikeArray, spikes: Mapping[str, IntArray]) -> EventCounts:
+def count_events(
+    program: Program,
+    inputs: SpikeArray,
+    spikes: Mapping[str, IntArray],
+    traces: Mapping[str, npt.NDArray[np.uint8]] | None = None,
+) -> EventCounts:
     """Count the events of a recorded run.
 
-    ``inputs`` has shape (rows, n_inputs); ``spikes[name]`` (rows, size) for every population that spikes.
+    ``inputs`` has shape (rows, n_inputs); ``spikes[name]`` (rows, size) for every population that spikes. ``traces``
+    are a Recording's: they save computing again what arrives, and change nothing.
     """
     table = {name: np.zeros((len(inputs), len(program.slices)), dtype=np.int64) for name in _TABLES}
-    entering = {name: np.zeros(len(inputs), dtype=np.int64) for name in ("spikes", *_SENT)}
+    entering = {name: np.zeros((len(inputs), 1), dtype=np.int64) for name in ("spikes", *_SENT)}
     column = {s: index for index, s in enumerate(program.slices)}
     arrivals: dict[tuple[str, str, int], tuple[Counts, Counts]] = {}
     for name in (INPUT, *(p.name for p in program.populations)):
         fired = inputs if name == INPUT else spikes.get(name)
         if fired is None:
             continue
-        source = fired != 0  # every sum below is a matrix product with it
         if name == INPUT:
-            entering["spikes"] = _product(source, np.ones((program.n_inputs, 1), np.int64))[:, 0]
-            senders = [(CoreSlice(INPUT, 0, program.n_inputs, INPUT_CORE), entering)]
+            senders, sent = (CoreSlice(INPUT, 0, program.n_inputs, INPUT_CORE),), entering
         else:
-            slices = program.slices_of(name)
-            senders = [(s, {key: table[key][:, column[s]] for key in _SENT}) for s in slices]
-            for s in slices:
-                table["spikes"][:, column[s]] = _product(source[:, s.index], np.ones((s.size, 1), np.int64))[:, 0]
-        for target, projections in by_target(program.outgoing(name)).items():
-            counted = _count_projections(program, projections, source, senders, table, column)
-            if len(program.incoming(target)) > 1:
-                arrivals |= {(p.source, target, p.delay): c for p, c in zip(projections, counted, strict=True)}
+            senders, sent = program.slices_of(name), table
+        columns = [0] if name == INPUT else [column[s] for s in senders]
+        arrivals |= _count_sent(program, name, fired, senders, sent, columns, table, column)
     for s, index in column.items():
         table["neuron_updates"][:, index] = s.size
     sent = {INPUT: inputs, **spikes}
     for population in program.populations:
-        active = active_updates(program, population, sent)
+        active = active_updates(program, population, sent, (traces or {}).get(population.name))
         for s, counts in zip(program.slices_of(population.name), active, strict=True):
             table["active_updates"][:, column[s]] = counts
     return EventCounts(
         slices=program.slices,
         **table,
-        input_spikes=entering["spikes"],
-        input_packets=entering["packets_out"],
-        input_hops_ew=entering["hops_ew"],
-        input_hops_ns=entering["hops_ns"],
-        input_crossings=entering["crossings"],
+        input_spikes=entering["spikes"][:, 0],
+        input_packets=entering["packets_out"][:, 0],
+        input_hops_ew=entering["hops_ew"][:, 0],
+        input_hops_ns=entering["hops_ns"][:, 0],
+        input_crossings=entering["crossings"][:, 0],
         fill_steps=program.depth - 1,
         steps=program.steps,
         arrivals=arrivals,
@@ -174,51 +174,99 @@ _SENT = ("packets_out", "hops_ew", "hops_ns", "crossings")
 _TABLES = ("synops", "neuron_updates", "active_updates", "spikes", "packets_in", *_SENT)
 
 
-def _count_projections(
+def _count_sent(
     program: Program,
-    projections: Sequence[AnyProjection],
-    source: npt.NDArray[np.bool_],
-    senders: Sequence[tuple[CoreSlice, dict[str, Counts]]],
-    table: dict[str, Counts],
+    name: str,
+    fired: npt.NDArray[Any],
+    senders: Sequence[CoreSlice],
+    sent: Mapping[str, Counts],
+    columns: Sequence[int],
+    table: Mapping[str, Counts],
     column: Mapping[CoreSlice, int],
-) -> list[tuple[Counts, Counts]]:
-    """Add the synaptic operations of the projections between two populations where they happen, and their packets and
-    hops to those who send them; a packet serves synapses of any delay. Return for each projection its synaptic
-    operations and packets (rows, slices of its target).
+) -> dict[tuple[str, str, int], tuple[Counts, Counts]]:
+    """Count what the spikes ``fired`` (rows, size) of ``name`` do.
+
+    Synaptic operations and packets received go into ``table`` where they happen (``column`` of each slice); spikes,
+    packets, hops and crossings of each of the ``senders`` into its column of ``sent``. A packet serves synapses of any
+    delay. Return, for targets that several projections reach, what ``EventCounts.arrivals`` holds of them.
     """
-    targets = program.slices_of(projections[0].target)
-    columns = [column[s] for s in targets]
-    degrees = [np.stack([p.degrees(s.index) for s in targets], axis=1) for p in projections]
-    synops = [_product(source, degree) for degree in degrees]
-    for counted in synops:
-        table["synops"][:, columns] += counted
-    reached = np.add.reduce(degrees) > 0
-    received = np.zeros_like(synops[0])
-    for sender, sent in senders:
-        packets = _product(source[:, sender.index], reached[sender.index])
-        received += packets
-        hops = np.array([program.chip.hops(sender.core, s.core) for s in targets])
-        crossings = np.array([program.chip.crossings(sender.core, s.core) for s in targets])
-        sent["packets_out"] += packets.sum(axis=1)
-        sent["hops_ew"] += packets @ hops[:, 0]
-        sent["hops_ns"] += packets @ hops[:, 1]
-        sent["crossings"] += packets @ crossings
-    table["packets_in"][:, columns] += received
-    if len(projections) == 1:
-        return [(synops[0], received)]
-    return [(counted, _product(source, degree > 0)) for counted, degree in zip(synops, degrees, strict=True)]
+    wires = [_Wires(program, projections, column) for projections in by_target(program.outgoing(name)).values()]
+    size = fired.shape[1]
+    of_all = np.concatenate([np.empty((size, 0), np.int64), *(columns for w in wires for columns in w.of_all)], axis=1)
+    of_senders = np.concatenate([np.ones((size, 1), np.int64), *(w.reached for w in wires)], axis=1)
+    group = np.zeros(size, np.int64)
+    for index, sender in enumerate(senders):
+        group[sender.index] = index
+    parts = [w.new_arrivals(len(fired)) for w in wires]
+    # Some rows at a time: there is a number for each pair of sender and target.
+    step = max(1, _BLOCK_VALUES // (len(senders) * of_senders.shape[1] + of_all.shape[1] + size))
+    for start in range(0, len(fired), step):
+        rows = slice(start, start + step)
+        sums, by_sender = tallied(fired[rows] != 0, group, len(senders), of_all, of_senders)
+        sent["spikes"][rows, columns] = by_sender[:, :, 0]
+        first, first_target = 0, 1
+        for w, arrived in zip(wires, parts, strict=True):
+            n_sums, n_targets = len(w.of_all) * len(w.targets), len(w.targets)
+            packets = by_sender[:, :, first_target : first_target + n_targets]
+            found = sums[:, first : first + n_sums].reshape(len(sums), -1, n_targets)
+            w.add(senders, packets, found, rows, sent, columns, table, arrived)
+            first, first_target = first + n_sums, first_target + n_targets
+    return {
+        (p.source, p.target, p.delay): counts
+        for w, arrived in zip(wires, parts, strict=True)
+        for p, counts in zip(w.projections, arrived, strict=False)
+    }
 
 
-def _product(spikes: npt.NDArray[np.bool_], per_source: npt.NDArray[Any]) -> Counts:
-    """Return spikes (n, sources) @ per_source (sources, k), exactly: float32 holds integers up to 2^24, float64 to
-    2^53.
-    """
-    largest = int(per_source.sum(axis=0, dtype=np.int64).max(initial=0))
-    exact = np.float32 if largest < 2**24 else np.float64
-    factors = per_source.astype(exact)
-    found = np.empty((len(spikes), factors.shape[1]), np.int64)
-    # Some rows at a time: floats take four times the memory of spikes, or eight.
-    for start in range(0, len(spikes), _ROWS):
-        rows = slice(start, start + _ROWS)
-        found[rows] = spikes[rows].astype(exact) @ factors
-    return found
+class _Wires:
+    """The projections between two populations, and what a spike of each source means to each slice of the target."""
+
+    def __init__(self, program: Program, projections: Sequence[AnyProjection], column: Mapping[CoreSlice, int]) -> None:
+        self.program, self.projections = program, projections
+        self.targets = program.slices_of(projections[0].target)
+        self._columns = [column[s] for s in self.targets]
+        degrees = [np.stack([p.degrees(s.index) for s in self.targets], axis=1).astype(np.int64) for p in projections]
+        self.reached = (np.add.reduce(degrees) > 0).astype(np.int64)
+        """(sources, targets): whether a spike sends a packet there."""
+        self.of_all = degrees
+        """What is added up of all senders: synaptic operations of each projection, then its packets, if it is not
+        alone. (sources, targets) each."""
+        if len(projections) > 1:
+            self.of_all = [*degrees, *((degree > 0).astype(np.int64) for degree in degrees)]
+
+    def new_arrivals(self, rows: int) -> list[tuple[Counts, Counts]]:
+        """Return arrays for the arrivals of each projection, where its target tells several apart."""
+        if len(self.program.incoming(self.projections[0].target)) == 1:
+            return []
+        shape = (rows, len(self.targets))
+        return [(np.zeros(shape, np.int64), np.zeros(shape, np.int64)) for _ in self.projections]
+
+    def add(
+        self,
+        senders: Sequence[CoreSlice],
+        packets: Counts,
+        sums: Counts,
+        rows: slice,
+        sent: Mapping[str, Counts],
+        columns: Sequence[int],
+        table: Mapping[str, Counts],
+        arrived: Sequence[tuple[Counts, Counts]],
+    ) -> None:
+        """Add the ``packets`` (rows, senders, targets) and the ``sums`` (rows, of_all, targets) where they belong."""
+        chip, several = self.program.chip, len(self.projections)
+        hops = np.array([[chip.hops(sender.core, s.core) for s in self.targets] for sender in senders])
+        crossings = np.array([[chip.crossings(sender.core, s.core) for s in self.targets] for sender in senders])
+        priced = {
+            "packets_out": np.ones_like(crossings),
+            "hops_ew": hops[:, :, 0],
+            "hops_ns": hops[:, :, 1],
+            "crossings": crossings,
+        }
+        for key, price in priced.items():
+            sent[key][rows, columns] += np.einsum("nst,st->ns", packets, price)
+        received = packets.sum(axis=1)
+        table["synops"][rows, self._columns] += sums[:, :several].sum(axis=1)
+        table["packets_in"][rows, self._columns] += received
+        for index, (synops, packets_in) in enumerate(arrived):
+            synops[rows] = sums[:, index]
+            packets_in[rows] = received if several == 1 else sums[:, several + index]

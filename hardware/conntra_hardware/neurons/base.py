@@ -62,7 +62,8 @@ class Facts:
     ``voltage_decay``. It spikes where v exceeds
     ``threshold``, or where it is at least that if not ``strict``; None never spikes, and its v is read. Then ``reset``
     sets v to 0 ("hard") or takes the threshold off ("soft"). Decays have 12 bits: ``FORGETS`` leaves nothing, 0 leaves
-    all. A graded neuron sends ``floor(v / 2**shift)``. For ``refractory`` steps after a spike v stays as it is, and no
+    all. A graded neuron sends ``floor(v / 2**shift)``, at
+    most its ``ceiling``. For ``refractory`` steps after a spike v stays as it is, and no
     spike is sent.
 
     With ``fraction_bits`` of 6 u and v are Loihi's registers, in units of a 64th of a weight: sums, bias and threshold
@@ -84,6 +85,7 @@ class Facts:
     refractory: Parameter = 0
     graded: bool = False
     shift: Parameter = 0
+    ceiling: Parameter = GRADED_MAX
     fraction_bits: int = 0
     read: Literal["last", "max"] = "last"
     delta: Literal["", "relu", "linear"] = ""

@@ -29,12 +29,31 @@ Loops = Sequence[tuple[int, Any]]
 
 
 def spikes_of(
-    facts: Facts, bias: npt.NDArray[Any], sums: npt.NDArray[Any], loops: Loops, out: npt.NDArray[np.uint8]
+    facts: Facts,
+    bias: npt.NDArray[Any],
+    sums: npt.NDArray[Any],
+    loops: Loops,
+    out: npt.NDArray[np.uint8],
+    traces: npt.NDArray[np.uint8] | None = None,
 ) -> None:
-    """Write into ``out`` (n, steps, size) the spikes at ``sums``, of that shape, whole numbers of any type."""
+    """Write into ``out`` (n, steps, size) the spikes at ``sums``, of that shape, whole numbers of any type.
+
+    ``traces`` of that shape, where there are no loops: 1 where a neuron carries u or v on, plus 2 where its sum is not
+    0.
+    """
     from conntra_hardware.neurons import compiled_loops
 
     rules, hard, pauses = _rules(facts, bias, sums.shape[2])
+    if not loops and facts.form == "integrating" and _reach(facts, bias, sums) < 2**31:
+        biases, theta, least = (np.ascontiguousarray(rules[index], np.int32) for index in (3, 4, 5))
+        marks = np.empty(sums.shape, np.uint8) if traces is None else traces
+        whole = compiled_loops.integrated
+        _on_every_core(lambda part: whole(sums[part], biases, theta, least, hard, out[part], marks[part]), sums)
+        return
+    if not loops and traces is not None:
+        run = compiled_loops.traced
+        _on_every_core(lambda part: run(sums[part], rules, hard, pauses, out[part], traces[part]), sums)
+        return
     if not loops:
         _on_every_core(lambda part: compiled_loops.feed_forward(sums[part], rules, hard, pauses, out[part]), sums)
         return
@@ -46,6 +65,12 @@ def spikes_of(
     weights = np.concatenate([c.data.astype(np.int64) for c in columns])
     wired = (lags, starts + first[:, None], targets, weights)
     _on_every_core(lambda part: compiled_loops.recurrent(sums[part], rules, hard, pauses, *wired, out[part]), sums)
+
+
+def _reach(facts: Facts, bias: npt.NDArray[Any], sums: npt.NDArray[Any]) -> int:
+    """Return what no potential of neurons without a leak exceeds on the way through a sample, nor a threshold."""
+    step = max(int(sums.max(initial=0)), -int(sums.min(initial=0))) + int(np.abs(bias).max(initial=0))
+    return (sums.shape[1] + 1) * step + 2 * int(np.max(facts.threshold or 0)) + 1
 
 
 def count_active(

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from conntra_hardware.base.arguments import whole
 from conntra_hardware.base.arrays import IntArray, as_integers
-from conntra_hardware.base.bit_product import TernaryProduct
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.spike_product import SpikeProduct
 from conntra_hardware.program.convolution import Geometry, exact_type
 
 if TYPE_CHECKING:
@@ -151,10 +151,23 @@ class Projection:
 
     def apply(self, x: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Return the synaptic sums (n, n_target) of integer rows ``x`` (n, n_source), exactly."""
-        if x.dtype == np.uint8 and x.max(initial=0) <= 1 and TernaryProduct.pays(self.weights, len(x)):
-            return TernaryProduct(self.weights)(x, np.int64)
+        product = self.spike_product(len(x)) if x.dtype == np.uint8 and x.max(initial=0) <= 1 else None
+        if product is not None:
+            return product(x, np.int64)
         exact = exact_type(_largest(x) * int(self.magnitudes().max(initial=0)))
         return (x.astype(exact) @ self.weights.T.astype(exact)).astype(np.int64)
+
+    def spike_product(self, rows: int) -> SpikeProduct | None:
+        """Return the product with so many rows of 0/1 spikes, where it is worth the start of the compiler."""
+        return self._spike_product if self._small and SpikeProduct.pays(rows * self.weights.size) else None
+
+    @cached_property
+    def _small(self) -> bool:
+        return SpikeProduct.takes(self.weights)
+
+    @cached_property
+    def _spike_product(self) -> SpikeProduct:
+        return SpikeProduct(self.weights)
 
     def events(self, x: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Return how many spikes of rows ``x`` (n, n_source) meet a synapse of each neuron, (n, n_target)."""

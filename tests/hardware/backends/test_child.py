@@ -130,6 +130,7 @@ def _children(parent: int) -> list[int]:
         (1, r"failed: ended by SIGKILL \(out of memory\?\): the last thing it said"),
         (2, "failed: exit status 3: MemoryError: too much"),
         (3, "ended without a result"),
+        (4, "wrote more than 64 MB of error output, so it was ended: .{0,9}and again"),
     ],
 )
 def test_a_crash_is_named(spikes: int, cause: str) -> None:
@@ -166,15 +167,17 @@ def test_a_time_limit_is_positive(name: str, limit: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "remedy"), [((3, 10, 1), "pip install lava-nc==0.10.0"), ((3, 12, 1), "Python 3.10")]
+    ("version", "remedy"), [((3, 10, 1), "pip install lava-nc==0.10.0"), ((3, 12, 1), "conntra doctor --fix lava")]
 )
-def test_missing_lava_is_one_line_with_the_remedy(version: tuple[int, ...], remedy: str, monkeypatch) -> None:
+def test_missing_lava_is_one_line_with_the_remedy(
+    version: tuple[int, ...], remedy: str, monkeypatch, tmp_path: Path
+) -> None:
     def missing(name: str) -> str:
         raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(
-        lava_backend, "metadata", SimpleNamespace(version=missing, PackageNotFoundError=metadata.PackageNotFoundError)
-    )
+    monkeypatch.setattr(metadata, "version", missing)
+    monkeypatch.delenv("CONNTRA_LAVA_PYTHON", raising=False)
+    monkeypatch.setenv("CONNTRA_CACHE", str(tmp_path))
     monkeypatch.setattr(lava_backend, "sys", SimpleNamespace(version_info=version))
     found = LavaBackend().availability()
     assert not found.ok

@@ -88,10 +88,10 @@ def _source(inputs: SpikeArray, layout: _Layout) -> Any:
 class _Equations:
     """What a form of neuron does at a step: ``v`` is the synaptic sum, ``y`` what the neuron makes of it.
 
-    Parameters of the model are ``theta``, ``divisor``, ``keeps_u`` and ``keeps_v`` (of 4096), ``pause``, and of
-    sigma-delta neurons the ``least`` activation and whether errors are ``cumulative``; until time step ``until`` a
-    neuron is refractory. {fresh} stands for 0 in the step in which a new sample reaches the
-    population, else 1; {now} for the time step.
+    Parameters of the model are ``theta``, ``divisor``, ``ceiling``, ``keeps_u`` and ``keeps_v`` (of 4096), ``pause``,
+    and of sigma-delta neurons the ``least`` activation and whether errors are ``cumulative``; until time step ``until``
+    a neuron is refractory. {fresh} stands for 0 in the step in which a new sample reaches the population, else 1; {now}
+    for the time step.
     """
 
     update: str
@@ -108,7 +108,7 @@ _VOLTAGE = "clip({fresh} * sign(y) * floor(abs(y) * keeps_v / 4096.0) + u + 64 *
 # Every sum is cleared at every step, below, so that only a state needs a reset of its own.
 _EQUATIONS = {
     "threshold": _Equations("y = v + bias"),
-    "graded": _Equations("y = floor((v + bias) / divisor)"),
+    "graded": _Equations("y = clip(floor((v + bias) / divisor), -1.0, ceiling)"),
     "readout": _Equations("y = y * {fresh} + v + bias", "", ""),
     "integrating": _Equations("y = y * {fresh} + v + bias", "{above}", "{reset}"),
     "leaky": _Equations(
@@ -149,6 +149,7 @@ def _neurons(population: Compartments, layout: _Layout, depth: int) -> Any:
         "bias": population.bias,
         "theta": 0 if facts.threshold is None else scale * values(facts.threshold),
         "divisor": 2.0 ** values(facts.shift),
+        "ceiling": values(facts.ceiling),
         "keeps_u": FORGETS - values(facts.current_decay),
         "keeps_v": FORGETS - values(facts.voltage_decay),
         "pause": values(facts.refractory),

@@ -43,9 +43,24 @@ def fail(folder: Path, line: str) -> None:
 
 def _follow(folder: Path, parent: int) -> None:
     """End this process and its group, and remove its files, as soon as the parent is gone: nobody else would."""
-    while os.getppid() == parent:
-        time.sleep(_POLL_S)
+    if os.getppid() == parent:
+        while os.getppid() == parent:
+            time.sleep(_POLL_S)
+    elif os.name == "posix":
+        # Another Python may be named by a script that starts it and waits.
+        while _lives(parent):
+            time.sleep(_POLL_S)
+    else:
+        return  # a launcher stands between, and Windows has no signal that only asks
     shutil.rmtree(folder, ignore_errors=True)
     if os.name == "posix" and os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGTERM)
     os._exit(1)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

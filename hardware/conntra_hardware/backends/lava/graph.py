@@ -65,7 +65,10 @@ class Batched:
 
     def _graded(self, population: Compartments) -> Any:
         return GradedNeurons(
-            shape=self.shape(population.size), bias=population.bias, shift=_column(values(population.facts.shift))
+            shape=self.shape(population.size),
+            bias=population.bias,
+            shift=_column(values(population.facts.shift)),
+            ceiling=_column(values(population.facts.ceiling)),
         )
 
     def _integrating(self, population: Compartments) -> Any:

@@ -227,6 +227,10 @@ def refuse_what_stock_cannot(program: Program) -> None:
         facts = population.neuron.facts
         what = f"lava-stock: population {population.name}"
         if facts.form == "graded":
+            if facts.ceiling != GRADED_MAX:
+                raise UnsupportedProgram(
+                    f"{what}: a ceiling of its graded spikes: GradedReluVec has none; use backend lava"
+                )
             if not isinstance(facts.shift, int):
                 raise UnsupportedProgram(f"{what}: a shift for each neuron: a projection has one; use backend lava")
             if facts.shift and (len(program.incoming(population.name)) > 1 or np.any(population.bias % 2**facts.shift)):

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import asdict, replace
-from importlib import machinery, metadata
 
 from conntra_hardware.backends.child.launch import run_in_child
 from conntra_hardware.backends.host import Host, host_from
-from conntra_hardware.backends.lava.backend import LavaBackend
+from conntra_hardware.backends.lava.backend import find_lava, lava_availability
 from conntra_hardware.backends.loihi.registers import check_deployable, forgetful
 from conntra_hardware.backends.protocol import Availability, Recording, RunOptions
 from conntra_hardware.base.arrays import SpikeArray
@@ -41,13 +38,11 @@ class LoihiBackend:
 
     def availability(self) -> Availability:
         """Say whether Lava and, for a chip, Intel's extension are installed; nothing of them is imported."""
-        lava = LavaBackend(stock=True).availability()
-        if not lava.ok or not self.on_chip:
-            return lava
-        if not _has_extension():
+        found = find_lava(_DISTRIBUTIONS, (_EXTENSION,)) if self.on_chip else find_lava()
+        lava = lava_availability(found)
+        if lava.ok and self.on_chip and _EXTENSION not in found.modules:
             return Availability(ok=False, reason="Lava's extension for Loihi is not installed", remedy=_REMEDY)
-        found = {name: version for name in _DISTRIBUTIONS if (version := _version(name))}
-        return Availability(ok=True, versions={**lava.versions, **found})
+        return lava
 
     def execute(self, program: Program, inputs: SpikeArray, options: RunOptions) -> Recording:
         """Run input spikes (n, n_inputs) through the program, one sample a time step.
@@ -70,20 +65,12 @@ class LoihiBackend:
             "forgets": forgetful(program),
         }
         recording = run_in_child(
-            self.name, self.module, program, inputs, settings=settings, time_limit_s=options.time_limit_s
+            self.name,
+            self.module,
+            program,
+            inputs,
+            settings=settings,
+            time_limit_s=options.time_limit_s,
+            python=found.python,
         )
         return recording if options.probe else replace(recording, spikes={})
-
-
-def _has_extension() -> bool:
-    """Return whether the extension's profilers are there, without importing their packages as ``find_spec`` would."""
-    *packages, module = _EXTENSION.split(".")
-    folders = [os.path.join(entry, *packages) for entry in sys.path]
-    return machinery.PathFinder.find_spec(module, folders) is not None
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None

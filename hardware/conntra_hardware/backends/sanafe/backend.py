@@ -10,12 +10,12 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from conntra_hardware.backends.child.interpreter import find_simulator
 from conntra_hardware.backends.child.job import read_recordings, read_result, write_job
 from conntra_hardware.backends.child.launch import child_command, supervise
 from conntra_hardware.backends.protocol import Availability, Recording, RunOptions
@@ -62,13 +62,16 @@ class SanafeBackend:
     name = "sanafe"
 
     def availability(self) -> Availability:
-        """Say whether SANA-FE is installed; it is not imported."""
-        try:
-            return Availability(ok=True, versions={"sanafe": metadata.version("sanafe")})
-        except metadata.PackageNotFoundError:
+        """Say whether SANA-FE is installed, here or in the Python of CONNTRA_SANAFE_PYTHON; it is not imported."""
+        found = find_simulator("sanafe", ("sanafe",), remedy="name a Python with sanafe")
+        if found.reason:
+            return Availability(ok=False, reason=found.reason, remedy=found.remedy)
+        if not found.versions:
             return Availability(
                 ok=False, reason="sanafe is not installed", remedy="pip install 'conntra-neuro[sanafe]'"
             )
+        other = {"sanafe-python": found.version} if found.python else {}
+        return Availability(ok=True, versions={**found.versions, **other}, python=found.python)
 
     def execute(self, program: Program, inputs: SpikeArray, options: RunOptions) -> Recording:
         """Run input spikes (n, n_inputs) through the program."""
@@ -97,7 +100,8 @@ class SanafeBackend:
             folder = Path(name)
             write_job(folder, program, inputs, _settings(program, costs))
             limit = (options or RunOptions()).time_limit_s
-            supervise(self.name, child_command(_MODULE, folder), folder, limit)
+            command = child_command(_MODULE, folder, found.python)
+            supervise(self.name, command, folder, limit, other=bool(found.python))
             run_seconds = read_result(folder)
             if run_seconds is None:
                 raise BackendError(f"{self.name}: ended without a result; run it again, and report it if it stays so")

@@ -114,10 +114,11 @@ class PyGradedNeurons(PyLoihiProcessModel):
         super().__init__(proc_params)
         self.bias: np.ndarray = proc_params["bias"].reshape(-1, *(1 for _ in proc_params["shape"][1:]))
         self.shift: Any = proc_params["shift"]
+        self.ceiling: Any = proc_params["ceiling"]
 
     def run_spk(self) -> None:
         """Receive, and send at once."""
-        self.s_out.send(np.maximum((self.a_in.recv() + self.bias) >> self.shift, 0))
+        self.s_out.send(np.clip((self.a_in.recv() + self.bias) >> self.shift, 0, self.ceiling))
 
 
 @implements(proc=SoftResetNeurons, protocol=LoihiProtocol)

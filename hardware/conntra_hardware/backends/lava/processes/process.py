@@ -57,13 +57,16 @@ class BatchedSynapses(AbstractProcess):
 
 
 class GradedNeurons(AbstractProcess):
-    """``GradedReluVec`` with a bias (size,), and a shift of the sum: max(0, floor((a_in + bias) / 2**shift)).
+    """``GradedReluVec`` with a bias (size,), and a shift of the sum: max(0, floor((a_in + bias) / 2**shift)), at most
+    ``ceiling``.
 
-    ``shift`` is a number, or one a neuron, (size, 1).
+    ``shift`` and ``ceiling`` are numbers, or one a neuron, (size, 1).
     """
 
-    def __init__(self, *, shape: tuple[int, ...], bias: np.ndarray, shift: int | np.ndarray) -> None:
-        super().__init__(shape=shape, bias=bias, shift=shift)
+    def __init__(
+        self, *, shape: tuple[int, ...], bias: np.ndarray, shift: int | np.ndarray, ceiling: int | np.ndarray
+    ) -> None:
+        super().__init__(shape=shape, bias=bias, shift=shift, ceiling=ceiling)
         self.a_in = InPort(shape=shape)
         self.s_out = OutPort(shape=shape)
 
