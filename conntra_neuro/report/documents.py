@@ -37,6 +37,8 @@ def provenance(trained: TrainResult, data: str) -> dict[str, Any]:
         "test_error": trained.test_error,
         "train_seconds": trained.train_seconds,
         "interrupted": trained.interrupted,
+        "sweeps": trained.sweeps,
+        "stop_after": trained.stop_after,
         "conntra_neuro": package_version(),
     }
 

@@ -40,6 +40,7 @@ class TrainingState:
     gear      the gear's own arrays, as ``Gear.state`` returns them
     best      the best parameters so far, with the key that they won by and their error on what decides
     history   every record so far; seconds: spent so far
+    schedule  the sweeps that it anneals over; None in files of earlier versions: those of the settings
     """
 
     sweep: int
@@ -49,6 +50,7 @@ class TrainingState:
     key: tuple[float, float]
     best_error: float
     history: tuple[Record, ...]
+    schedule: float | None = None
 
 
 class Checkpoints:
@@ -70,6 +72,7 @@ class Checkpoints:
         body = {
             "settings": dict(self._settings),
             "sweep": found.sweep,
+            "schedule": found.schedule,
             "seconds": found.seconds,
             "key": list(found.key),
             "best_error": found.best_error,
@@ -86,7 +89,7 @@ def checkpoint_file(folder: str | os.PathLike[str]) -> Path:
     return Path(folder) / _NAME
 
 
-def settings_of(task: Task, gear: str, options: Any, sweeps: int, validation_fraction: float) -> dict[str, Any]:
+def settings_of(task: Task, gear: str, options: Any, sweeps: float, validation_fraction: float) -> dict[str, Any]:
     """Return, as JSON, what a resumed training must have in common with the one that it goes on with."""
     digest = hashlib.sha256()
     start = () if task.start is None else task.start.arrays().values()
@@ -128,6 +131,7 @@ def load_checkpoint(folder: str | os.PathLike[str], settings: Mapping[str, Any])
             key=(found.body["key"][0], found.body["key"][1]),
             best_error=found.body["best_error"],
             history=tuple(Record(*record) for record in found.body["history"]),
+            schedule=found.body.get("schedule"),
         )
     except (KeyError, IndexError, TypeError) as error:
         raise FileFormatError(f"{path}: a checkpoint with parts missing ({error!r}); start anew") from None
