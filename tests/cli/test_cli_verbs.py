@@ -10,7 +10,20 @@ import pytest
 import conntra_neuro as cn
 from conntra_hardware.backends.reference import ReferenceBackend
 
-VERBS = ("demo", "train", "compare", "compile", "check", "run", "verify", "report", "chips", "datasets", "doctor")
+VERBS = (
+    "demo",
+    "train",
+    "compare",
+    "pareto",
+    "compile",
+    "check",
+    "run",
+    "verify",
+    "report",
+    "chips",
+    "datasets",
+    "doctor",
+)
 
 
 def fields(document, *names):
