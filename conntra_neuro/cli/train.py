@@ -72,8 +72,15 @@ def train(
         typer.Option("--from", metavar="MODEL", help="Start from that network, imported or trained; end no worse."),
     ] = None,
     seed: Seed = 0,
-    time_limit: Annotated[float | None, typer.Option(metavar="SECONDS", help="Stop then, keep the best.")] = None,
-    sweeps: Annotated[int | None, typer.Option(metavar="N", help="Passes over the data or the units.")] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Choose a schedule that fits; stop then, keep the best.")
+    ] = None,
+    sweeps: Annotated[
+        float | None, typer.Option(metavar="N", help="Passes over the data or the units; 0.25: a part of one.")
+    ] = None,
+    stop_after: Annotated[
+        float | None, typer.Option(metavar="N", help="End after so many of the sweeps, as a time limit did.")
+    ] = None,
     shift: Annotated[
         int | None,
         typer.Option(
@@ -148,6 +155,7 @@ def train(
             initial=None if start is None else start.network,
             time_limit_s=time_limit,
             sweeps=sweeps,
+            stop_after=stop_after,
             checkpoint=checkpoint,
             resume=resume,
             progress=progress,

@@ -40,6 +40,8 @@ def provenance(trained: TrainResult, data: str, binning: Mapping[str, Any] | Non
         "test_error": trained.test_error,
         "train_seconds": trained.train_seconds,
         "interrupted": trained.interrupted,
+        "sweeps": trained.sweeps,
+        "stop_after": trained.stop_after,
         "conntra_neuro": package_version(),
         **({} if binning is None else {"events": dict(binning)}),
     }

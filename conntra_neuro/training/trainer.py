@@ -57,7 +57,8 @@ def train(
     seed: int = 0,
     encoder: Encoder | str | None = "auto",
     time_limit_s: float | None = None,
-    sweeps: int | None = None,
+    sweeps: float | None = None,
+    stop_after: float | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: str | os.PathLike[str] | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -88,8 +89,12 @@ def train(
     encoder              "auto" fits one to the training data, or none to spikes over time; "thermometer:3" and the like
                          one of that kind (see ``fit_encoder``); None takes features that are spikes already, (n, ...),
                          and for neurons of T time steps (n, T, ...)
-    time_limit_s         seconds; where it cuts the training short, the result depends on the machine's speed
-    sweeps               passes over the data (blocks) or over all units; None leaves it to the gear
+    time_limit_s         seconds; a limit that is not reached changes nothing. Where it leaves no room for all sweeps,
+                         the first steps choose a shorter schedule, once; ``sweeps`` and ``stop_after`` of the result
+                         give its network again
+    sweeps               passes over the data (blocks) or over all units, below 1 a part of one; None leaves it to the
+                         gear
+    stop_after           end after so many of the sweeps, as a time limit does that comes before the schedule's end
     checkpoint           a folder to keep the state in, at the end of sweeps
     resume               a folder to go on from: the result is the one an uninterrupted training gives. Everything
                          else has to be as it was; it goes on keeping its state there
@@ -126,7 +131,7 @@ def train(
     wanted = Wanted(
         len(data.labels), layers, neurons, levels, seed, validation_fraction, initial, image, input_steps=given
     )
-    run = Run(gear, sweeps, time_limit_s, checkpoint, resume, progress, threads, cluster)
+    run = Run(gear, sweeps, time_limit_s, checkpoint, resume, progress, threads, cluster, stop_after)
     fit = (warm.fit if method == "warm" else fit_network)(spikes, data.y_train, wanted, run, options)
     network = fit.network(encoder, data.labels)
     tested = len(data.x_test) > 0
@@ -144,6 +149,8 @@ def train(
         neuron=str(neurons),
         seed=seed,
         interrupted=fit.interrupted,
+        sweeps=fit.sweeps,
+        stop_after=fit.stop_after,
     )
 
 
