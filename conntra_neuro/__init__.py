@@ -27,7 +27,7 @@ if _TYPE_CHECKING:
     from conntra_hardware.cost.energy import EnergyEstimate, estimate, estimate_all
     from conntra_hardware.cost.events import EventCounts
     from conntra_hardware.cost.measured import Measured
-    from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Lif, Readout, Threshold
+    from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Lif, Readout, SigmaDelta, Threshold
     from conntra_hardware.program import Program
     from conntra_hardware.proof.verify import Certificate, verify
     from conntra_hardware.runtime import RunResult, run
@@ -36,6 +36,7 @@ if _TYPE_CHECKING:
     from conntra_neuro.datasets.events.given import from_events
     from conntra_neuro.estimator import ConntraClassifier
     from conntra_neuro.exchange import export, import_network
+    from conntra_neuro.live import decide
     from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork, Flatten, MaxPool, Recurrent, Residual, SumPool
     from conntra_neuro.network.levels import BINARY, TERNARY, Levels, parse_levels
     from conntra_neuro.network.storage import MemoryReport, load, memory_report, save
@@ -56,7 +57,7 @@ _HOMES = {
     "conntra_hardware.cost.energy": ("EnergyEstimate", "estimate", "estimate_all"),
     "conntra_hardware.cost.events": ("EventCounts",),
     "conntra_hardware.cost.measured": ("Measured",),
-    "conntra_hardware.neurons": ("GradedRelu", "IntegrateAndFire", "Lif", "Readout", "Threshold"),
+    "conntra_hardware.neurons": ("GradedRelu", "IntegrateAndFire", "Lif", "Readout", "SigmaDelta", "Threshold"),
     "conntra_hardware.program": ("Program",),
     "conntra_hardware.proof.verify": ("Certificate", "verify"),
     "conntra_hardware.runtime": ("RunResult", "run"),
@@ -65,6 +66,7 @@ _HOMES = {
     "conntra_neuro.datasets.events.given": ("from_events",),
     "conntra_neuro.estimator": ("ConntraClassifier",),
     "conntra_neuro.exchange": ("export", "import_network"),
+    "conntra_neuro.live": ("decide",),
     "conntra_neuro.network": (
         "Conv2d",
         "Dense",
@@ -113,6 +115,7 @@ __all__ = [
     "Recurrent",
     "Residual",
     "RunResult",
+    "SigmaDelta",
     "SumPool",
     "Threshold",
     "TrainResult",
@@ -120,6 +123,7 @@ __all__ = [
     "check",
     "chip_names",
     "compile",
+    "decide",
     "estimate",
     "estimate_all",
     "export",

@@ -1,8 +1,8 @@
 """What ``fuzz_readers.py`` reads: for each kind of file sound examples, and the command that reads one.
 
-A command runs in a forked child with 1 GiB of address space beyond what its libraries take, and ten seconds of a processor. What is
-allowed: success, or one clear line and exit status 2 (1 where the answer is no), nothing written then, no control
-character on a terminal, and no text of a file as HTML.
+A command runs in a forked child with 1 GiB of address space beyond what its libraries take, and ten seconds of a
+processor. What is allowed: success, or one clear line and exit status 2 (1 where the answer is no), nothing written
+then, no control character on a terminal, and no text of a file as HTML.
 """
 
 from __future__ import annotations

@@ -41,7 +41,10 @@ __all__ = [
     "select",
 ]
 
-_DATA = "iris, digits, mnist, mnist:PATH, npz:PATH or images:DIR (images:DIR?size=64 resizes)"
+_DATA = (
+    "iris, digits, mnist, moving-edge, mnist:PATH, npz:PATH, images:DIR (images:DIR?size=64 resizes), events:PATH, "
+    "audio:DIR or series:PATH"
+)
 
 # Read by ``app.main``, which needs them where the arguments themselves are wrong, too.
 Json = Annotated[bool, typer.Option("--json", metavar="", help="One JSON object on standard output, nothing else.")]
@@ -55,7 +58,7 @@ RunSeed = Annotated[
 ]
 TimeLimit = Annotated[float, typer.Option(metavar="SECONDS", help="For each simulator, all included.")]
 DataArgument = Annotated[str, typer.Argument(metavar="DATA", show_default=False, help=_DATA)]
-OptionalData = Annotated[str | None, typer.Argument(metavar="[DATA]", show_default=False, help=_DATA)]
+OptionalData = Annotated[str | None, typer.Argument(metavar="DATA", show_default=False, help=_DATA)]
 DataOption = Annotated[
     str | None,
     typer.Option("--data", metavar="DATA", show_default="the one it was trained with", help=_DATA),

@@ -17,58 +17,51 @@ from conntra_hardware.base.citation import read_toml
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.suggest import did_you_mean
 
-__all__ = ["Config", "read_run_file", "run_file"]
+__all__ = ["Config", "read_run_file", "run_file", "settings_of_run"]
 
-_PARAMETERS = {
-    "data": "data",
-    "layers": "layers",
-    "neuron": "neuron",
-    "steps": "steps",
-    "levels": "levels",
-    "method": "method",
-    "gear": "gear",
-    "encoder": "encoder",
-    "from": "initial",
-    "seed": "seed",
-    "time-limit": "time_limit",
-    "sweeps": "sweeps",
-    "shift": "shift",
-    "elastic": "elastic",
-    "option": "option",
-    "penalty": "penalty",
-    "checkpoint": "checkpoint",
-    "resume": "resume",
-    "cluster": "cluster",
-    "out": "out",
-}
+_NOT_IN_FILES = ("config", "json", "quiet", "debug", "help")
+_WHERE_AND_NOT_WHAT = ("out", "checkpoint", "resume", "cluster")
 
 
-def read_run_file(path: Path) -> dict[str, str | list[str]]:
+def read_run_file(path: Path, flags: Mapping[str, bool]) -> dict[str, Any]:
     """Return the parameters of ``train`` that a run file gives, as they would stand on the command line.
 
-    InputError for a key that is no option, or a value that is no number, text or list of these; FileFormatError where
-    the file is missing or not TOML.
+    ``flags`` are the parameters that a file may hold, and whether each is a flag. InputError for a key that is no
+    option, or a value that is no number, text or list of these; FileFormatError where the file is missing or not TOML.
     """
-    found: dict[str, str | list[str]] = {}
+    keys = {_key(parameter): parameter for parameter in flags}
+    found: dict[str, Any] = {}
     for key, value in read_toml(path, str(path)).items():
-        name = key.replace("_", "-")
-        if name not in _PARAMETERS:
-            meant = did_you_mean(name, _PARAMETERS)
-            raise InputError(f"{path}: {key}: unknown{meant}; allowed: {', '.join(_PARAMETERS)}")
+        name, what = key.replace("_", "-"), f"{path}: {key}"
+        if name not in keys:
+            raise InputError(f"{what}: unknown{did_you_mean(name, keys)}; allowed: {', '.join(keys)}")
         if name == "option":
             found[name] = _pairs(value, path)
+        elif flags[keys[name]]:
+            if not isinstance(value, bool):
+                raise InputError(f"{what}: {value!r}; true or false expected")
+            found[keys[name]] = value
         elif name in ("layers", "levels") and isinstance(value, list):
-            found[_PARAMETERS[name]] = ",".join(_word(part, f"{path}: {key}") for part in value)
+            found[keys[name]] = ",".join(_word(part, what) for part in value)
         else:
-            found[_PARAMETERS[name]] = _word(value, f"{path}: {key}")
+            found[keys[name]] = _word(value, what)
     return found
 
 
+def settings_of_run(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of ``train`` that say what was trained, as JSON values; those without a value are left out.
+
+    Where files are kept, and on which machines it runs, does not change the network.
+    """
+    kept = {name: value for name, value in asked.items() if name not in (*_NOT_IN_FILES, *_WHERE_AND_NOT_WHAT)}
+    plain = {name: str(value) if isinstance(value, Path) else value for name, value in kept.items()}
+    return {name: value for name, value in plain.items() if value or name == "seed"}
+
+
 def run_file(settings: Mapping[str, Any], version: str) -> str:
-    """Return ``settings``, parameters of ``train`` by name, as a run file; None and empty ones are left out."""
-    options = {key: settings[parameter] for key, parameter in _PARAMETERS.items() if settings.get(parameter)}
-    options |= {"seed": settings["seed"]} if "seed" in settings else {}
-    pairs = options.pop("option", None) or []
+    """Return ``settings_of_run``'s settings as a run file."""
+    options = {_key(parameter): value for parameter, value in settings.items()}
+    pairs = options.pop("option", [])
     lines = [f"# conntra-neuro {version}: conntra train --config THIS_FILE"]
     lines += [f"{key} = {_toml(value)}" for key, value in options.items()]
     if pairs:
@@ -76,10 +69,20 @@ def run_file(settings: Mapping[str, Any], version: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _key(parameter: str) -> str:
+    """Return the name of an option without its dashes: "from" of ``initial``, a word that Python keeps for itself."""
+    return "from" if parameter == "initial" else parameter.replace("_", "-")
+
+
 def _configure(context: typer.Context, path: Path | None) -> Path | None:
     """Have the run file's values stand in for options that are not given."""
     if path is not None:
-        context.default_map = {**(context.default_map or {}), **read_run_file(path)}
+        flags = {
+            str(parameter.name): bool(getattr(parameter, "is_flag", False))
+            for parameter in context.command.params
+            if parameter.name not in _NOT_IN_FILES
+        }
+        context.default_map = {**(context.default_map or {}), **read_run_file(path, flags)}
     return path
 
 
@@ -112,5 +115,7 @@ def _split(pairs: list[str]) -> list[tuple[str, str]]:
 
 
 def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     # JSON's strings are TOML's but for one character, which JSON leaves as it is.
     return str(value) if isinstance(value, (int, float)) else json.dumps(str(value)).replace("\x7f", "\\u007f")

@@ -12,7 +12,7 @@ import typer
 from conntra_hardware.base.errors import InputError
 from conntra_neuro.cli.options import Debug, Json, OptionalData, Quiet, Seed, example, hidden_layers, numbers
 from conntra_neuro.cli.progress import say, training_bar
-from conntra_neuro.cli.run_file import Config
+from conntra_neuro.cli.run_file import Config, settings_of_run
 from conntra_neuro.cli.start_from import beginning
 from conntra_neuro.cli.verb_result import WRONG, Outcome
 
@@ -72,8 +72,15 @@ def train(
         typer.Option("--from", metavar="MODEL", help="Start from that network, imported or trained; end no worse."),
     ] = None,
     seed: Seed = 0,
-    time_limit: Annotated[float | None, typer.Option(metavar="SECONDS", help="Stop then, keep the best.")] = None,
-    sweeps: Annotated[int | None, typer.Option(metavar="N", help="Passes over the data or the units.")] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Choose a schedule that fits; stop then, keep the best.")
+    ] = None,
+    sweeps: Annotated[
+        float | None, typer.Option(metavar="N", help="Passes over the data or the units; 0.25: a part of one.")
+    ] = None,
+    stop_after: Annotated[
+        float | None, typer.Option(metavar="N", help="End after so many of the sweeps, as a time limit did.")
+    ] = None,
     shift: Annotated[
         int | None,
         typer.Option(
@@ -113,6 +120,7 @@ def train(
     debug: Debug = False,
 ) -> Outcome:
     """Train a network on DATA and write it to a model file. Ctrl-C keeps the best network so far."""
+    asked = dict(locals())  # all that was asked for, before anything else has a name here
     from conntra_hardware.base.files import check_writable
     from conntra_neuro.datasets import load_dataset
     from conntra_neuro.network.storage import save
@@ -123,24 +131,6 @@ def train(
 
     if data is None:
         return _examples()
-    asked = {
-        "data": data,
-        "layers": layers,
-        "neuron": neuron,
-        "steps": steps,
-        "levels": levels,
-        "method": method,
-        "gear": gear,
-        "encoder": encoder,
-        "initial": None if initial is None else str(initial),
-        "seed": seed,
-        "time_limit": time_limit,
-        "sweeps": sweeps,
-        "shift": shift,
-        "elastic": elastic,
-        "option": option,
-        "penalty": penalty,
-    }
     widths = None if layers is None else hidden_layers(layers)
     prices: dict[str, Any] = parse_penalty(penalty)
     named = {*signature(train_network).parameters} - {"threads", "validation_fraction"} | {*prices, "shift", "elastic"}
@@ -165,6 +155,7 @@ def train(
             initial=None if start is None else start.network,
             time_limit_s=time_limit,
             sweeps=sweeps,
+            stop_after=stop_after,
             checkpoint=checkpoint,
             resume=resume,
             progress=progress,
@@ -172,11 +163,8 @@ def train(
             **prices,
             **recipe,
         )
-    save(
-        trained.network,
-        path,
-        info=provenance(trained, data) | {"run": {k: v for k, v in asked.items() if v is not None}},
-    )
+    info = provenance(trained, data, dataset.binning) | {"run": settings_of_run(asked)}
+    save(trained.network, path, info=info)
     if trained.interrupted:
         say(f"interrupted: the best network so far is in {path}", quiet)
     document = train_document(trained, data, str(path))
@@ -193,7 +181,7 @@ train.__doc__ = f"{train.__doc__}\n\n" + example(
 def _examples() -> Outcome:
     """Return what people see who named no data: in a terminal three examples, elsewhere one line."""
     if not sys.stdout.isatty():
-        raise InputError("DATA: not given; give one, as in `conntra train digits`, or a run file with --config")
+        raise InputError("DATA: not given; `conntra train digits` is an example, see `conntra train -h`")
     from rich.text import Text
 
     return Outcome({}, (Text(_SHOWN),), WRONG)
@@ -216,7 +204,7 @@ More: `conntra train -h` lists the options, `conntra datasets` the data.
 
 def default_name(data: str) -> str:
     """Return the model file that DATA is trained into: "digits" to digits.conntra, "npz:some/x.npz" to x.conntra."""
-    kind, _, path = data.partition(":")
+    kind, _, path = data.partition("?")[0].partition(":")
     return f"{Path(path or kind).stem}.conntra"
 
 

@@ -12,6 +12,7 @@ from conntra_neuro.cli.datasets import datasets
 from conntra_neuro.cli.demo import demo
 from conntra_neuro.cli.doctor import doctor
 from conntra_neuro.cli.exchange import export, import_
+from conntra_neuro.cli.pareto import pareto
 from conntra_neuro.cli.report import report
 from conntra_neuro.cli.run import run
 from conntra_neuro.cli.show import show
@@ -53,6 +54,7 @@ _VERBS = {
     "demo": demo,
     "train": train,
     "compare": compare,
+    "pareto": pareto,
     "compile": compile_,
     "check": check,
     "run": run,

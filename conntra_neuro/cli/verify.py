@@ -69,7 +69,7 @@ def verify(
     if fuzz is not None:
         if program is not None or certificate is not None:
             raise InputError("--fuzz: draws its own programs; leave PROGRAM and --certificate out")
-        return fuzz_backends(fuzz, 0 if seed is None else seed, names, budget, out, quiet)
+        return fuzz_backends(fuzz, 0 if seed is None else seed, names, budget, out, quiet, time_limit)
     if certificate is not None:
         return check_again(certificate, program, data, names, time_limit, quiet)
     if program is None:

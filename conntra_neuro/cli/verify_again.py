@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_again", "fuzz_backends"]
 
+_A_PROGRAM_S = 60.0  # that a backend may take for a program of --fuzz
 _ASKED_FOR = ("loop", "loihi", "loihi-dry")
 """Backends that fuzz only by name: the reference's own oracle, a board that others wait for, and its dry run."""
 
@@ -96,15 +97,27 @@ def _spikes(path: Path) -> npt.NDArray[np.uint8]:
             found = array_header(file)
             if found is None or math.prod(found[0]) * found[2].itemsize > path.stat().st_size:
                 raise ValueError("larger than its file")
-        return np.load(path, allow_pickle=False)
+        spikes = np.load(path, allow_pickle=False)
     except (OSError, EOFError, SyntaxError, TokenError, *MALFORMED) as error:
         raise FileFormatError(f"input spikes {path}: missing or damaged; keep them beside the certificate") from error
+    if spikes.ndim < 2:
+        raise FileFormatError(f"input spikes {path}: shape {spikes.shape}; (samples, inputs) expected")
+    return spikes
 
 
 def fuzz_backends(
-    programs: int, seed: int, backends: list[str] | None, budget: float, out: Path | None, quiet: bool
+    programs: int,
+    seed: int,
+    backends: list[str] | None,
+    budget: float,
+    out: Path | None,
+    quiet: bool,
+    time_limit: float = _A_PROGRAM_S,
 ) -> Outcome:
-    """Fuzz; ``backends`` None takes all that can run here. Failures are saved in a folder beside ``out``."""
+    """Fuzz; ``backends`` None takes all that can run here. Failures are saved in a folder beside ``out``.
+
+    A backend that does not end within a minute, or ``time_limit`` where that is less, fails.
+    """
     from conntra_hardware.backends import BACKENDS, load_backend
     from conntra_hardware.proof.fuzz import fuzz
     from conntra_neuro.report.certificate import fuzz_view
@@ -114,7 +127,8 @@ def fuzz_backends(
         names = [name for name in BACKENDS if name not in _ASKED_FOR and load_backend(name).availability().ok]
     save_to = None if out is None else out.with_suffix(".failures")
     with step(f"fuzzing {', '.join(names)}: {programs:,} programs", quiet):
-        report = fuzz(programs, seed=seed, backends=names, budget_s=budget, save_to=save_to)
+        limit = min(time_limit, _A_PROGRAM_S)
+        report = fuzz(programs, seed=seed, backends=names, budget_s=budget, save_to=save_to, time_limit_s=limit)
     document = report.to_dict()
     if out is not None:
         write_json(out, document)

@@ -77,7 +77,7 @@ def fit_encoder(x: ArrayLike, kind: str = "auto", channels: int | None = None, s
 
 
 def encoder_of(data: Dataset, kind: str = "auto") -> Encoder | None:
-    """Return the encoder for ``data``, fitted to its training samples; None where samples are spikes.
+    """Return the encoder for ``data``, fitted to its training samples; none for spikes.
 
     ``kind`` is "none", or as in ``fit_encoder``. InputError for a kind that ``data`` does not take.
     """
@@ -86,8 +86,9 @@ def encoder_of(data: Dataset, kind: str = "auto") -> Encoder | None:
     if data.input == "features":
         return fit_encoder(data.x_train, kind)
     if kind != "auto":
-        raise InputError(f"encoder {kind!r}: {data.name} is spikes over time already; auto or none expected")
-    return None
+        what = "spikes over time already" if data.input == "spikes" else "a signal, which has its own"
+        raise InputError(f"encoder {kind!r}: {data.name} is {what}; auto expected")
+    return None if data.input == "spikes" else data.input.fit(data.x_train)
 
 
 def is_image(x: ArrayLike) -> bool:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from conntra_hardware.base.errors import MALFORMED, FileFormatError, InputError
 from conntra_neuro.datasets.mapped import array_header, map_member
 
-__all__ = ["existing", "find_idx", "read_idx", "read_npz"]
+__all__ = ["existing", "find_idx", "read_arrays", "read_idx", "read_npz"]
 
 _AGAIN = "get the file anew"
 _IDX_UNSIGNED_BYTES = 0x08
@@ -50,15 +50,25 @@ def read_npz(path: str | Path) -> dict[str, npt.NDArray[Any]]:
     In files from 1 GiB on, arrays that are not compressed (numpy.savez) are mapped, not read.
     """
     path = existing(path)
+    arrays, found = _npz(path, _MEMBERS)
+    return _complete(path, arrays, found)
+
+
+def read_arrays(path: str | Path) -> dict[str, npt.NDArray[Any]]:
+    """Return all arrays of an .npz file by name; FileFormatError for a file that is damaged."""
+    return _npz(existing(path), None)[0]
+
+
+def _npz(path: Path, wanted: Sequence[str] | None) -> tuple[dict[str, npt.NDArray[Any]], list[str]]:
+    """Return the arrays that are ``wanted``, where the file has them, and the names of all; None wants all."""
     try:
         if not zipfile.is_zipfile(path):
             raise FileFormatError(f"{path}: not an .npz file, or truncated; write one with numpy.savez, or {_AGAIN}")
         large = path.stat().st_size >= _MAPPED_FROM
         with np.load(path, allow_pickle=False) as file:
-            _check_members(path, file)
-            names = [name for name in _MEMBERS if name in file.files]
-            arrays = {name: _array(path, file, name, large) for name in names}
-            return _complete(path, arrays, file.files)
+            names = [name for name in wanted or file.files if name in file.files]
+            _check_members(path, file, names)
+            return {name: _array(path, file, name, large) for name in names}, file.files
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, SyntaxError, *_ODD) as error:
         if isinstance(error, InputError):
             raise
@@ -134,10 +144,10 @@ def _refuse_bomb(path: Path, size: int, packed: int) -> None:
         )
 
 
-def _check_members(path: Path, file: Any) -> None:
+def _check_members(path: Path, file: Any, names: Sequence[str]) -> None:
     """Refuse an .npz file whose arrays would be larger than what its members hold, before they are made."""
     sizes = {info.filename: info for info in file.zip.infolist()}
-    for name in _MEMBERS:
+    for name in names:
         info = sizes.get(f"{name}.npy")
         if info is None:
             continue

@@ -1,4 +1,4 @@
-"""Folders of images as ImageNet is laid out: ``train/CLASS/*`` and ``val/CLASS/*``.
+"""Folders of images as ImageNet is laid out: ``train/CLASS/*``, and ``test/CLASS/*`` or ``val/CLASS/*``.
 
 Decoded once, in parallel, and kept as one array in the cache. The cache's name follows from the files' names, sizes and
 times and from what is made of them, so it is made anew where any of these changes. Sets beyond a gigabyte stay in their
@@ -35,17 +35,22 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """What was read: arrays x_train, y_train (and x_test, y_test), and the files that could not be."""
+    """What was read: arrays x_train, y_train (and x_test, y_test), and the files that could not be.
+
+    ``unread`` is a folder that was left unread, empty where there is none.
+    """
 
     arrays: dict[str, Array]
     skipped: tuple[str, ...]
+    unread: str = ""
 
     @property
     def note(self) -> str:
-        """What was skipped, in words; empty where nothing was."""
-        if not self.skipped:
-            return ""
-        return f"{len(self.skipped)} unreadable image(s) skipped, the first: {self.skipped[0]}"
+        """What was skipped or left unread, in words; empty where nothing was."""
+        said = [f"{self.unread} not used"] if self.unread else []
+        if self.skipped:
+            said.append(f"{len(self.skipped)} unreadable image(s) skipped, the first: {self.skipped[0]}")
+        return "; ".join(said)
 
 
 def parse_spec(text: str) -> tuple[Path, int | None]:
@@ -62,6 +67,9 @@ def parse_spec(text: str) -> tuple[Path, int | None]:
 def read_images(spec: str, cache: Callable[[], Path]) -> ImageFolder:
     """Read ``DIR`` or ``DIR?size=N``: images uint8 (n, 3, height, width), labels the names of the folders.
 
+    The test samples are those of ``test``, or of ``val`` where ``test`` is not there or holds no folders of classes (as
+    ImageNet's, which has no labels). Where both have labels ``val`` is left unread.
+
     With a size, the shorter side is resized to it and the middle cut out; without one, all images must be of one size
     (they are never resized in silence). ``pixels`` says what each kind of pixel means. Files that are no images, or
     damaged, are skipped and counted; InputError where nothing is left, and for images that mean nothing in 8 bits a
@@ -70,23 +78,43 @@ def read_images(spec: str, cache: Callable[[], Path]) -> ImageFolder:
     folder, size = parse_spec(spec)
     folder = existing(folder)
     if not (folder / "train").is_dir():
-        raise FileFormatError(f"{folder}: no folder train in it; train/CLASS/*.jpg and val/CLASS/*.jpg expected")
+        raise FileFormatError(
+            f"{folder}: no folder train in it; train/CLASS/*.jpg, and test/CLASS/*.jpg or val/CLASS/*.jpg, expected"
+        )
     arrays: dict[str, Array] = {}
     skipped: list[str] = []
-    for part, inner in (("train", folder / "train"), ("test", folder / "val")):
-        if inner.is_dir():
+    tested, unread = _tested(folder)
+    for part, inner in (("train", folder / "train"), ("test", tested)):
+        if inner is not None:
             kept = _cached(inner, size, cache)
-            arrays[f"x_{part}"], arrays[f"y_{part}"] = load_kept(kept / "x.npy"), np.load(kept / "y.npy")
-            skipped += np.load(kept / "skipped.npy").tolist()
+            arrays[f"x_{part}"] = load_kept(kept / "x.npy")
+            arrays[f"y_{part}"] = np.load(kept / "y.npy", allow_pickle=False)
+            skipped += np.load(kept / "skipped.npy", allow_pickle=False).tolist()
     shapes = [arrays[name].shape[1:] for name in ("x_train", "x_test") if name in arrays]
     if len(set(shapes)) > 1:
-        raise InputError(f"{folder}: images of {_by(shapes[0])} in train, {_by(shapes[1])} in val; add ?size=N")
-    return ImageFolder(arrays, tuple(skipped))
+        where = "" if tested is None else tested.name
+        raise InputError(f"{folder}: images of {_by(shapes[0])} in train, {_by(shapes[1])} in {where}; add ?size=N")
+    return ImageFolder(arrays, tuple(skipped), unread)
+
+
+def _tested(folder: Path) -> tuple[Path | None, str]:
+    """Return the folder with the test samples, None where there is none, and the name of one that is left unread."""
+    there = [name for name in ("test", "val") if (folder / name).is_dir()]
+    labelled = [name for name in there if any(_files(folder / name))]
+    if not there:
+        return None, ""
+    chosen = (labelled or there)[0]
+    return folder / chosen, ", ".join(name for name in labelled if name != chosen)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the image files of ``folder``'s classes."""
+    return (file for file in folder.glob("*/*") if file.suffix.lower() in _SUFFIXES)
 
 
 def _cached(folder: Path, size: int | None, cache: Callable[[], Path]) -> Path:
     """Return the folder that holds x.npy, y.npy and skipped.npy of ``folder``; make it where it is not there."""
-    files = [file for file in sorted(folder.glob("*/*")) if file.suffix.lower() in _SUFFIXES]
+    files = sorted(_files(folder))
     if not files:
         raise FileFormatError(f"{folder}: no images in it; CLASS/*.jpg (or .png, .bmp) expected")
     name = f"images-{_key(folder, files, size)}"

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.base.suggest import did_you_mean
+from conntra_hardware.base.suggest import did_you_mean, nearest
 from conntra_neuro.datasets.dataset import Dataset, Input, index_classes
 from conntra_neuro.datasets.mapped import is_mapped
 from conntra_neuro.datasets.split import stratified_split
@@ -21,6 +21,7 @@ __all__ = ["SPECS", "DatasetSpec", "load_dataset"]
 if TYPE_CHECKING:
     from conntra_neuro.datasets.events.load import Binned
     from conntra_neuro.datasets.images import ImageFolder
+    from conntra_neuro.datasets.signals.sampled import Sampled
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -54,7 +55,7 @@ SPECS = (
     ),
     DatasetSpec(
         "images:DIR",
-        "images in train/CLASS and val/CLASS, as ImageNet is laid out; DIR?size=64 resizes and crops them to 64 x 64",
+        "images in train/CLASS, and test/CLASS or val/CLASS; DIR?size=64 resizes and crops them to 64 x 64",
         "the folder's",
     ),
     DatasetSpec(
@@ -67,6 +68,16 @@ SPECS = (
         "recordings of event cameras and cochleas: N-MNIST and N-Caltech101 (.bin), DVS Gesture (.aedat), AEDAT 4, "
         "Prophesee (.raw, .dat), SHD and SSC (.h5), .csv, .npz; PATH?steps=20&step=10ms&down=2",
         "the folder's, else seeded, stratified; ?group= by recording or speaker",
+    ),
+    DatasetSpec(
+        "audio:DIR",
+        "WAV files in CLASS folders, also under train and val; DIR?steps=40&step=20ms&bands=40&levels=3: a filter bank",
+        "the folder's, else seeded, stratified; ?group=prefix by speaker",
+    ),
+    DatasetSpec(
+        "series:PATH",
+        "time series of several channels, (n, samples, channels) in an .npz, or a .csv; PATH?step=4&code=delta",
+        "the file's, else seeded, stratified; ?group=",
     ),
 )
 """What ``load_dataset`` takes."""
@@ -82,7 +93,7 @@ def load_dataset(spec: str, *, seed: int = 0, test_fraction: float = 0.2) -> Dat
     if not isinstance(seed, (int, np.integer)) or seed < 0:
         raise InputError(f"seed {seed!r}: an integer from 0 expected")
     kind, colon, path = spec.partition(":")
-    known = (kind, bool(colon)) in {*_READERS, ("images", True), ("events", True), ("moving-edge", False)}
+    known = (kind, bool(colon)) in {*_READERS, *_OTHERS}
     if not known or (colon and not path):
         allowed = ", ".join(s.spec for s in SPECS)
         raise InputError(f"dataset {spec!r}: unknown{_meant(spec, kind, path)}; allowed: {allowed}")
@@ -90,10 +101,16 @@ def load_dataset(spec: str, *, seed: int = 0, test_fraction: float = 0.2) -> Dat
         found = _images(path)
         return _dataset(spec, found.arrays, int(seed), test_fraction, f"; {found.note}" if found.note else "")
     if kind == "events":
-        binned = _events(path, test_fraction, int(seed))
-        return _dataset(spec, binned.arrays, int(seed), test_fraction, note=binned.note, samples="spikes")
+        found = _events(path, test_fraction, int(seed))
+        how: dict[str, Any] = {"note": found.note, "samples": "spikes", "binning": found.binning.to_dict()}
+        return _dataset(spec, found.arrays, int(seed), test_fraction, **how)
+    if kind in ("audio", "series"):
+        sampled = (_audio if kind == "audio" else _series)(path, test_fraction, int(seed))
+        return _dataset(spec, sampled.arrays, int(seed), test_fraction, note=sampled.note, samples=sampled.coding)
     if kind == "moving-edge":
-        return _dataset(spec, _moving_edge(int(seed)), int(seed), test_fraction, note=f"seed {seed}", samples="spikes")
+        arrays, binning = _moving_edge(int(seed))
+        how = {"note": f"made from seed {seed}", "samples": "spikes", "binning": binning}
+        return _dataset(spec, arrays, int(seed), test_fraction, **how)
     arrays = _READERS[kind, bool(colon)](path)
     return _dataset(spec, arrays, int(seed), test_fraction)
 
@@ -106,6 +123,7 @@ def _dataset(
     remark: str = "",
     note: str = "split as given",
     samples: Input = "features",
+    binning: Mapping[str, Any] | None = None,
 ) -> Dataset:
     for part, array in arrays.items():
         if array.shape[:1] in ((), (0,)):
@@ -113,7 +131,7 @@ def _dataset(
     y_train, y_test, labels = index_classes(name, arrays["y_train"], arrays.get("y_test"))
     x_train = arrays["x_train"]
     if "x_test" in arrays:
-        return Dataset(name, x_train, y_train, arrays["x_test"], y_test, labels, f"{note}{remark}", samples)
+        return Dataset(name, x_train, y_train, arrays["x_test"], y_test, labels, f"{note}{remark}", samples, binning)
     if len(x_train) != len(y_train):
         raise InputError(
             f"{name}: {len(x_train)} samples in x_train, {len(y_train)} in y_train; equal numbers expected"
@@ -171,12 +189,25 @@ def _events(path: str, test_fraction: float, seed: int) -> Binned:
     return read_events(path, cache_folder, test_fraction, seed)
 
 
-def _moving_edge(seed: int) -> Arrays:
-    from conntra_neuro.datasets.events.moving_edge import moving_edge
+def _audio(path: str, test_fraction: float, seed: int) -> Sampled:
+    from conntra_neuro.datasets.signals.audio import read_audio
 
-    return moving_edge(seed)
+    return read_audio(path, test_fraction, seed)
 
 
+def _series(path: str, test_fraction: float, seed: int) -> Sampled:
+    from conntra_neuro.datasets.signals.series import read_series
+
+    return read_series(path, test_fraction, seed)
+
+
+def _moving_edge(seed: int) -> tuple[Arrays, Mapping[str, Any]]:
+    from conntra_neuro.datasets.events.moving_edge import edge_binning, moving_edge
+
+    return moving_edge(seed), edge_binning().to_dict()
+
+
+_OTHERS = (("images", True), ("events", True), ("moving-edge", False), ("audio", True), ("series", True))
 _READERS: dict[tuple[str, bool], Callable[[str], Arrays]] = {
     ("iris", False): _iris,
     ("digits", False): _digits,
@@ -194,5 +225,6 @@ def _meant(spec: str, kind: str, path: str) -> str:
         inside = Path(spec)
         return f" (did you mean {'images' if (inside / 'train').is_dir() else 'mnist'}:{spec}?)"
     if path:
-        return did_you_mean(spec, (f"{word}:{path}" for word in ("mnist", "npz", "images")))
+        word = nearest(kind, ("mnist", "npz", "images"))
+        return f" (did you mean {word}:{path}?)" if word else ""
     return did_you_mean(kind, ("iris", "digits", "mnist"))

@@ -107,19 +107,22 @@ def fuzz_view(document: Mapping[str, Any]) -> RenderableType:
             *(count(tally[key]) for key in ("programs", "refused", "samples")),
             count(tally["spikes"] + tally["potentials"]),
             count(tally["mismatches"]),
+            count(tally.get("failed", 0)),
             seconds(tally["seconds"]),
         ]
         for name, tally in document["backends"].items()
     ]
-    columns = ["backend", "programs>", "refused>", "samples>", "values>", "wrong>", "time>"]
+    columns = ["backend", "programs>", "refused>", "samples>", "values>", "wrong>", "failed>", "time>"]
     title = f"{count(document['programs'])} random programs, seed {document['seed']}, against the plain loop: "
     space = "; ".join(f"{key.replace('_', ' ')} {low} to {high}" for key, (low, high) in document["space"].items())
     views = [grid(title + ("all equal" if document["equal"] else "NOT equal"), columns, rows, space)]
     for failure in document["failures"]:
         first = failure["first_divergence"]
-        where = f"layer {first['layer']}, neuron {first['neuron']}, sample {first['sample']}"
-        rows = [
-            ("first divergence", f"{where}: {first['expected']} expected, got {first['got']}"),
+        rows = []
+        if first is not None:
+            where = f"layer {first['layer']}, neuron {first['neuron']}, sample {first['sample']}"
+            rows = [("first divergence", f"{where}: {first['expected']} expected, got {first['got']}")]
+        rows += [
             ("cause", failure["diagnosis"]),
             ("saved in", str(failure["saved"] or "- (give --out)")),
         ]

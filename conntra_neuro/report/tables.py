@@ -72,6 +72,8 @@ def training_table(trained: TrainResult, data: Dataset, document: Mapping[str, A
     """Return what training gave; ``document`` is ``train_document``'s."""
     packed, float64, model = document["memory_bytes"], document["memory_bytes_float64"], document["model"]
     saved = f"{bytes_(packed)}, {times(float64 / packed)} less than float64 ({bytes_(float64)})"
+    planned, stopped = f"{trained.sweeps:g}", trained.stop_after
+    done = planned if stopped is None else f"{stopped:.3g} of {planned}"
     ended = " (interrupted: the best so far)" if trained.interrupted else ""
     sizes = f"{count(len(data.x_train))} training and {count(len(data.x_test))} test samples"
     rows = [
@@ -80,7 +82,7 @@ def training_table(trained: TrainResult, data: Dataset, document: Mapping[str, A
         ("training error", percent(trained.train_error)),
         ("validation error", percent(trained.validation_error)),
         ("test error", f"{percent(trained.test_error)} of {count(len(data.x_test))} samples"),
-        ("time", f"{seconds(trained.train_seconds)}, {len(trained.history)} sweeps{ended}"),
+        ("time", f"{seconds(trained.train_seconds)}, {done} sweeps{ended}"),
         ("memory", f"{saved}; {percent(document['nonzero_fraction'], 0)} of the weights are not 0"),
         ("model", f"{model} ({bytes_(document['memory_bytes_on_disk'])} and its provenance)"),
     ]

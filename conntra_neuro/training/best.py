@@ -18,12 +18,15 @@ class Keeper:
 
     ``started``: from a network that is given. On held-out samples it, and what has taken its place, gives way only
     where neither error nor objective is higher: an error of some thousand samples is good to a few of them, and the
-    lowest of many such errors is luck.
+    lowest of many such errors is luck. Where the training objective decides, the held-out error must not be higher;
+    where nothing is held out, and the gear is to lower nothing but the objective, the error may. Where an inference's
+    cost is part of the objective (``priced``), more errors may be what it asks for.
     """
 
     held_out: bool
     decides_by_objective: bool = False
     started: bool = False
+    priced: bool = False
     history: list[Record] = field(default_factory=list)
     best: Parameters | None = None
     best_error: float | None = None
@@ -46,8 +49,7 @@ class Keeper:
         else:
             assert exact is not None
             key = (exact.objective, exact.error)
-        careful = self.started and held_out is not None and exact is None
-        if key <= self.key and not (careful and key[1] > self.key[1]):
+        if key <= self.key and not (self.started and not self.priced and self._worse(held_out, exact, key)):
             self.best, self.key = gear.parameters(), key
             self.best_error = (held_out or exact or running).error
         shown = exact or running
@@ -55,12 +57,22 @@ class Keeper:
         self.history.append(record)
         return record
 
-    def state(self, gear: Gear, seconds: float) -> TrainingState:
+    def _worse(self, held_out: Evaluation | None, exact: Evaluation | None, key: tuple[float, float]) -> bool:
+        """Say whether a network is worse than the best so far on what validates."""
+        if held_out is not None and exact is None:
+            return key[1] > self.key[1]
+        found = held_out or exact
+        assert found is not None
+        may_rise = held_out is None and self.decides_by_objective
+        return not may_rise and self.best_error is not None and found.error > self.best_error
+
+    def state(self, gear: Gear, seconds: float, schedule: float | None = None) -> TrainingState:
         """Return where training stands, after the last record."""
         assert self.best is not None
         assert self.best_error is not None
         history = tuple(self.history)
-        return TrainingState(history[-1].sweep, seconds, gear.state(), self.best, self.key, self.best_error, history)
+        kept = (self.best, self.key, self.best_error, history, schedule)
+        return TrainingState(history[-1].sweep, seconds, gear.state(), *kept)
 
     def restore(self, state: TrainingState) -> None:
         """Take up a state."""

@@ -50,6 +50,7 @@ class TrainingState:
     gear      the gear's own arrays, as ``Gear.state`` returns them
     best      the best parameters so far, with the key that they won by and their error on what decides
     history   every record so far; seconds: spent so far
+    schedule  the sweeps that it anneals over; None in files of earlier versions: those of the settings
     """
 
     sweep: int
@@ -59,6 +60,7 @@ class TrainingState:
     key: tuple[float, float]
     best_error: float
     history: tuple[Record, ...]
+    schedule: float | None = None
 
 
 class Checkpoints:
@@ -80,6 +82,7 @@ class Checkpoints:
         body = {
             "settings": dict(self._settings),
             "sweep": found.sweep,
+            "schedule": found.schedule,
             "seconds": found.seconds,
             "key": list(found.key),
             "best_error": found.best_error,
@@ -96,7 +99,7 @@ def checkpoint_file(folder: str | os.PathLike[str]) -> Path:
     return Path(folder) / _NAME
 
 
-def settings_of(task: Task, gear: str, options: Any, sweeps: int, validation_fraction: float) -> dict[str, Any]:
+def settings_of(task: Task, gear: str, options: Any, sweeps: float, validation_fraction: float) -> dict[str, Any]:
     """Return, as JSON, what a resumed training must have in common with the one that it goes on with."""
     digest = hashlib.sha256()
     start = () if task.start is None else task.start.arrays().values()
@@ -143,6 +146,7 @@ def load_checkpoint(folder: str | os.PathLike[str], settings: Mapping[str, Any])
             key=(_number(first), _number(second)),
             best_error=_number(found.body["best_error"]),
             history=tuple(_record(entry) for entry in found.body["history"]),
+            schedule=_schedule(found.body.get("schedule")),
         )
     except InputError:  # other settings, or other data
         raise
@@ -177,6 +181,10 @@ def _number(value: Any) -> float:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise TypeError(f"{value!r}: a number expected")
     return value
+
+
+def _schedule(value: Any) -> float | None:
+    return None if value is None else _number(value)
 
 
 def _record(entry: Sequence[Any]) -> Record:

@@ -50,6 +50,8 @@ class Fit:
     validation_error: float | None
     seconds: float
     interrupted: bool
+    sweeps: float = 0
+    stop_after: float | None = None
 
     def network(self, encoder: Encoder | None = None, labels: Sequence[object] | None = None) -> DiscreteNetwork:
         """Return the network."""
@@ -71,7 +73,8 @@ def fit(spikes: ArrayLike | BitSpikes, y: ArrayLike, wanted: Wanted, run: Run, o
     from conntra_neuro.training.threads import Threads
 
     task = make_task(spikes, y, wanted)
-    options = options if run.sweeps is None else {**options, "sweeps": run.sweeps}
+    if run.sweeps is not None:
+        options = {**options, "sweeps": int(run.sweeps) if run.sweeps == run.sweeps // 1 else run.sweeps}
     with Threads(run.threads) as pool, _crew(run.cluster, run.gear) as crew:
         engine, chosen = _gear(run.gear, task, options, pool, crew)
         checkpoints, resumed = None, None
@@ -80,11 +83,12 @@ def fit(spikes: ArrayLike | BitSpikes, y: ArrayLike, wanted: Wanted, run: Run, o
             settings = settings_of(task, run.gear, chosen, engine.sweeps, wanted.validation_fraction)
             resumed = None if run.resume is None else load_checkpoint(run.resume, settings)
             checkpoints = Checkpoints(folder, settings)
-        clock = Clock(run.time_limit_s, resumed.seconds if resumed else 0.0)
-        kept, interrupted = drive(engine, task, clock, run.progress, checkpoints, resumed)
+        clock = Clock(run.time_limit_s, resumed.seconds if resumed else 0.0, run.stop_after)
+        kept, sweeps, interrupted = drive(engine, task, clock, run.progress, checkpoints, resumed)
     assert kept.best is not None
     history = tuple(kept.history)
-    return Fit(kept.best, task.architecture, task.levels, history, kept.error, clock.seconds, interrupted)
+    found = (kept.best, task.architecture, task.levels, history, kept.error, clock.seconds, interrupted)
+    return Fit(*found, sweeps, None if clock.stopped is None or clock.stopped >= sweeps else clock.stopped)
 
 
 def _crew(cluster: str | None, gear: str) -> AbstractContextManager[Crew | None]:

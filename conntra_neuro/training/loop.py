@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 from conntra_neuro.training.best import Keeper
 from conntra_neuro.training.checkpoint import Checkpoints, TrainingState, take_up
 from conntra_neuro.training.result import Progress, Record
+from conntra_neuro.training.schedule import Pace
 from conntra_neuro.training.task import Clock, Evaluation, Gear, Task
 
 __all__ = ["drive"]
@@ -24,48 +26,90 @@ def drive(
     progress: OnProgress | None,
     checkpoints: Checkpoints | None = None,
     resumed: TrainingState | None = None,
-) -> tuple[Keeper, bool]:
-    """Train, and return what was kept and whether Ctrl-C ended it."""
-    keeper = Keeper(task.held_out is not None, engine.decides_by_objective, started=task.start is not None)
-    first = 0
+) -> tuple[Keeper, float, bool]:
+    """Train, and return what was kept, the sweeps of the schedule, and whether Ctrl-C ended it.
+
+    A time limit that leaves no room for the gear's sweeps makes it begin anew, once, with a shorter schedule.
+    """
     if resumed is not None:
         take_up(engine, resumed, task.levels)
+        keeper, sweeps = _keeper(engine, task), resumed.schedule or engine.sweeps
         keeper.restore(resumed)
-        first = resumed.sweep
-    elif task.start is not None:
-        keeper.take(engine, 0, clock.seconds, engine.evaluate(held_out=False))  # the result is never worse
-    try:
-        for number in range(first, engine.sweeps):
-            if engine.finished or clock.expired:
-                break
-            running = engine.sweep(number, engine.sweeps, clock, _ticker(progress, engine.sweeps, clock, keeper))
-            record = keeper.take(engine, number + 1, clock.seconds, running)
-            if checkpoints is not None:
-                last = engine.finished or clock.expired or number + 1 == engine.sweeps
-                checkpoints.save(lambda: keeper.state(engine, clock.seconds), now=last)
-            if progress is not None:
-                progress(_progress(record, engine.sweeps, keeper))
-    except KeyboardInterrupt:
-        return _ended(keeper, engine, clock), True
-    return _ended(keeper, engine, clock), False
+        return keeper, sweeps, _sweeps(engine, keeper, clock, sweeps, progress, checkpoints, None)
+    pace = Pace(engine, clock, task.held_out is not None)
+    start = {name: array.copy() for name, array in engine.state().items()} if pace.looking else {}
+    keeper = _begun(engine, task, clock)
+    interrupted = _sweeps(engine, keeper, clock, engine.sweeps, progress, checkpoints, pace)
+    if pace.chosen is None or interrupted:
+        return keeper, engine.sweeps, interrupted
+    engine.restore(start)
+    clock.begin_anew()
+    keeper = _begun(engine, task, clock)
+    return keeper, pace.chosen, _sweeps(engine, keeper, clock, pace.chosen, progress, checkpoints, None)
 
 
-def _ended(keeper: Keeper, engine: Gear, clock: Clock) -> Keeper:
-    if keeper.best is None:
+def _keeper(engine: Gear, task: Task) -> Keeper:
+    return Keeper(task.held_out is not None, engine.decides_by_objective, task.start is not None, engine.priced)
+
+
+def _begun(engine: Gear, task: Task, clock: Clock) -> Keeper:
+    """Return what keeps the best; a network to start from is there at once: the result is never worse."""
+    keeper = _keeper(engine, task)
+    if task.start is not None:
         keeper.take(engine, 0, clock.seconds, engine.evaluate(held_out=False))
     return keeper
 
 
+def _sweeps(
+    engine: Gear,
+    keeper: Keeper,
+    clock: Clock,
+    sweeps: float,
+    progress: OnProgress | None,
+    checkpoints: Checkpoints | None,
+    pace: Pace | None,
+) -> bool:
+    """Train for a schedule of ``sweeps``, and say whether Ctrl-C ended it."""
+    first, last = keeper.history[-1].sweep if keeper.history else 0, math.ceil(sweeps)
+    try:
+        for number in range(first, last):
+            if engine.finished or clock.stops(number):
+                break
+            running = engine.sweep(number, sweeps, clock, _ticker(progress, sweeps, clock, keeper, pace))
+            if (pace is not None and pace.chosen is not None) or clock.stopped == number:  # before its first step
+                break
+            record = keeper.take(engine, number + 1, clock.seconds, running)
+            if checkpoints is not None and not (pace is not None and pace.looking):
+                ends = engine.finished or clock.stops(number + 1) or number + 1 == last
+                checkpoints.save(lambda: keeper.state(engine, clock.seconds, sweeps), now=ends)
+            if progress is not None:
+                progress(_progress(record, sweeps, keeper))
+    except KeyboardInterrupt:
+        clock.stopped = keeper.history[-1].sweep if keeper.history else None
+        _ended(keeper, engine, clock)
+        return True
+    if pace is None or pace.chosen is None:
+        _ended(keeper, engine, clock)
+    return False
+
+
+def _ended(keeper: Keeper, engine: Gear, clock: Clock) -> None:
+    if keeper.best is None:
+        keeper.take(engine, 0, clock.seconds, engine.evaluate(held_out=False))
+
+
 def _ticker(
-    progress: OnProgress | None, sweeps: int, clock: Clock, keeper: Keeper
+    progress: OnProgress | None, sweeps: float, clock: Clock, keeper: Keeper, pace: Pace | None
 ) -> Callable[[float, Evaluation], None]:
     """Return what a gear calls at every step: it passes on no more than two calls a second."""
-    if progress is None:
-        return lambda done, running: None
     last = clock.seconds
 
     def tick(done: float, running: Evaluation) -> None:
         nonlocal last
+        if pace is not None:
+            pace.look(done)
+        if progress is None:
+            return
         now = clock.seconds
         if now - last >= _TICK_S:
             last = now
@@ -76,7 +120,7 @@ def _ticker(
     return tick
 
 
-def _progress(record: Record, sweeps: int, keeper: Keeper) -> Progress:
+def _progress(record: Record, sweeps: float, keeper: Keeper) -> Progress:
     return Progress(
         record.seconds,
         record.sweep,

@@ -13,7 +13,7 @@ import numpy as np
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.suggest import did_you_mean
 
-__all__ = ["COUNT", "SHARE", "SIGMA", "Allowed", "check_options", "parse_options"]
+__all__ = ["COUNT", "SHARE", "SIGMA", "SWEEPS", "Allowed", "check_options", "parse_options"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Allowed:
 
 
 COUNT = Allowed(1)
+SWEEPS = Allowed(2**-20)
 SHARE = Allowed(0, 1, open=True)
 SIGMA = Allowed(1e-3, 1e3)
 """Noise of the thresholds, in units of the potentials' spread."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from conntra_hardware.base.arguments import seconds, whole
+from conntra_hardware.base.arguments import not_negative, seconds, whole
 from conntra_hardware.base.errors import InputError
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.levels import Levels
@@ -21,6 +21,8 @@ from conntra_neuro.training.result import Progress
 __all__ = ["Folder", "Run", "Wanted", "parted"]
 
 Folder = str | os.PathLike[str]
+
+_LEAST_PART = 2.0**-20  # of a sweep
 
 
 @dataclass(frozen=True)
@@ -53,19 +55,29 @@ class Run:
     """How the training runs; as the parameters of ``train``."""
 
     gear: str = "blocks"
-    sweeps: int | None = None
+    sweeps: float | None = None
     time_limit_s: float | None = None
     checkpoint: Folder | None = None
     resume: Folder | None = None
     progress: Callable[[Progress], None] | None = None
     threads: int | None = None
     cluster: str | None = None
+    stop_after: float | None = None
 
     def __post_init__(self) -> None:
         if self.sweeps is not None:
-            whole(self.sweeps, "sweeps", 1)
+            _check_sweeps(self.sweeps)
+        if self.stop_after is not None:
+            not_negative(self.stop_after, "stop_after")
         if self.time_limit_s is not None:
             seconds(self.time_limit_s)
+
+
+def _check_sweeps(value: Any) -> None:
+    """InputError for what is neither a number of sweeps nor a part of one."""
+    part = isinstance(value, (float, np.floating)) and _LEAST_PART <= value < 1
+    if not part:
+        whole(int(value) if isinstance(value, (float, np.floating)) and value == value // 1 else value, "sweeps", 1)
 
 
 def parted(given: Mapping[str, Any]) -> tuple[Wanted, Run, dict[str, Any]]:

@@ -40,7 +40,7 @@ class Progress:
 
     seconds: float
     sweep: float
-    sweeps: int
+    sweeps: float
     objective: float
     train_error: float
     validation_error: float | None
@@ -59,6 +59,10 @@ class TrainResult(Shown):
     train_seconds     wall time of the training, resumed time included
     method, gear, levels, layers, seed, neuron   as ``train`` took them
     interrupted       whether Ctrl-C ended the training early
+    sweeps            the sweeps of the schedule: a time limit may have chosen fewer than the gear's usual ones
+    stop_after        the sweeps after which a time limit or Ctrl-C cut the schedule short; None where nothing did.
+                      ``train`` with both gives this network again, bit for bit, from conntra's gears (in a warm
+                      start both are the first stage's)
     """
 
     network: DiscreteNetwork
@@ -74,6 +78,8 @@ class TrainResult(Shown):
     seed: int
     interrupted: bool = False
     neuron: str = "threshold"
+    sweeps: float = 0
+    stop_after: float | None = None
 
     def __repr__(self) -> str:
         error = "" if self.test_error is None else f", test error {100 * self.test_error:.2f} %"

@@ -12,6 +12,7 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import Readout
 from conntra_neuro.network.levels import Levels
 from conntra_neuro.training.architecture.architecture import Architecture, Node
+from conntra_neuro.training.calibrate import calibrated_scale
 from conntra_neuro.training.layers.forward import Activity, node_potentials, respond, rows_of
 from conntra_neuro.training.neurons import of_neuron
 from conntra_neuro.training.objective import SMALLEST_SCALE, Objective
@@ -33,16 +34,20 @@ def start_of(task: Task, scale: float | None, margin: int) -> tuple[Parameters, 
     """Return the parameters to start from, the objective, and the spread of each layer's potentials.
 
     The spread is the standard deviation over samples, mean over units, at least 1. Without a ``scale`` the logits'
-    spread at the start decides it.
+    spread at the start decides it; those of a network that is given have a scale already, at which their cross-entropy
+    is lowest: another one would pull them away from where they are before it improves them.
     """
     rng, arch = generator(task.seed, purpose=0), task.architecture
     rows = np.sort(rng.permutation(len(task.y))[:_SAMPLES])
     sample = task.spikes[rows][: max(1, _SAMPLES // arch.steps)]
-    start, spreads = _start(arch, task.levels, rng, sample, task.start)
+    start, spreads, logits = _start(arch, task.levels, rng, sample, task.start)
     if scale is None:
         largest = task.largest_level
         # One weight alone never multiplies an exponential by more than exp(12), whatever the spread of a tiny network.
-        scale = max(min(_LOGIT_SPREAD / spreads[-1], 12 / largest), SMALLEST_SCALE)
+        usual = _LOGIT_SPREAD / spreads[-1]
+        if task.start is not None:
+            usual = calibrated_scale(logits, task.y[rows][: len(logits)])
+        scale = max(min(usual, 12 / largest), SMALLEST_SCALE)
     return start, Objective(scale, margin), spreads
 
 
@@ -60,8 +65,8 @@ def _start(
     rng: np.random.Generator,
     sample: npt.NDArray[np.uint8],
     start: Parameters | None,
-) -> tuple[Parameters, list[float]]:
-    """Return the parameters to start from and the spread of each node's potentials on ``sample`` (n, inputs).
+) -> tuple[Parameters, list[float], npt.NDArray[np.int64]]:
+    """Return the parameters to start from, the spread of each node's potentials on ``sample`` (n, inputs), the logits.
 
     Random weights where ``start`` is None, and biases that put thresholds at the median potential; recurrent ones are 0
     where that is a level, for random ones drown what comes in. The spread is the
@@ -96,7 +101,11 @@ def _start(
             spreads[-1] = max(float(_by_column(np.std, held.reshape(-1, node.shape[-1])).mean()), 1.0)
         found.outputs.append(out)
     integers = tuple(w.astype(np.int32) for w in weights)
-    return Parameters(tuple(w[:-1] for w in integers), tuple(w[-1] for w in integers)), spreads
+    return (
+        Parameters(tuple(w[:-1] for w in integers), tuple(w[-1] for w in integers)),
+        spreads,
+        found.outputs[-1].astype(np.int64),
+    )
 
 
 def _by_column(what: Callable[..., Any], values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -79,11 +79,16 @@ class Gear(Protocol):
     """One way of training. The trainer calls ``sweep`` until ``finished`` or the last sweep is done."""
 
     finished: bool
+    anneals: bool  # whether what it does follows a schedule over all sweeps
     decides_by_objective: bool  # training objective or held-out samples: what says which network is the best
-    sweeps: int  # how many are planned
+    priced: bool  # whether what an inference costs is part of the objective
+    sweeps: float  # how many are planned; below 1 a part of one
 
-    def sweep(self, number: int, sweeps: int, clock: Clock, tick: Tick) -> Evaluation:
-        """Do sweep ``number`` of ``sweeps``, calling ``tick(sweeps done, running evaluation)``."""
+    def sweep(self, number: int, sweeps: float, clock: Clock, tick: Tick) -> Evaluation:
+        """Do sweep ``number`` of ``sweeps``, calling ``tick(sweeps done, running evaluation)``.
+
+        It ends where ``clock.stops(sweeps done)``; what it returns is over the samples that it has seen.
+        """
         ...
 
     def evaluate(self, held_out: bool) -> Evaluation:
@@ -104,10 +109,16 @@ class Gear(Protocol):
 
 
 class Clock:
-    """Time since training began, what was spent before a resume included, against the limit."""
+    """Time since training began, what was spent before a resume included, against the limit; where training stops.
 
-    def __init__(self, limit_s: float | None = None, spent_s: float = 0.0) -> None:
-        self.limit_s = limit_s
+    stop_after  sweeps, parts of one included, after which it stops whatever the time
+    stopped     the sweeps after which it has stopped; None where it has not. ``stop_after`` gives the same again
+    """
+
+    def __init__(self, limit_s: float | None = None, spent_s: float = 0.0, stop_after: float | None = None) -> None:
+        self.limit_s, self.stop_after = limit_s, stop_after
+        self.stopped: float | None = None
+        self._cut = False
         self._begin = time.monotonic() - spent_s
 
     @property
@@ -124,6 +135,22 @@ class Clock:
     def expired(self) -> bool:
         """Whether the time limit is reached."""
         return self.fraction >= 1
+
+    def stops(self, done: float) -> bool:
+        """Say whether training stops here, after ``done`` sweeps."""
+        if self.stopped is None and (
+            self._cut or self.expired or (self.stop_after is not None and done >= self.stop_after)
+        ):
+            self.stopped = done
+        return self.stopped is not None
+
+    def cut(self) -> None:
+        """Stop at the next step."""
+        self._cut = True
+
+    def begin_anew(self) -> None:
+        """Stop no more for what has stopped it; the time runs on."""
+        self.stopped, self._cut = None, False
 
 
 def generator(seed: int, purpose: int, number: int = 0) -> np.random.Generator:

@@ -16,12 +16,14 @@ from conntra_hardware.base.arrays import ArrayLike, SpikeArray, as_spikes
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.suggest import did_you_mean
 from conntra_hardware.program.input_encoding import (
+    CodeEncoder,
     Encoder,
     LatencyEncoder,
     RateEncoder,
     ThermometerEncoder,
     ThresholdEncoder,
 )
+from conntra_hardware.program.signal_encoding import SignalEncoder
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.levels import Levels
 from conntra_neuro.training import warm
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 METHODS = ("conntra", "backprop", "warm")
+_ENCODERS = (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder, CodeEncoder, SignalEncoder)
 _CHANNELS = (1, 3, 4)  # of grey, colour, and colour with transparency
 
 
@@ -54,7 +57,8 @@ def train(
     seed: int = 0,
     encoder: Encoder | str | None = "auto",
     time_limit_s: float | None = None,
-    sweeps: int | None = None,
+    sweeps: float | None = None,
+    stop_after: float | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: str | os.PathLike[str] | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -85,8 +89,12 @@ def train(
     encoder              "auto" fits one to the training data, or none to spikes over time; "thermometer:3" and the like
                          one of that kind (see ``fit_encoder``); None takes features that are spikes already, (n, ...),
                          and for neurons of T time steps (n, T, ...)
-    time_limit_s         seconds; where it cuts the training short, the result depends on the machine's speed
-    sweeps               passes over the data (blocks) or over all units; None leaves it to the gear
+    time_limit_s         seconds; a limit that is not reached changes nothing. Where it leaves no room for all sweeps,
+                         the first steps choose a shorter schedule, once; ``sweeps`` and ``stop_after`` of the result
+                         give its network again
+    sweeps               passes over the data (blocks) or over all units, below 1 a part of one; None leaves it to the
+                         gear
+    stop_after           end after so many of the sweeps, as a time limit does that comes before the schedule's end
     checkpoint           a folder to keep the state in, at the end of sweeps
     resume               a folder to go on from: the result is the one an uninterrupted training gives. Everything
                          else has to be as it was; it goes on keeping its state there
@@ -123,7 +131,7 @@ def train(
     wanted = Wanted(
         len(data.labels), layers, neurons, levels, seed, validation_fraction, initial, image, input_steps=given
     )
-    run = Run(gear, sweeps, time_limit_s, checkpoint, resume, progress, threads, cluster)
+    run = Run(gear, sweeps, time_limit_s, checkpoint, resume, progress, threads, cluster, stop_after)
     fit = (warm.fit if method == "warm" else fit_network)(spikes, data.y_train, wanted, run, options)
     network = fit.network(encoder, data.labels)
     tested = len(data.x_test) > 0
@@ -141,6 +149,8 @@ def train(
         neuron=str(neurons),
         seed=seed,
         interrupted=fit.interrupted,
+        sweeps=fit.sweeps,
+        stop_after=fit.stop_after,
     )
 
 
@@ -160,7 +170,7 @@ def _encoder_for(data: Dataset, encoder: Encoder | str | None) -> Encoder | None
         from conntra_neuro.datasets import encoder_of
 
         return encoder_of(data, encoder)
-    if encoder is None or isinstance(encoder, (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder)):
+    if encoder is None or isinstance(encoder, _ENCODERS):
         return encoder
     raise InputError(f"encoder {encoder!r}: an encoder of fit_encoder, the name of one, or None expected")
 

@@ -55,6 +55,8 @@ def fit(spikes: ArrayLike | BitSpikes, y: ArrayLike, wanted: Wanted, run: Run, o
     """
     if wanted.initial is not None:
         raise InputError("initial network: a warm start makes its own; use method conntra to train one further")
+    if run.stop_after is not None:
+        raise InputError(f"stop_after {run.stop_after}: a warm start has two stages; leave it out, or use conntra")
     polish = {name[len(_POLISH) :]: value for name, value in options.items() if name.startswith(_POLISH)}
     polish |= {name: value for name, value in options.items() if name.startswith("penalty_")}
     options = {name: value for name, value in options.items() if not name.startswith((_POLISH, "penalty_"))}
@@ -142,7 +144,9 @@ def _joined(first: Fit, second: Fit) -> Fit:
         for record in second.history
         if record.sweep
     )
-    return dataclasses.replace(second, history=first.history + later, seconds=first.seconds + second.seconds)
+    seconds = first.seconds + second.seconds
+    own = {"sweeps": first.sweeps, "stop_after": first.stop_after}
+    return dataclasses.replace(second, history=first.history + later, seconds=seconds, **own)
 
 
 def _staged(

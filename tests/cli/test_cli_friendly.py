@@ -2,13 +2,14 @@
 
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import conntra_neuro as cn
 from conntra_neuro.cli import progress
-from conntra_neuro.cli.run_file import read_run_file, run_file
+from conntra_neuro.cli.run_file import read_run_file, run_file, settings_of_run
 from conntra_neuro.training.result import Progress
 
 
@@ -149,6 +150,7 @@ def test_the_command_line_goes_before_a_run_file(conntra):
         ("option = 3", "option: a table of numbers expected"),
         ("option.sparsity = [1]", "option.sparsity: [1]; a text or a number expected"),
         ("seed = 1.5", "--seed"),
+        ("recurrent = 1", "recurrent: 1; true or false expected"),
         ("[option]\nnothing = 1", "option 'nothing': unknown to gear blocks"),
     ],
 )
@@ -159,13 +161,25 @@ def test_a_wrong_run_file_is_one_line(text, says, conntra, fails):
 
 def test_strings_of_a_run_file_come_back(tmp_path):
     data = 'npz:a "b"\\c\t\x7fü\n.npz'
-    text = run_file({"data": data, "seed": 0, "option": ["sigma = 0.5", "batch=8"], "layers": None}, "1.0")
-    path = write(tmp_path / "run.toml", text)
-    assert read_run_file(path) == {"data": data, "seed": "0", "option": ["sigma=0.5", "batch=8"]}
+    asked = {"data": data, "seed": 0, "option": ["sigma = 0.5", "batch=8"], "layers": None, "recurrent": True}
+    asked |= {"initial": Path("some/model"), "out": Path("here"), "json": True, "shift": 0}
+    path = write(tmp_path / "run.toml", run_file(settings_of_run(asked), "1.0"))
+    expected = {"data": data, "seed": "0", "option": ["sigma=0.5", "batch=8"], "recurrent": True}
+    flags = {name: name == "recurrent" for name in (*expected, "initial")}
+    assert read_run_file(path, flags) == expected | {"initial": "some/model"}
+
+
+def test_a_run_file_may_hold_every_option_of_train(conntra):
+    allowed = conntra("train", "--config", write(conntra.folder / "run.toml", "nothing-like-it = 1\n")).err
+    listed = allowed.partition("allowed: ")[2].strip().split(", ")
+    words = {word for line in conntra("train", "-h").out.splitlines() for word in line.replace("\u2502", " ").split()}
+    options = {word[2:] for word in words if word.startswith("--") and word[2:].replace("-", "").isalpha()}
+    assert {"data", "layers", "from", "recurrent", "time-limit"} <= set(listed)
+    assert options - set(listed) == {"config", "json", "quiet", "debug", "help"}
 
 
 def test_train_without_data(conntra, fails, monkeypatch):
-    fails("train", says=["DATA: not given", "conntra train digits"])
+    fails("train", says=["DATA: not given", "conntra train digits", "conntra train -h"])
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     ran = conntra("train")
     assert ran.status == 2

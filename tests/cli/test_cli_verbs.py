@@ -14,6 +14,7 @@ VERBS = (
     "demo",
     "train",
     "compare",
+    "pareto",
     "compile",
     "check",
     "run",

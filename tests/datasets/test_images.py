@@ -145,3 +145,27 @@ def _one_size(folder: Path) -> None:
     _write(folder / "other", ((9, 9),))
     for name in ("cat", "dog"):
         (folder / "other" / "val" / name / "0.png").replace(folder / "val" / name / "0.png")
+
+
+def test_test_and_val_are_both_accepted(tmp_path: Path) -> None:
+    folder = _write(tmp_path / "set")
+    val = load_dataset(f"images:{folder}")
+    (folder / "val").rename(folder / "test")
+    test = load_dataset(f"images:{folder}")
+    np.testing.assert_array_equal(test.x_test, val.x_test)
+    assert (test.labels, test.note) == (val.labels, val.note)
+
+
+def test_of_test_and_val_the_first_with_labels_is_tested(tmp_path: Path) -> None:
+    folder = _write(tmp_path / "set")
+    (folder / "test").mkdir()
+    unlabelled = (folder / "val" / "cat" / "0.png").read_bytes()
+    (folder / "test" / "0001.png").write_bytes(unlabelled)  # ImageNet's test images have no classes
+    data = load_dataset(f"images:{folder}")
+    np.testing.assert_array_equal(data.x_test[0].transpose(1, 2, 0), _pixels(folder / "val" / "cat" / "0.png"))
+    for name in ("cat", "dog"):
+        (folder / "test" / name).mkdir()
+        (folder / "train" / name / "1.png").rename(folder / "test" / name / "1.png")
+    data = load_dataset(f"images:{folder}")
+    np.testing.assert_array_equal(data.x_test[1].transpose(1, 2, 0), _pixels(folder / "test" / "dog" / "1.png"))
+    assert data.note == "split as given; val not used"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from wrong_backends import WrongBackend, changed_weights
 
 import conntra_neuro as cn
@@ -25,6 +27,7 @@ from conntra_hardware.proof.fuzz import fuzz
 from conntra_hardware.proof.fuzz_case import dense_case, random_case
 from conntra_hardware.proof.recheck import read_certificate, recheck, recheck_fuzz
 from conntra_hardware.proof.shrink import restrict
+from conntra_neuro.report.certificate import fuzz_view
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -128,7 +131,7 @@ def test_what_a_backend_does_not_run_is_counted_apart() -> None:
             refuse_other_than_dense_chains(self.name, program, "use reference")
             return super().execute(program, inputs, options)
 
-    report = fuzz(12, seed=3, backends=["reference", DenseOnly("dense")], timed=False)
+    report = fuzz(12, seed=3, backends=["reference", DenseOnly("dense")], timed=False, changing=False)
     tally = report.backends["dense"]
     assert (tally.programs + tally.refused, report.backends["reference"].refused) == (12, 0)
     assert 0 < tally.refused <= 4
@@ -198,15 +201,56 @@ def test_a_report_is_checked_again() -> None:
     assert str(recheck_fuzz(document).mismatch).startswith("backends.reference.spikes: the certificate says")
 
 
-def test_a_backend_that_fails_names_the_program() -> None:
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (BackendError("broken: it broke"), "broken: it broke"),
+        (ValueError("of its\nown"), "broken: ValueError: of its own"),
+        (MemoryError(), "broken: MemoryError"),
+    ],
+)
+def test_a_backend_that_crashes_is_named_and_the_run_goes_on(tmp_path: Path, error: Exception, cause: str) -> None:
     class Broken(WrongBackend):
         def execute(self, program: Program, inputs: np.ndarray, options: RunOptions):
-            raise BackendError("broken: it broke")
+            calls.append(1)
+            if len(calls) % 3 == 0:
+                raise error
+            return super().execute(program, inputs, options)
 
-    with pytest.raises(BackendError, match=r"fuzz: seed 4, program \d: broken: it broke"):
-        fuzz(3, seed=4, backends=[Broken("broken")])
+    calls: list[int] = []
+    report = fuzz(12, seed=4, backends=[Broken("broken"), "reference"], save_to=tmp_path, timed=False)
+    tally = report.backends["broken"]
+    assert not report.equal
+    assert report.backends["reference"].programs == 12  # all of them, though another one has failed before
+    assert (tally.programs, tally.failed, len(report.failures)) == (8, 4, 4)
+    for failure in report.failures:
+        assert (failure["backend"], failure["first_divergence"], failure["diagnosis"]) == ("broken", None, cause)
+        folder = Path(failure["saved"])
+        program, inputs = load_program(folder / "program.conntra"), np.load(folder / "inputs.npy")
+        case = random_case(4, failure["index"], timed=False)
+        assert program_sha256(program) == program_sha256(case.program)
+        assert np.array_equal(inputs, case.inputs)
+    console = Console(file=StringIO())
+    console.print(fuzz_view(report.to_dict()))
+    assert f"broken, program {report.failures[0]['index']}" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_backend_that_always_fails_is_given_up() -> None:
+    class Dead(WrongBackend):
+        def execute(self, program: Program, inputs: np.ndarray, options: RunOptions):
+            raise BackendError(f"dead: nothing within {options.time_limit_s:g} s")
+
+    report = fuzz(40, seed=4, backends=[Dead("dead")], limits={"dead": 40}, time_limit_s=9)
+    assert (report.backends["dead"].failed, report.backends["dead"].programs) == (5, 0)
+    assert report.failures[0]["diagnosis"] == "dead: nothing within 9 s"
     with pytest.raises(InputError, match="at least 1"):
         fuzz(0)
+
+
+def test_reports_of_the_time_before_failures_were_counted_are_checked() -> None:
+    document = json.loads(json.dumps(fuzz(4, seed=2).to_dict()))
+    del document["backends"]["reference"]["failed"]
+    assert recheck_fuzz(document).mismatch is None
 
 
 def test_restricting_keeps_what_is_left() -> None:

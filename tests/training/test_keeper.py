@@ -46,5 +46,12 @@ def test_a_network_that_was_given_is_not_left_for_a_higher_loss() -> None:
 
 @pytest.mark.parametrize("held_out", [False, True])
 def test_where_the_objective_decides_the_error_may_rise(held_out: bool) -> None:
-    kept = _kept(Keeper(held_out=held_out, decides_by_objective=True, started=True), (0.1, 0.5), (0.2, 0.4))
+    keeper = Keeper(held_out=held_out, decides_by_objective=True, started=True, priced=held_out)
+    kept = _kept(keeper, (0.1, 0.5), (0.2, 0.4))
     assert kept == [(0.1, 0.5), (0.2, 0.4)]
+
+
+@pytest.mark.parametrize(("held_out", "by_objective"), [(False, False), (True, True)])
+def test_a_network_that_was_given_is_not_left_for_more_errors(held_out: bool, by_objective: bool) -> None:
+    keeper = Keeper(held_out=held_out, decides_by_objective=by_objective, started=True)
+    assert _kept(keeper, (0.1, 0.5), (0.2, 0.4), (0.1, 0.3)) == [(0.1, 0.5), (0.1, 0.5), (0.1, 0.3)]

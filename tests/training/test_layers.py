@@ -17,7 +17,7 @@ from conntra_neuro.training import Fit, fit_spikes, train
 from conntra_neuro.training.gears.blocks import Blocks, BlocksOptions
 from conntra_neuro.training.inputs.image import ImageShape
 from conntra_neuro.training.neurons import of_neuron
-from conntra_neuro.training.task import Task
+from conntra_neuro.training.task import Clock, Task
 from conntra_neuro.training.threads import Threads
 
 SHAPE = (2, 7, 6)
@@ -47,7 +47,7 @@ def test_graded_errors_and_losses_are_those_of_the_network(layers: str, seed: in
 def _check_evaluation(layers: str, seed: int, neuron: str, steps: int) -> None:
     task = twins.task_that_fits(layers, seed, neuron, (2, 13, 12), steps=steps)
     blocks = Blocks(task, BlocksOptions(batch=16, sweeps=2), Threads(1))
-    blocks.sweep(0, 2, _Clock(), lambda done, found: None)
+    blocks.sweep(0, 2, Clock(), lambda done, found: None)
     network = _network(task, blocks)
     given_steps = 1 if task.architecture.is_chain else task.architecture.input_steps
     spikes = task.spikes.reshape(len(task.y), given_steps, -1)
@@ -59,11 +59,6 @@ def _check_evaluation(layers: str, seed: int, neuron: str, steps: int) -> None:
     again = task.architecture.parameters_of(network, task.levels)
     for a, b in zip(again.arrays().values(), blocks.parameters().arrays().values(), strict=True):
         np.testing.assert_array_equal(a, b)
-
-
-class _Clock:
-    fraction = 0.0
-    expired = False
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,11 @@ from conntra_hardware.program.input_encoding import ThresholdEncoder
 from conntra_neuro.datasets import Dataset, load_dataset
 from conntra_neuro.training import Fit, Progress, fit_spikes, train
 from conntra_neuro.training import checkpoint as checkpoints
+from conntra_neuro.training.gears.blocks import Blocks, BlocksOptions
 from conntra_neuro.training.inputs.image import ImageShape
 from conntra_neuro.training.request import Wanted
 from conntra_neuro.training.samples import default_layers, make_task
+from conntra_neuro.training.threads import Threads
 from conntra_neuro.training.warm import fit_warm
 
 GEARS = ["blocks", "annealed", "exact"]
@@ -182,12 +184,29 @@ def test_an_initial_network_is_what_remains_where_all_that_follows_is_worse() ->
         np.testing.assert_array_equal(kept, first_array)
 
 
+def test_a_polish_begins_at_the_scale_of_the_given_logits() -> None:
+    spikes, y = _samples(3000)
+    network = fit_spikes(spikes[:2000], y[:2000], n_classes=4, layers=(12, 9), sweeps=20).network()
+    by_spread = 1.25 / float(network.forward(spikes[:2000]).std(axis=0).mean())
+    task = make_task(spikes[:2000], y[:2000], Wanted(4, (12, 9), initial=network))
+    losses = {}
+    with Threads(1) as threads:
+        for scale in (None, by_spread):
+            objective = Blocks(task, BlocksOptions(scale=scale), threads).objective
+            losses[scale] = objective.mean(network.forward(spikes[2000:]), y[2000:])  # samples that did not choose it
+    assert losses[None] < losses[by_spread]
+
+
 @pytest.mark.parametrize("gear", GEARS)
 def test_an_initial_network_is_never_made_worse(gear: str) -> None:
     first = _fit("blocks", sweeps=10)
     second = _fit(gear, initial=first.network(), sweeps=2)
     assert second.history[0].sweep == 0
-    best = min(second.history, key=lambda record: (record.objective, record.train_error))
+    best = second.history[0]
+    for record in second.history[1:]:
+        lower = (record.objective, record.train_error) <= (best.objective, best.train_error)
+        if lower and (gear == "exact" or record.train_error <= best.train_error):  # exact lowers the objective alone
+            best = record
     spikes, y = _samples()
     assert second.network().error(spikes, y) == pytest.approx(best.train_error)
     with pytest.raises(InputError, match=r"initial network: 3 layers; 2 expected \(\[12\]\)"):
@@ -263,7 +282,9 @@ import os, signal, sys, time
 sys.path.insert(0, {support!r})
 import training_twins as twins
 from conntra_neuro.training import checkpoint, fit_spikes, loop
+from conntra_neuro.training.gears.blocks import Blocks, BlocksOptions
 from conntra_neuro.training.inputs.image import ImageShape
+from conntra_neuro.training.threads import Threads
 from conntra_neuro.training.warm import fit_warm
 checkpoint._EVERY_S, loop._TICK_S = 0.0, 0.0
 def kill(state):

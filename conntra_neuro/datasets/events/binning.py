@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.jit import jit
 from conntra_hardware.neurons import MAX_STEPS
 from conntra_neuro.datasets.events.recipe import Recipe
 from conntra_neuro.datasets.events.recording import Recording, Sensor
 
-__all__ = ["Binning", "not_isolated"]
+__all__ = ["NEVER", "Binning", "not_isolated"]
 
 
-@nb.njit(cache=True, nogil=True)
-def not_isolated(t, x, y, width, height, within):
+NEVER = -(2**63)
+
+
+@jit
+def not_isolated(t, x, y, seen, within):
     """Say of each event whether a neighbouring pixel had one at most ``within`` microseconds before it.
 
-    The background-activity filter of Delbruck, "Frame-free dynamic digital vision", 2008. Times do not fall.
+    The background-activity filter of Delbruck, "Frame-free dynamic digital vision", 2008. Times do not fall. ``seen``
+    (width, height) holds the time of each pixel's last event, ``NEVER`` at first, and is brought up to date.
     """
-    seen = np.full((width, height), -1, np.int64)  # the last event of each pixel, as its index
     kept = np.zeros(t.size, np.bool_)
     for n in range(t.size):
-        for i in range(max(x[n] - 1, 0), min(x[n] + 2, width)):
-            for j in range(max(y[n] - 1, 0), min(y[n] + 2, height)):
-                other = seen[i, j]
-                if (i != x[n] or j != y[n]) and other >= 0 and t[n] - t[other] <= within:
+        for i in range(max(x[n] - 1, 0), min(x[n] + 2, seen.shape[0])):
+            for j in range(max(y[n] - 1, 0), min(y[n] + 2, seen.shape[1])):
+                if (i != x[n] or j != y[n]) and t[n] - within <= seen[i, j]:
                     kept[n] = True
-        seen[x[n], y[n]] = n
+        seen[x[n], y[n]] = t[n]
     return kept
 
 
@@ -69,15 +74,39 @@ class Binning:
                 f"{recording.name}: (t, x, y, p) in some recordings and (t, unit) in others; one form for all expected"
             )
         recording.check_within(self.sensor)
-        kept = self._kept(recording)
+        inputs, kept = self.inputs(recording, self.unseen())
         rows = self.rows(recording.t - recording.t[0], recording.duration_us)
         kept &= rows < self.steps
-        rows, x, y = rows[kept], recording.x[kept] // self.recipe.down, recording.y[kept] // self.recipe.down
-        if recording.p is None:
-            out[rows, x] = 1
+        out.reshape(self.steps, -1)[rows[kept], inputs[kept]] = 1
+
+    @property
+    def n_inputs(self) -> int:
+        """Input spikes of a step."""
+        return math.prod(self.shape[1:])
+
+    def unseen(self) -> npt.NDArray[np.int64]:
+        """Return what ``inputs`` keeps of a recording that has not begun: when each pixel had its last event."""
+        size = (self.sensor.width, self.sensor.height) if self.recipe.denoise_us else (0, 0)
+        return np.full(size, NEVER, np.int64)
+
+    def inputs(
+        self, recording: Recording, seen: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """Return the input (n,) that each event spikes at, and which events stay, not isolated and of the polarity.
+
+        The events lie within the sensor. ``seen`` is of ``unseen`` at first, and goes on from call to call.
+        """
+        if self.recipe.denoise_us is None:
+            kept = np.ones(len(recording.t), np.bool_)
         else:
-            p: Any = recording.p[kept].astype(np.int64) if self._channels == 2 else 0
-            out[rows, p, y, x] = 1
+            kept = not_isolated(recording.t, recording.x, recording.y, seen, self.recipe.denoise_us)
+        down = self.recipe.down
+        if recording.p is None:
+            return recording.x // down, kept
+        if self.recipe.polarity in ("on", "off"):
+            kept &= recording.p == (self.recipe.polarity == "on")
+        plane = recording.p.astype(np.int64) * self._height if self._channels == 2 else 0
+        return (plane + recording.y // down) * self._width + recording.x // down, kept
 
     def rows(self, since_us: npt.NDArray[np.int64], duration_us: int) -> npt.NDArray[np.int64]:
         """Return the time steps of events, by their microseconds since the first one of the recording."""
@@ -85,13 +114,15 @@ class Binning:
             return since_us // self.recipe.step_us
         return since_us * self.steps // duration_us
 
-    def _kept(self, recording: Recording) -> npt.NDArray[np.bool_]:
-        """Return which events stay: those that are not isolated, of the polarity that is asked for."""
-        if self.recipe.denoise_us is None:
-            kept = np.ones(len(recording.t), np.bool_)
-        else:
-            size = self.sensor.width, self.sensor.height
-            kept = not_isolated(recording.t, recording.x, recording.y, *size, self.recipe.denoise_us)
-        if recording.p is not None and self.recipe.polarity in ("on", "off"):
-            kept &= recording.p == (self.recipe.polarity == "on")
-        return kept
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values, which ``from_dict`` reads."""
+        return {"recipe": asdict(self.recipe), "sensor": asdict(self.sensor), "steps": self.steps}
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> Binning:
+        """Return what ``to_dict`` gave; InputError for anything else."""
+        try:
+            recipe = Recipe(**{**entry["recipe"], "steps": entry["steps"]})
+            return cls(recipe, Sensor(**entry["sensor"]), 0)
+        except (KeyError, TypeError) as error:
+            raise InputError(f"events: how they become spikes is damaged ({error}); train the network again") from None

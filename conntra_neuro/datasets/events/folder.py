@@ -19,8 +19,9 @@ from conntra_neuro.datasets.events.prophesee import read_dat, read_raw
 from conntra_neuro.datasets.events.recording import Recording
 from conntra_neuro.datasets.events.source import Source
 from conntra_neuro.datasets.events.tables import read_table, table_source
+from conntra_neuro.datasets.folders import prefix_of, split_folders
 
-__all__ = ["find_sources", "prefix_of", "split_folders"]
+__all__ = ["find_sources"]
 
 
 def _read_aedat(path: Path, sort: bool = False) -> Recording:
@@ -39,7 +40,6 @@ _READERS: dict[str, Callable[[Path, bool], Recording]] = {
 }
 _TABLES = (".csv", ".npz")
 _HDF5 = (".h5", ".hdf5")
-_TRAIN, _TEST, _VALIDATION = ("train",), ("test", "val"), ("val", "valid", "validation")
 _ALLOWED = f"CLASS/* of {', '.join(_READERS)}; *.aedat with *_labels.csv; or {', '.join(_HDF5)}"
 
 
@@ -62,21 +62,6 @@ def find_sources(path: Path, sort: bool = False) -> tuple[Source, Source | None]
     if parts is None:
         return _of_folder(path, sort), None
     return _of_folder(parts[0], sort), None if parts[1] is None else _of_folder(parts[1], sort)
-
-
-def split_folders(path: Path) -> tuple[Path, Path | None] | None:
-    """Return the folders of training and of testing in ``path``; None where there is no ``train``.
-
-    Testing is ``test``, where there is none ``val``; capital letters make no difference.
-    """
-    folders = {folder.name.lower(): folder for folder in sorted(path.iterdir()) if folder.is_dir()}
-    found = [next((folders[name] for name in names if name in folders), None) for names in (_TRAIN, _TEST, _VALIDATION)]
-    return None if found[0] is None else (found[0], found[1] or found[2])
-
-
-def prefix_of(file: Path) -> str:
-    """Return a file's name up to the first underscore: who speaks, or moves, in many data sets."""
-    return file.stem.split("_")[0]
 
 
 def _of_file(path: Path, sort: bool) -> Source:

@@ -33,6 +33,8 @@ def from_events(
                  t (microseconds), x, y and p, or t and x of a row of units; where the sequence has a ``sensor_size``
                  (width, height, polarities), that is the size of the sensor. Without ``test``, a seeded, stratified
                  part of ``train`` is held out
+    name         of the data set, for messages and tables
+    seed, test_fraction  which part that is, and how large a share of each class
     recipe       how they become spikes: the fields of ``Recipe``, such as ``steps=20, step_us=10_000, down=2``
 
     InputError for anything else, and for recordings that are empty, go back in time, or leave the sensor.
@@ -48,9 +50,9 @@ def from_events(
         if given is not None
     ]
     labels, split = split_sources(name, sources, None, None, test_fraction, seed)
-    x = bin_sources(sources, chosen, split, lambda _, shape: np.zeros(shape, np.uint8))
+    x, binning = bin_sources(sources, chosen, split, lambda _, shape: np.zeros(shape, np.uint8))
     y_train, y_test, classes = index_classes(name, labels[split.train], labels[split.test])
-    return Dataset(name, x["train"], y_train, x["test"], y_test, classes, split.note, "spikes")
+    return Dataset(name, x["train"], y_train, x["test"], y_test, classes, split.note, "spikes", binning.to_dict())
 
 
 def _source(name: str, given: Any, sort: bool) -> Source:

@@ -71,7 +71,8 @@ def _dataset(path: Path, file: Any, name: str) -> Any:
     """Return a dataset that is stored in the file itself: links and storage outside it are refused."""
     import h5py
 
-    found, at = file, ""
+    found: Any = file
+    at = ""
     for part in name.split("/"):
         at = f"{at}/{part}"
         link = found.get(part, getlink=True) if isinstance(found, h5py.Group) else None

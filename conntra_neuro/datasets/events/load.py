@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,25 +14,28 @@ import numpy.typing as npt
 from conntra_hardware.base.errors import InputError
 from conntra_neuro.datasets.events.binning import Binning
 from conntra_neuro.datasets.events.folder import find_sources
-from conntra_neuro.datasets.events.recipe import NAMES, Recipe, check_known, parse_options, split_options
+from conntra_neuro.datasets.events.recipe import NAMES, Recipe, parse_options
 from conntra_neuro.datasets.events.recording import Sensor
 from conntra_neuro.datasets.events.source import Source
 from conntra_neuro.datasets.files import existing
 from conntra_neuro.datasets.kept import kept_folder, key_of, load_kept
+from conntra_neuro.datasets.options import check_known, split_options
 from conntra_neuro.datasets.split import Split, split_of
 
 __all__ = ["Binned", "bin_sources", "read_events", "split_sources"]
 
-_RULES = 1  # of reading and binning; what was made by other rules is made again
+_BINNING = "binning.json"
+_RULES = 2  # of reading and binning; what was made by other rules is made again
 
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Binned:
-    """Arrays x_train, y_train, x_test, y_test, with x 0/1 (n, steps, ...), and where the split comes from."""
+    """Arrays x_train, y_train, x_test, y_test, with x 0/1 (n, steps, ...), how they were made, and the split."""
 
     arrays: dict[str, Array]
+    binning: Binning
     note: str
 
 
@@ -55,12 +59,16 @@ def read_events(spec: str, cache: Callable[[], Path], test_fraction: float, seed
         def array(part: str, shape: tuple[int, ...]) -> Array:
             return np.lib.format.open_memmap(folder / f"x_{part}.npy", "w+", np.uint8, shape)
 
-        for made in bin_sources(sources, recipe, split, array).values():
-            made.flush()  # type: ignore[attr-defined]
+        made, binning = bin_sources(sources, recipe, split, array)
+        for spikes in made.values():
+            spikes.flush()  # type: ignore[attr-defined]
+        (folder / _BINNING).write_text(json.dumps(binning.to_dict()), encoding="utf-8")
 
     kept = kept_folder(cache(), name, "spikes", make)
     arrays = {"y_train": labels[split.train], "y_test": labels[split.test]}
-    return Binned(arrays | {f"x_{part}": load_kept(kept / f"x_{part}.npy") for part in ("train", "test")}, split.note)
+    arrays |= {f"x_{part}": load_kept(kept / f"x_{part}.npy") for part in ("train", "test")}
+    binning = Binning.from_dict(json.loads((kept / _BINNING).read_text(encoding="utf-8")))
+    return Binned(arrays, binning, split.note)
 
 
 def split_sources(
@@ -75,8 +83,8 @@ def split_sources(
 
 def bin_sources(
     sources: Sequence[Source], recipe: Recipe, split: Split, array: Callable[[str, tuple[int, ...]], Array]
-) -> dict[str, Array]:
-    """Return the spikes of all recordings, uint8 (n, steps, ...), by part: "train" and "test".
+) -> tuple[dict[str, Array], Binning]:
+    """Return the spikes of all recordings, uint8 (n, steps, ...), by part, "train" and "test", and how they were made.
 
     ``array`` makes the array, of zeros, of a part and a shape. InputError for recordings that cannot be used.
     """
@@ -90,7 +98,7 @@ def bin_sources(
             part, row = place[index]
             binning.spikes(recording, out[part][row])
             index += 1
-    return out
+    return out, binning
 
 
 def _binning(sources: Sequence[Source], recipe: Recipe) -> Binning:

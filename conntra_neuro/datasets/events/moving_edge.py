@@ -12,10 +12,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["DIRECTIONS", "moving_edge"]
+from conntra_neuro.datasets.events.binning import Binning
+from conntra_neuro.datasets.events.recipe import Recipe
+from conntra_neuro.datasets.events.recording import Sensor
+
+__all__ = ["DIRECTIONS", "edge_binning", "moving_edge"]
 
 DIRECTIONS = ("down", "left", "right", "up")
 _SIDE, _STEPS = 12, 16
+_STEP_US = 5000
 _TRAIN, _TEST = 600, 200
 _SEEN = 0.8  # share of the pixels that see the edge go by
 _NOISE = 8  # events of a sample that are not the edge's
@@ -31,6 +36,11 @@ def moving_edge(seed: int) -> dict[str, Array]:
         arrays[f"y_{part}"] = np.array(DIRECTIONS)[rng.permutation(n) % len(DIRECTIONS)]
         arrays[f"x_{part}"] = np.stack([_sample(rng, direction) for direction in arrays[f"y_{part}"]])
     return arrays
+
+
+def edge_binning() -> Binning:
+    """Return how a camera's events become such spikes: steps of 5 ms."""
+    return Binning(Recipe(steps=_STEPS, step_us=_STEP_US), Sensor(_SIDE, _SIDE), 0)
 
 
 def _sample(rng: np.random.Generator, direction: str) -> Array:

@@ -19,11 +19,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.errors import FileFormatError
+from conntra_hardware.base.jit import jit
 from conntra_neuro.datasets.events.bytes_of import damaged, read_bytes, whole_records
 from conntra_neuro.datasets.events.recording import Recording, Sensor
 
@@ -54,16 +54,16 @@ def read_raw(path: Path, sort: bool = False) -> Recording:
     lines, at = _header(path, data)
     kind = _encoding(lines)
     if kind == "2.0":
-        found = evt2_events(path, np.frombuffer(whole_records(path, data, at, 4), "<u4").astype(np.int64))
+        t, x, y, p = evt2_events(path, np.frombuffer(whole_records(path, data, at, 4), "<u4").astype(np.int64))
     elif kind == "3.0":
         words = np.frombuffer(whole_records(path, data, at, 2), "<u2").astype(np.int64)
-        found = evt3_events(words)
+        t, x, y, p = evt3_events(words)
     else:
         raise FileFormatError(
             f"{path}: encoded as {kind or 'nothing that its header names'}; EVT 2.0 and 3.0 are read: convert it with "
             "metavision_file_to_dat"
         )
-    return Recording.of(str(path), *found, _size(lines), sort)
+    return Recording.of(str(path), t, x, y, p, _size(lines), sort)
 
 
 def unwrapped(t: npt.NDArray[np.int64], bits: int) -> npt.NDArray[np.int64]:
@@ -96,7 +96,7 @@ def evt3_events(words: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], ..
     return found[:, 0], found[:, 1], found[:, 2], found[:, 3]
 
 
-@nb.njit(cache=True, nogil=True)
+@jit
 def _evt3(words, out):
     """Write t, x, y, p of all events into ``out``, if it has rows; return how many there are."""
     count, high, low, rounds, y, base, p = 0, -1, 0, 0, 0, 0, 0

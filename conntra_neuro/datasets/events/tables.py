@@ -7,8 +7,6 @@ an .npz, of each event's recording in a CSV. Times are whole microseconds.
 from __future__ import annotations
 
 import csv
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from conntra_hardware.base.errors import FileFormatError, InputError
 from conntra_neuro.datasets.events.bytes_of import damaged
 from conntra_neuro.datasets.events.recording import Recording
 from conntra_neuro.datasets.events.source import Source
+from conntra_neuro.datasets.files import read_arrays
 
 __all__ = ["read_table", "table_source"]
 
@@ -78,7 +77,7 @@ def _recording(name: str, path: Path, columns: Columns, rows: Any, sort: bool) -
     if set(given) == {"t", "unit"}:
         return Recording.of(name, chosen["t"], chosen["unit"], sort=sort)
     if set(given) == {"t", "x", "y", "p"}:
-        return Recording.of(name, **chosen, sort=sort)
+        return Recording.of(name, chosen["t"], chosen["x"], chosen["y"], chosen["p"], sort=sort)
     raise FileFormatError(f"{path}: holds {', '.join(columns) or 'nothing'}; {_EXPECTED}")
 
 
@@ -96,13 +95,7 @@ def _columns(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def _npz_columns(path: Path) -> dict[str, npt.NDArray[Any]]:
-    try:
-        if not zipfile.is_zipfile(path):
-            raise damaged(path, "no .npz file")
-        with np.load(path, allow_pickle=False) as file:
-            columns = {_NAMES.get(name, name): file[name] for name in file.files}
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError, TypeError) as error:
-        raise damaged(path, " ".join(str(error).split()) or type(error).__name__) from None
+    columns = {_NAMES.get(name, name): values for name, values in read_arrays(path).items()}
     wrong = [name for name, values in columns.items() if values.ndim != 1]
     if wrong:
         raise FileFormatError(f"{path}: {wrong[0]} has shape {columns[wrong[0]].shape}; one row of numbers expected")

@@ -23,7 +23,7 @@ from conntra_neuro.training.backprop.load import load_steps
 from conntra_neuro.training.inputs.batches import DenseBatch, inputs_of
 from conntra_neuro.training.layers.forward import Activity, forward, images_of, node_potentials, respond, rows_of
 from conntra_neuro.training.objective import Objective
-from conntra_neuro.training.options import COUNT, Allowed, check_options
+from conntra_neuro.training.options import COUNT, SWEEPS, Allowed, check_options
 from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.scoring.layers import rows_at_once
 from conntra_neuro.training.scoring.plan import exact_float
@@ -54,7 +54,7 @@ class StraightThroughOptions:
                  as in ``BlocksOptions``
     """
 
-    sweeps: int | None = None
+    sweeps: float | None = None
     batch: int | None = None
     rate_weight: float | None = None
     rate: float = 0.003
@@ -64,11 +64,11 @@ class StraightThroughOptions:
     elastic: float | None = None
 
     def __post_init__(self) -> None:
-        allowed = {"sweeps": COUNT, "batch": COUNT, "rate_weight": Allowed(0, 10), "rate": Allowed(0, 10)}
+        allowed = {"sweeps": SWEEPS, "batch": COUNT, "rate_weight": Allowed(0, 10), "rate": Allowed(0, 10)}
         allowed |= {"width": Allowed(1e-3, 1e3), "normalise": Allowed(0, 1), **MOVES_ALLOWED}
         check_options(self, allowed)
 
-    def with_defaults(self, n: int, augmented: bool) -> tuple[int, int]:
+    def with_defaults(self, n: int, augmented: bool) -> tuple[float, int]:
         """Return (sweeps, batch) for ``n`` training samples: at least 1,000 steps, 20 sweeps, 40 of moved images."""
         batch = min(self.batch or max(32, min(200, n // 8)), n)
         return self.sweeps or max(40 if augmented else 20, math.ceil(1000 * batch / n)), batch
@@ -78,6 +78,8 @@ class StraightThrough(ABC):
     """What is common to both ways. Memory: inputs as bytes, 12 bytes a weight (the latent weight and two averages)."""
 
     finished = False
+    anneals = True
+    priced = False
     decides_by_objective = False
 
     def __init__(self, task: Task, options: StraightThroughOptions, threads: Threads) -> None:
@@ -125,7 +127,7 @@ class StraightThrough(ABC):
     def _bias(self, node: Node, beta: Array, z: list[Array], weights: list[Array]) -> Array:
         """Return the integer biases of a hidden layer of potentials ``z``, parts of (rows, outputs)."""
 
-    def sweep(self, number: int, sweeps: int, clock: Clock, tick: Tick) -> Evaluation:
+    def sweep(self, number: int, sweeps: float, clock: Clock, tick: Tick) -> Evaluation:
         """Pass once over the training samples in an order of the sweep's own; a rest smaller than a batch waits."""
         n, batch = len(self._task.y), self._batch
         rng = generator(self._task.seed, 4, number)
@@ -133,8 +135,8 @@ class StraightThrough(ABC):
         loss, wrong, seen, steps = 0.0, 0, 0, n // batch
         for step in range(steps):
             done = number + step / steps
-            time = max(done / sweeps, clock.fraction)
-            if time >= 1:
+            time = done / sweeps
+            if time >= 1 or clock.stops(done):
                 break
             part = slice(step * batch, (step + 1) * batch)
             decay = np.float32((1 + math.cos(math.pi * time)) / 2)

@@ -28,6 +28,7 @@ __all__ = ["dask_crew"]
 _CONNECT_S = 10.0  # for the scheduler to answer
 _WORKERS_S = 30.0  # for the first worker to be there
 _MOST_LOCAL = 256
+_WORKER = "conntra_neuro.training.cluster.local_worker"
 _SCHEMES = ("tcp", "tls", "ws", "wss", "ucx")
 _START = "`dask scheduler` and `dask worker tcp://HOST:8786` start them; local:2 needs none"
 
@@ -112,7 +113,7 @@ def _worker(scheduler: str) -> Iterator[None]:
     options = ("--nthreads", "1", "--memory-limit", "0", "--no-nanny", "--no-dashboard", "--death-timeout", "60")
     with TemporaryDirectory(prefix="conntra-") as folder:
         process = subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli.dask_worker", scheduler, *options, "--local-directory", folder],
+            [sys.executable, "-m", _WORKER, str(os.getpid()), scheduler, *options, "--local-directory", folder],
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

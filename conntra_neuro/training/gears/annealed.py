@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from conntra_neuro.training.gears.held_network import NetworkGear
 from conntra_neuro.training.incremental.chain import IncrementalChain, Moves, step_curves
-from conntra_neuro.training.options import COUNT, SIGMA, check_options
+from conntra_neuro.training.options import COUNT, SIGMA, SWEEPS, check_options
 from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.start import start_of
 from conntra_neuro.training.task import Clock, Evaluation, Task, Tick, generator
@@ -40,7 +40,7 @@ class AnnealedOptions:
     moves              moves of a unit made together at the start; one at the end
     """
 
-    sweeps: int | None = None
+    sweeps: float | None = None
     batch: int = 10_000
     scale: float | None = None
     margin: int = 0
@@ -49,14 +49,16 @@ class AnnealedOptions:
     moves: int = 16
 
     def __post_init__(self) -> None:
-        counts, noise = ("sweeps", "batch", "moves"), ("sigma", "sigma_end")
-        check_options(self, {**dict.fromkeys(counts, COUNT), **dict.fromkeys(noise, SIGMA)})
+        counts, noise = ("batch", "moves"), ("sigma", "sigma_end")
+        check_options(self, {"sweeps": SWEEPS, **dict.fromkeys(counts, COUNT), **dict.fromkeys(noise, SIGMA)})
 
 
 class Annealed(NetworkGear[IncrementalChain]):
     """The annealed gear; see the module."""
 
     finished = False
+    anneals = True
+    priced = False
     decides_by_objective = False
 
     def __init__(self, task: Task, options: AnnealedOptions, threads: Threads) -> None:
@@ -65,14 +67,14 @@ class Annealed(NetworkGear[IncrementalChain]):
         self.sweeps = options.sweeps or 40
         self.network = IncrementalChain(task, start, objective, threads)
 
-    def sweep(self, number: int, sweeps: int, clock: Clock, tick: Tick) -> Evaluation:
+    def sweep(self, number: int, sweeps: float, clock: Clock, tick: Tick) -> Evaluation:
         """Visit every unit once, in an order of the sweep's own."""
         rng = generator(self._task.seed, 1, number)
         units = rng.permutation(self.network.units)
         found = self.evaluate(held_out=False)
         for done, (layer, unit) in enumerate(units.tolist()):
-            time = max((number + done / len(units)) / sweeps, clock.fraction)
-            if time >= 1:
+            time = (number + done / len(units)) / sweeps
+            if time >= 1 or clock.stops(number + done / len(units)):
                 break
             rows = self._batch(rng)
             self.visit(layer, unit, rows, time)

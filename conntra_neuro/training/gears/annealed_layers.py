@@ -10,7 +10,8 @@ chains, which scores each unit anew.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,8 @@ class AnnealedLayers(NetworkGear[IncrementalNetwork]):
     """See the module."""
 
     finished = False
+    anneals = True
+    priced = False
     decides_by_objective = False
 
     def __init__(self, task: Task, options: AnnealedOptions, threads: Threads) -> None:
@@ -53,7 +56,7 @@ class AnnealedLayers(NetworkGear[IncrementalNetwork]):
         sigmas = (options.sigma, options.sigma_end)
         self._screen = Screen(self._task, self.network, self._spreads, sigmas, self._threads)
 
-    def sweep(self, number: int, sweeps: int, clock: Clock, tick: Tick) -> Evaluation:
+    def sweep(self, number: int, sweeps: float, clock: Clock, tick: Tick) -> Evaluation:
         """Visit every layer, and each of its units, once, in an order of the sweep's own."""
         rng = generator(self._task.seed, 1, number)
         order = rng.permutation(len(self.network.weights)).tolist()
@@ -61,21 +64,30 @@ class AnnealedLayers(NetworkGear[IncrementalNetwork]):
             first = int(rng.integers(0, max(1, self.network.n - self._options.batch + 1)))
             rows = slice(first, min(first + self._options.batch, self.network.n))
             units = rng.permutation(self.network.weights[index].shape[1])
-            time = max((number + done / len(order)) / sweeps, clock.fraction)
-            if time >= 1:
+            time = (number + done / len(order)) / sweeps
+            if time >= 1 or clock.stops(number + done / len(order)):
                 break
-            self.visit(index, units, rows, time, clock)
+            stops = partial(_stops, clock, number + done / len(order), 1 / len(order) / len(units))
+            self.visit(index, units, rows, time, stops)
             tick(number + (done + 1) / len(order), self.network.evaluate())
         return self.network.evaluate()
 
     def visit(
-        self, index: int, units: npt.NDArray[np.int64], rows: slice, time: float, clock: Clock | None = None
+        self,
+        index: int,
+        units: npt.NDArray[np.int64],
+        rows: slice,
+        time: float,
+        stops: Callable[[int], bool] = lambda visited: False,
     ) -> int:
-        """Make the best moves of each of ``units`` on a batch; return their change of the batch's loss, in quanta."""
+        """Make the best moves of each of ``units`` on a batch; return their change of the batch's loss, in quanta.
+
+        ``stops(visited)`` says whether to leave the rest out.
+        """
         scores = self._screen.scores(np.arange(rows.start, rows.stop), time)[index]
         most, total = max(1, round(self._options.moves ** (1 - time))), 0
-        for unit in units.tolist():
-            if clock is not None and clock.expired:
+        for visited, unit in enumerate(units.tolist()):
+            if stops(visited):
                 break
             moves = self._screen.candidates(index, scores, _LOOKED_AT * most, slice(unit, unit + 1))
             changes = self.network.changes(moves, rows)
@@ -93,3 +105,7 @@ class AnnealedLayers(NetworkGear[IncrementalNetwork]):
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take up a state; potentials, outputs and losses follow from it."""
         self._begin(Parameters.from_arrays(state))
+
+
+def _stops(clock: Clock, done: float, share: float, visited: int) -> bool:
+    return clock.stops(done + share * visited)

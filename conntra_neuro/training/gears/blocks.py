@@ -27,7 +27,7 @@ from conntra_neuro.training.augmentation import MOVES_ALLOWED, Augmentation
 from conntra_neuro.training.gears.moves import LayerMoves
 from conntra_neuro.training.inputs.batches import Floats
 from conntra_neuro.training.objective import Objective
-from conntra_neuro.training.options import COUNT, SHARE, SIGMA, Allowed, check_options
+from conntra_neuro.training.options import COUNT, SHARE, SIGMA, SWEEPS, Allowed, check_options
 from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.penalty import prices_of
 from conntra_neuro.training.scoring import samples_of, scorer_of
@@ -47,7 +47,7 @@ _PENALISED_SCALE = 2.4  # times the usual logit scale [784-256-10 on MNIST: 1, 1
 class BlocksOptions:
     """The recipe. None lets the data decide.
 
-    sweeps             passes over the training samples
+    sweeps             passes over the training samples; below 1 a part of one
     batch              samples in a mini-batch
     scale              logit scale s; by default the logits' spread at the start times s is 1.25
     margin             margin of the objective, in logit units
@@ -68,7 +68,7 @@ class BlocksOptions:
     penalty_...        what an inference may cost, in nats; see ``penalty``
     """
 
-    sweeps: int | None = None
+    sweeps: float | None = None
     batch: int | None = None
     scale: float | None = None
     margin: int = 0
@@ -93,14 +93,15 @@ class BlocksOptions:
     def __post_init__(self) -> None:
         check_options(self, _ALLOWED)
 
-    def with_defaults(self, n: int, augmented: bool) -> tuple[int, int]:
+    def with_defaults(self, n: int, augmented: bool) -> tuple[float, int]:
         """Return (sweeps, batch) for ``n`` training samples: at least 400 steps, and 20 sweeps; 40 of moved images."""
         batch = min(self.batch or max(32, min(500, n // 8)), n)
         return self.sweeps or max(40 if augmented else 20, math.ceil(_STEPS * batch / n)), batch
 
 
 _ALLOWED = {
-    **dict.fromkeys(("sweeps", "batch"), COUNT),
+    "sweeps": SWEEPS,
+    "batch": COUNT,
     **dict.fromkeys(("sigma", "sigma_end"), SIGMA),
     **dict.fromkeys(
         ("fraction", "fraction_readout", "fraction_recurrent", "fraction_bias", "memory", "memory_square", "warmup"),
@@ -128,6 +129,7 @@ class Blocks:
     """
 
     finished = False
+    anneals = True
 
     def __init__(self, task: Task, options: BlocksOptions, threads: Threads, crew: Crew | None = None) -> None:
         """``crew``: who holds the samples and scores them; None keeps them here."""
@@ -136,7 +138,7 @@ class Blocks:
         self.sweeps, self._batch = options.with_defaults(len(task.y), bool(self._augmentation))
         self._prices = prices_of(options, task.architecture)
         start, self.objective, spreads = start_of(task, options.scale, options.margin)
-        if self._prices is not None and options.scale is None:
+        if self._prices is not None and options.scale is None and task.start is None:
             # With few spikes the logits stay small: a larger scale keeps cross-entropy to what errors are.
             self.objective = Objective(_PENALISED_SCALE * self.objective.scale, options.margin)
         check_exponents(self.objective, task.levels)
@@ -154,7 +156,7 @@ class Blocks:
                 self._shares[node.loop] = options.fraction_recurrent
         self._samples, self._held_out = self._samples_of(weights, crew)
         # A penalised network is not the one with the fewest errors: cost and errors are weighed in the objective.
-        self.decides_by_objective = self._prices is not None
+        self.decides_by_objective = self.priced = self._prices is not None
 
     def _samples_of(self, weights: Sequence[Floats], crew: Crew | None) -> tuple[Samples, Samples | None]:
         """Return the training samples and the held-out ones."""
@@ -173,7 +175,7 @@ class Blocks:
         fixed = (task.architecture, task.largest_level, step, self._batch, self.objective, tuple(spreads))
         return Plan(*fixed, *sigmas, self._prices)
 
-    def sweep(self, number: int, sweeps: int, clock: Clock, tick: Tick) -> Evaluation:
+    def sweep(self, number: int, sweeps: float, clock: Clock, tick: Tick) -> Evaluation:
         """Pass once over the training samples in an order of the sweep's own."""
         n = len(self._task.y)
         rng = generator(self._task.seed, 1, number)
@@ -181,17 +183,17 @@ class Blocks:
         shifts = self._augmentation.draw(rng, n)
         steps = math.ceil(n / self._batch)
         bounds = np.linspace(0, n, steps + 1).astype(np.int64)
-        loss, wrong = 0.0, 0
+        loss, wrong, seen = 0.0, 0, 0
         for step, (first, last) in enumerate(pairwise(bounds.tolist())):
             done = number + step / steps
-            time = max(done / sweeps, clock.fraction)
-            if time >= 1:
+            time = done / sweeps
+            if time >= 1 or clock.stops(done):
                 break
             rows = order[first:last]
             found = self._step(rows, None if shifts is None else shifts[first:last], time, rng)
-            loss, wrong = loss + found.nats, wrong + found.wrong
-            tick(done, Evaluation(loss / last, wrong / last))
-        return Evaluation(loss / n, wrong / n)
+            loss, wrong, seen = loss + found.nats, wrong + found.wrong, last
+            tick(done, Evaluation(loss / seen, wrong / seen))
+        return Evaluation(loss / max(seen, 1), wrong / max(seen, 1))
 
     def evaluate(self, held_out: bool) -> Evaluation:
         """Evaluate the network as it is on all held-out or all training samples."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from conntra_neuro.training.gears.held_network import NetworkGear
 from conntra_neuro.training.incremental.chain import IncrementalChain, Moves, step_curves
-from conntra_neuro.training.options import COUNT, check_options
+from conntra_neuro.training.options import SWEEPS, check_options
 from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.start import start_of
 from conntra_neuro.training.task import Clock, Evaluation, Task, Tick, generator
@@ -29,18 +29,20 @@ __all__ = ["ExactChain", "ExactOptions"]
 class ExactOptions:
     """sweeps: visits of each unit at most. scale, margin: the objective's; see ``BlocksOptions``."""
 
-    sweeps: int | None = None
+    sweeps: float | None = None
     scale: float | None = None
     margin: int = 0
 
     def __post_init__(self) -> None:
-        check_options(self, {"sweeps": COUNT})
+        check_options(self, {"sweeps": SWEEPS})
 
 
 class ExactChain(NetworkGear[IncrementalChain]):
     """The exact gear; see the module."""
 
     decides_by_objective = True
+    anneals = False
+    priced = False
 
     def __init__(self, task: Task, options: ExactOptions, threads: Threads) -> None:
         self._task, self._threads = task, threads
@@ -52,12 +54,13 @@ class ExactChain(NetworkGear[IncrementalChain]):
         self._gains = np.zeros(len(task.y), dtype=np.int64)
         self._rows = np.arange(len(task.y))
 
-    def sweep(self, number: int, sweeps: int, clock: Clock, tick: Tick) -> Evaluation:
+    def sweep(self, number: int, sweeps: float, clock: Clock, tick: Tick) -> Evaluation:
         """Visit every unit once, in an order of the sweep's own."""
         units = generator(self._task.seed, 1, number).permutation(self.network.units)
         accepted, found = 0, self.evaluate(held_out=False)
         for done, (layer, unit) in enumerate(units.tolist()):
-            if clock.expired:
+            at = number + done / len(units)
+            if at >= sweeps or clock.stops(at):
                 return self.evaluate(held_out=False)
             accepted += self.visit(layer, unit) < 0
             tick(number + done / len(units), Evaluation(self._objective, found.error))

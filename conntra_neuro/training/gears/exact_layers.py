@@ -12,8 +12,9 @@ A sweep that makes no move has the next one look at four times as many moves; wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,8 @@ class ExactLayers(NetworkGear[IncrementalNetwork]):
     """The exact gear; see the module."""
 
     decides_by_objective = True
+    anneals = False
+    priced = False
 
     def __init__(self, task: Task, options: ExactLayersOptions, threads: Threads) -> None:
         self._task, self._options, self._threads = task, options, threads
@@ -74,17 +77,20 @@ class ExactLayers(NetworkGear[IncrementalNetwork]):
         sigmas = (options.sigma, options.sigma)
         self._screen = Screen(self._task, self.network, self._spreads, sigmas, self._threads)
 
-    def sweep(self, number: int, sweeps: int, clock: Clock, tick: Tick) -> Evaluation:
+    def sweep(self, number: int, sweeps: float, clock: Clock, tick: Tick) -> Evaluation:
         """Screen all moves, and visit every layer once, in an order of the sweep's own."""
         scores, before = self._screen.scores(self._screened(number), 0.0), self.network.total
         order = generator(self._task.seed, 1, number).permutation(len(scores)).tolist()
         more = False
         for done, index in enumerate(order):
-            if clock.expired:
+            at = number + done / len(order)
+            if at >= sweeps or clock.stops(at):
                 return self.network.evaluate()
             found = self._screen.candidates(index, scores[index], self._count)
             more |= len(found) == self._count
-            self.visit(found, clock)
+            self.visit(found, partial(_stops, clock, at, 1 / len(order) / (len(found) + 1)))
+            if clock.stopped is not None:
+                return self.network.evaluate()
             tick(number + (done + 1) / len(order), self.network.evaluate())
         if self.network.total == before:
             self.finished = not more or self._count >= self._options.widest
@@ -96,10 +102,11 @@ class ExactLayers(NetworkGear[IncrementalNetwork]):
         n, most = len(self._task.y), self._options.screened
         return np.arange(n) if n <= most else np.sort(generator(self._task.seed, 3, number).permutation(n)[:most])
 
-    def visit(self, moves: Moves, clock: Clock | None = None) -> int:
+    def visit(self, moves: Moves, stops: Callable[[int], bool] = lambda rounds: False) -> int:
         """Verify ``moves`` of one layer, make those that lower the objective together; return its change, in quanta."""
-        before = self.network.total
-        while len(moves) and (clock is None or not clock.expired):
+        before, rounds = self.network.total, 0
+        while len(moves) and not stops(rounds):
+            rounds += 1
             changes = self.network.changes(moves)
             best = np.argsort(changes, kind="stable")
             moves = one_each(moves[best[changes[best] < 0]])
@@ -129,3 +136,7 @@ class ExactLayers(NetworkGear[IncrementalNetwork]):
         """Take up a state; potentials, outputs and losses follow from it."""
         self.finished, self._count = bool(state["finished"].item()), int(state["count"].item())
         self._begin(Parameters.from_arrays(state))
+
+
+def _stops(clock: Clock, done: float, share: float, rounds: int) -> bool:
+    return clock.stops(done + share * rounds)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from conntra_hardware.base.arrays import ArrayLike, as_array
 from conntra_hardware.base.errors import InputError
 
-__all__ = ["class_indices", "seconds", "whole"]
+__all__ = ["class_indices", "not_negative", "seconds", "whole"]
 
 
 def whole(value: Any, what: str, low: int, high: int | None = None) -> int:
@@ -25,10 +25,21 @@ def whole(value: Any, what: str, low: int, high: int | None = None) -> int:
 
 def seconds(value: Any, what: str = "time limit") -> float:
     """Return a positive number of seconds; InputError for anything else."""
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not number or math.isnan(value) or value <= 0:
+    if not _is_number(value) or value <= 0:
         raise InputError(f"{what} {value!r} s: more than 0 expected")
     return float(value)
+
+
+def not_negative(value: Any, what: str) -> float:
+    """Return a number from 0 on; InputError for anything else."""
+    if not _is_number(value) or value < 0:
+        raise InputError(f"{what} {value!r}: a number from 0 on expected")
+    return float(value)
+
+
+def _is_number(value: Any) -> bool:
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    return number and not math.isnan(value)
 
 
 def class_indices(y: ArrayLike, n: int, classes: int, what: str = "labels") -> npt.NDArray[np.int64]:

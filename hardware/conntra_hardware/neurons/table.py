@@ -14,6 +14,7 @@ from conntra_hardware.neurons.graded_relu import GradedRelu
 from conntra_hardware.neurons.integrate_and_fire import IntegrateAndFire
 from conntra_hardware.neurons.lif import Lif
 from conntra_hardware.neurons.readout import Readout
+from conntra_hardware.neurons.sigma_delta import SigmaDelta
 from conntra_hardware.neurons.threshold import Threshold
 
 __all__ = [
@@ -30,7 +31,7 @@ MAX_STEPS = 4096
 """The most time steps that a sample may take."""
 
 NEURON_KINDS: dict[str, type[Neuron]] = {
-    kind.kind: kind for kind in (Threshold, GradedRelu, IntegrateAndFire, Lif, Readout)
+    kind.kind: kind for kind in (Threshold, GradedRelu, IntegrateAndFire, Lif, SigmaDelta, Readout)
 }
 
 

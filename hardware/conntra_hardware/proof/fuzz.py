@@ -1,7 +1,8 @@
 """Fuzzing: random programs and inputs over all that the compiler accepts, the same on every backend, value for value.
 
 The reference runs every program against the plain loop; slower backends take as many as their time allows, in an order
-that the seed decides. A program that fails is shrunk and saved, with its inputs and a certificate.
+that the seed decides. A program that fails is shrunk and saved, with its inputs and a certificate. A backend that
+crashes, hangs or floods its output on a program is named with it, and the run goes on.
 """
 
 from __future__ import annotations
@@ -17,19 +18,24 @@ import numpy as np
 
 from conntra_hardware.backends import load_backend
 from conntra_hardware.backends.protocol import Backend
-from conntra_hardware.base.errors import BackendError, InputError, UnsupportedProgram
+from conntra_hardware.base.arguments import seconds
+from conntra_hardware.base.errors import BackendError, ConntraError, InputError, UnsupportedProgram
 from conntra_hardware.proof.fuzz_case import FuzzCase, random_case
-from conntra_hardware.proof.shrink import save_failure, shrink
+from conntra_hardware.proof.shrink import save_case, save_failure, shrink
 from conntra_hardware.proof.verify import Certificate, verify
 
 __all__ = ["BackendTally", "FuzzReport", "fuzz"]
 
 _ORACLE = "loop"
+_GIVEN_UP_AFTER = 5  # programs in a row on which a backend fails
 
 
 @dataclass(frozen=True)
 class BackendTally:
-    """What one backend ran, how many programs it got wrong, and how many it does not run (they are not in the rest)."""
+    """What one backend ran, how many programs it got wrong, and on how many it did not end (``failed``).
+
+    Neither these nor the programs that it does not run (``refused``) are in the other numbers.
+    """
 
     programs: int
     refused: int
@@ -38,15 +44,17 @@ class BackendTally:
     potentials: int
     mismatches: int
     seconds: float
+    failed: int = 0
 
 
 @dataclass(frozen=True)
 class FuzzReport:
     """The outcome. ``digest`` is over the hashes of all programs, inputs and recordings of the loop, in order.
 
-    ``failures`` name backend, index, first divergence, diagnosis, and the folder where the case was saved.
-    ``dilated`` tells whether convolutions were dilated, ``timed`` whether programs lived in time; in reports of earlier
-    versions, which do not say so, none were and none did.
+    ``failures`` name backend, index, first divergence (None where the backend did not end), diagnosis, and the folder
+    where the case was saved.
+    ``dilated`` tells whether convolutions were dilated, ``timed`` whether programs lived in time, ``changing`` whether
+    there were sigma-delta neurons; in reports of earlier versions, which do not say so, there was none of it.
     """
 
     programs: int
@@ -58,6 +66,7 @@ class FuzzReport:
     versions: Mapping[str, str] = field(default_factory=dict)
     dilated: bool = True
     timed: bool = True
+    changing: bool = True
 
     @property
     def equal(self) -> bool:
@@ -78,6 +87,7 @@ class _Count:
     potentials: int = 0
     mismatches: int = 0
     seconds: float = 0.0
+    failed: int = 0
 
 
 def fuzz(
@@ -89,15 +99,21 @@ def fuzz(
     limits: Mapping[str, int] | None = None,
     dilated: bool = True,
     timed: bool = True,
+    changing: bool = True,
     save_to: str | Path | None = None,
     progress: Callable[[str, int, int], None] | None = None,
+    time_limit_s: float = 60.0,
 ) -> FuzzReport:
-    """Run ``programs`` random programs and report; backends that differ are an answer, not an error.
+    """Run ``programs`` random programs and report; backends that differ, or fail, are an answer, not an error.
 
     The reference, where it is named, runs all of them; each other backend as many as ``budget_s`` seconds allow, or
     ``limits[name]`` where that is given, and at least one. ``dilated`` False draws the programs of versions without
-    dilated convolutions, ``timed`` False those of versions without leaky neurons. ``save_to`` is the folder for
-    programs that fail; ``progress(backend, done, programs)`` is called after each.
+    dilated convolutions, ``timed`` False those of versions without leaky neurons, ``changing`` False those without
+    sigma-delta neurons. ``save_to`` is the folder for programs that fail; ``progress(backend, done, programs)`` is
+    called after each. A backend may take ``time_limit_s`` for a program, and is given up after 5 programs in a row that
+    it fails on.
+
+    Raises InputError for numbers that cannot be, BackendError for a backend that is not there.
     """
     if programs < 1 or seed < 0:
         raise InputError(f"fuzz: {programs} programs, seed {seed}; at least 1, and a seed from 0, expected")
@@ -108,7 +124,9 @@ def fuzz(
     missing = [f"{s.name}: {found.reason}; {found.remedy}" for s in simulators if not (found := s.availability()).ok]
     if missing or not simulators:
         raise BackendError("; ".join(missing) or "fuzz: no backend given; reference, lava, brian2, ... expected")
-    state = _State(seed, (dilated, timed), None if save_to is None else Path(save_to), progress)
+    seconds(time_limit_s)
+    folder = None if save_to is None else Path(save_to)
+    state = _State(seed, (dilated, timed, changing), folder, progress, time_limit_s)
     order: list[int] = np.random.default_rng(seed).permutation(programs).tolist()
     for simulator in simulators:
         most = programs if simulator.name == "reference" else (limits or {}).get(simulator.name, programs)
@@ -124,6 +142,7 @@ def fuzz(
         versions=state.versions,
         dilated=dilated,
         timed=timed,
+        changing=changing,
     )
 
 
@@ -133,12 +152,13 @@ class _State:
     def __init__(
         self,
         seed: int,
-        space: tuple[bool, bool],
+        space: tuple[bool, bool, bool],
         save_to: Path | None,
         progress: Callable[[str, int, int], None] | None,
+        time_limit_s: float,
     ) -> None:
-        self.seed, self.save_to, self.progress = seed, save_to, progress
-        self.dilated, self.timed = space
+        self.seed, self.save_to, self.progress, self.time_limit_s = seed, save_to, progress, time_limit_s
+        self.dilated, self.timed, self.changing = self._drawn = space
         self.counts: dict[str, _Count] = {}
         self.failures: list[dict[str, Any]] = []
         self.versions: dict[str, str] = {}
@@ -148,23 +168,29 @@ class _State:
     def run(self, simulator: Backend, indices: Sequence[int], budget_s: float | None) -> None:
         """Run the programs ``indices`` on a backend until its time is up."""
         count = self.counts.setdefault(simulator.name, _Count())
-        start = time.perf_counter()
+        start, in_a_row = time.perf_counter(), 0
         for done, index in enumerate(indices):
             if done and budget_s is not None and time.perf_counter() - start > budget_s:
                 break
-            self._one(simulator, random_case(self.seed, index, self.dilated, self.timed), count)
+            ended = self._one(simulator, random_case(self.seed, index, *self._drawn), count)
+            in_a_row = 0 if ended else in_a_row + 1
             count.seconds = time.perf_counter() - start
             if self.progress is not None:
                 self.progress(simulator.name, done + 1, len(indices))
+            if in_a_row == _GIVEN_UP_AFTER:
+                break
 
-    def _one(self, simulator: Backend, case: FuzzCase, count: _Count) -> None:
+    def _one(self, simulator: Backend, case: FuzzCase, count: _Count) -> bool:
+        """Compare one program, and say whether the backend ended."""
         try:
-            certificate = _compare(case, simulator)
+            certificate = self._compare(case, simulator)
         except UnsupportedProgram:
             count.refused += 1
-            return
-        except BackendError as error:
-            raise BackendError(f"fuzz: seed {self.seed}, program {case.index}: {error}") from error
+            return True
+        except Exception as error:  # whatever a backend dies of: the others, and the other programs, go on
+            count.failed += 1
+            self.failures.append(self._not_ended(simulator, case, error))
+            return False
         self.versions |= certificate.versions
         hashes = (certificate.program_sha256, certificate.inputs_sha256, certificate.recordings_sha256[_ORACLE])
         if case.index not in self.certified:
@@ -177,6 +203,37 @@ class _State:
         if not certificate.equal:
             count.mismatches += 1
             self.failures.append(self._failure(simulator, case, certificate))
+        return True
+
+    def _compare(self, case: FuzzCase, simulator: Backend) -> Certificate:
+        return verify(case.program, case.inputs, [_ORACLE, simulator], time_limit_s=self.time_limit_s)
+
+    def _not_ended(self, simulator: Backend, case: FuzzCase, error: Exception) -> dict[str, Any]:
+        """Return the failure of a backend that did not end; the case is saved as it is."""
+        said = " ".join(str(error).split())
+        cause = (
+            said
+            if isinstance(error, ConntraError)
+            else f"{simulator.name}: {type(error).__name__}: {said}".rstrip(": ")
+        )
+        saved = None
+        if self.save_to is not None:
+            saved = str(save_case(self._folder(simulator, case), case, self._chosen(case, shrunk=False)))
+        return {
+            "backend": simulator.name,
+            "index": case.index,
+            "first_divergence": None,
+            "diagnosis": cause,
+            "saved": saved,
+        }
+
+    def _folder(self, simulator: Backend, case: FuzzCase) -> Path:
+        assert self.save_to is not None
+        return self.save_to / f"{simulator.name}-{self.seed}-{case.index}"
+
+    def _chosen(self, case: FuzzCase, shrunk: bool) -> dict[str, Any]:
+        drawn = {"dilated": self.dilated, "timed": self.timed, "changing": self.changing, "shrunk": shrunk}
+        return {"fuzz_seed": self.seed, "index": case.index, **drawn}
 
     def _failure(self, simulator: Backend, case: FuzzCase, certificate: Certificate) -> dict[str, Any]:
         first = certificate.first_divergence
@@ -190,25 +247,18 @@ class _State:
         }
         if self.save_to is None:
             return failure
-        small = shrink(case, lambda candidate: not _compare(candidate, simulator).equal)
-        folder = self.save_to / f"{simulator.name}-{self.seed}-{case.index}"
-        chosen = {
-            "fuzz_seed": self.seed,
-            "index": case.index,
-            "dilated": self.dilated,
-            "timed": self.timed,
-            "shrunk": True,
-        }
-        return failure | {"saved": str(save_failure(folder, small, _compare(small, simulator), chosen))}
+        small = shrink(case, lambda candidate: not self._compare(candidate, simulator).equal)
+        chosen = self._chosen(case, shrunk=True)
+        try:
+            certificate = self._compare(small, simulator)
+        except Exception:  # it fails now and then: what it got wrong before is what there is
+            small, chosen = case, self._chosen(case, shrunk=False)
+        return failure | {"saved": str(save_failure(self._folder(simulator, case), small, certificate, chosen))}
 
     def space(self) -> dict[str, Any]:
         """Return the least and the largest of what the programs were like."""
         keys = self.cases[0] if self.cases else {}
         return {key: [min(c[key] for c in self.cases), max(c[key] for c in self.cases)] for key in keys}
-
-
-def _compare(case: FuzzCase, simulator: Backend) -> Certificate:
-    return verify(case.program, case.inputs, [_ORACLE, simulator])
 
 
 def _digest(seed: int, programs: int, certified: Mapping[int, tuple[str, str, str]]) -> str:

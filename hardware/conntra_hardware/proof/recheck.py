@@ -104,13 +104,14 @@ def recheck_fuzz(document: Mapping[str, Any], progress: Callable[[str, int, int]
         raise FileFormatError(
             f"fuzz report: {error} missing or unusable; give one of `conntra verify --fuzz`"
         ) from None
-    space: dict[str, Any] = {name: bool(document.get(name, False)) for name in ("dilated", "timed")}
+    space: dict[str, Any] = {name: bool(document.get(name, False)) for name in ("dilated", "timed", "changing")}
     fresh = fuzz(programs, seed=seed, backends=list(tallies), limits=limits, **space, progress=progress)
     ours = json.loads(json.dumps(fresh.to_dict()))
     document = copy.deepcopy(dict(document))
     for report in (document, ours):
         for tally in report["backends"].values():
             tally.pop("seconds", None)
+            tally.setdefault("failed", 0)  # reports of earlier versions end where a backend fails
     mismatch = next(_mismatches(document, ours, ("equal", "digest", "backends", "space")), None)
     return Recheck(mismatch, fresh, _notes(document, ours))
 

@@ -13,14 +13,13 @@ import numpy.typing as npt
 
 from conntra_hardware.backends.protocol import RunOptions
 from conntra_hardware.backends.reference import ReferenceBackend
-from conntra_hardware.base.errors import BackendError
 from conntra_hardware.base.files import write_atomically
 from conntra_hardware.program import INPUT, AnyProjection, Population, Program, Projection, SparseProjection
 from conntra_hardware.program.program_file import save_program
 from conntra_hardware.proof.fuzz_case import FuzzCase
 from conntra_hardware.proof.verify import Certificate
 
-__all__ = ["restrict", "save_failure", "shrink"]
+__all__ = ["restrict", "save_case", "save_failure", "shrink"]
 
 Kept = dict[str, npt.NDArray[np.intp]]
 
@@ -74,11 +73,16 @@ def save_failure(folder: Path, case: FuzzCase, certificate: Certificate, chosen:
 
     `conntra verify program.conntra --certificate certificate.json` shows the failure again.
     """
+    save_case(folder, case, chosen)
+    replace(certificate, chosen={"spikes": "inputs.npy", **chosen}).save(folder / "certificate.json")
+    return folder
+
+
+def save_case(folder: Path, case: FuzzCase, chosen: Mapping[str, Any]) -> Path:
+    """Write program.conntra and inputs.npy into ``folder`` and return it."""
     folder.mkdir(parents=True, exist_ok=True)
     save_program(case.program, folder / "program.conntra", dict(chosen))
-    buffer = _npy(case.inputs)
-    write_atomically(folder / "inputs.npy", buffer)
-    replace(certificate, chosen={"spikes": "inputs.npy", **chosen}).save(folder / "certificate.json")
+    write_atomically(folder / "inputs.npy", _npy(case.inputs))
     return folder
 
 
@@ -93,7 +97,7 @@ def _npy(array: npt.NDArray[Any]) -> bytes:
 def _fails(fails: Callable[[FuzzCase], bool], case: FuzzCase) -> bool:
     try:
         return fails(case)
-    except BackendError:
+    except Exception:
         return False  # another failure than the one that is looked for
 
 

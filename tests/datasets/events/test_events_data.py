@@ -12,7 +12,7 @@ import pytest
 import conntra_neuro as cn
 from conntra_hardware.base.errors import ConntraError, FileFormatError, InputError
 from conntra_neuro.datasets import load_dataset
-from conntra_neuro.datasets.events.binning import not_isolated
+from conntra_neuro.datasets.events.binning import NEVER, not_isolated
 from conntra_neuro.datasets.events.moving_edge import DIRECTIONS, moving_edge
 from conntra_neuro.datasets.mapped import is_mapped
 
@@ -82,7 +82,7 @@ def test_binning_is_that_of_a_plain_loop(tmp_path: Path, options: str, how: dict
 def test_the_background_activity_filter(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     t, x, y, _ = recording(rng, 400)
-    found = not_isolated(t, x, y, 9, 7, 300)
+    found = not_isolated(t, x, y, np.full((9, 7), NEVER), 300)
     expected = [
         any(
             t[n] - t[m] <= 300
@@ -98,7 +98,7 @@ def test_the_background_activity_filter(tmp_path: Path) -> None:
     made = write_set(tmp_path / "set")
     data = load_dataset(f"events:{tmp_path / 'set'}?steps=8&denoise=300us")
     kept = made["Train"][0]
-    stays = not_isolated(*(column.astype(np.int64) for column in kept[:3]), 9, 7, 300)
+    stays = not_isolated(*(column.astype(np.int64) for column in kept[:3]), np.full((9, 7), NEVER), 300)
     assert data.x_train[0].sum() <= stays.sum()
 
 

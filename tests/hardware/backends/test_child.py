@@ -130,6 +130,7 @@ def _children(parent: int) -> list[int]:
         (1, r"failed: ended by SIGKILL \(out of memory\?\): the last thing it said"),
         (2, "failed: exit status 3: MemoryError: too much"),
         (3, "ended without a result"),
+        (4, "wrote more than 64 MB of error output, so it was ended: .{0,9}and again"),
     ],
 )
 def test_a_crash_is_named(spikes: int, cause: str) -> None:

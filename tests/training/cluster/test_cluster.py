@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -163,3 +165,25 @@ def test_workers_that_compute_otherwise_are_refused(found: str | None, said: str
     with pytest.raises(BackendError, match=said):
         holders._check(Answer(frozenset([found or f"{version} other", workers.fingerprint()])))
     holders._check(Answer(frozenset([workers.fingerprint()])))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="os.kill with SIGKILL, and processes that change their parent")
+def test_workers_of_a_training_that_is_killed_end_at_once(tmp_path: Path) -> None:
+    code = (
+        "import sys, time\nfrom conntra_neuro.training.cluster import connect\n"
+        "with connect._quiet(), connect._local(2) as a, connect._client(a, a, 2) as client:\n"
+        "    import os\n    print(*client.run(os.getpid).values(), flush=True)\n    time.sleep(60)\n"
+    )
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TMPDIR": str(tmp_path)}
+    training = subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, text=True)
+    assert training.stdout is not None
+    pids = [int(pid) for pid in training.stdout.readline().split()]
+    assert len(pids) == 2
+    training.kill()
+    training.wait()
+    training.stdout.close()
+    deadline = time.monotonic() + 5
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert not [path for path in tmp_path.glob("conntra-*") if any(path.iterdir())]

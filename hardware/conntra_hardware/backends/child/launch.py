@@ -14,8 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,11 @@ _PACKAGE = str(Path(__file__).resolve().parents[2])
 _POSIX = os.name == "posix"
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _GRACE_S = 2.0
+_LOOK_S = 0.5  # between looks at how much a child has written
+_LARGEST_LOG = 2**26  # bytes of error output
+_END_OF_LOG = 2**16  # of it that are looked at for a cause
+_LONGEST_LINE = 500
+_LONGEST_CAUSE = 2000
 _NOISE = ("resource_tracker", "warnings.warn(", "Exception ignored", "^")
 
 
@@ -68,9 +73,11 @@ def run_in_child(
     one. BackendError where the child fails or runs past ``time_limit_s``.
     """
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="conntra-") as name:
-        folder = Path(name)
-        write_job(folder, program, inputs, settings)
+    with _job_folder(what) as folder:
+        try:
+            write_job(folder, program, inputs, settings)
+        except OSError as error:
+            raise _no_room(what, error) from None
         supervise(what, child_command(module, folder, python), folder, time_limit_s, other=bool(python))
         run_seconds = read_result(folder)
         if run_seconds is None:
@@ -79,6 +86,24 @@ def run_in_child(
         measured = read_measured(folder)
     seconds = time.perf_counter() - start
     return Recording(spikes, logits, run_seconds=run_seconds, start_seconds=seconds - run_seconds, measured=measured)
+
+
+@contextmanager
+def _job_folder(what: str) -> Iterator[Path]:
+    """Yield a temporary folder that goes when the block ends."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="conntra-")
+    except OSError as error:
+        raise _no_room(what, error) from None
+    with folder as name:
+        yield Path(name)
+
+
+def _no_room(what: str, error: OSError) -> BackendError:
+    where = os.environ.get("TMPDIR") or tempfile.gettempdir()
+    return BackendError(
+        f"{what}: its temporary files cannot be written ({error.strerror}); free some space in {where}, or set TMPDIR"
+    )
 
 
 def child_command(module: str, folder: Path, python: str = "") -> list[str]:
@@ -114,7 +139,7 @@ def supervise(what: str, command: Sequence[str], folder: Path, time_limit_s: flo
             start_new_session=_POSIX,
         )
     try:
-        status = child.wait(timeout=min(time_limit_s, 10**8))
+        status = _waited(child, log, time_limit_s, what)
     except subprocess.TimeoutExpired:
         raise BackendError(
             f"{what}: still running at its time limit of {time_limit_s:g} s, so it was ended; "
@@ -124,6 +149,23 @@ def supervise(what: str, command: Sequence[str], folder: Path, time_limit_s: flo
         _end_group(child)
     if status != 0:
         raise BackendError(f"{what}: failed: {_cause(folder / ERROR_FILE, log, status)}")
+
+
+def _waited(child: subprocess.Popen[bytes], log: Path, time_limit_s: float, what: str) -> int:
+    """Return the child's exit status; BackendError where its error output would fill the disk."""
+    deadline = time.monotonic() + min(time_limit_s, 10**8)
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            return child.wait(timeout=min(max(left, 1e-3), _LOOK_S))
+        except subprocess.TimeoutExpired:
+            if log.stat().st_size > _LARGEST_LOG:
+                raise BackendError(
+                    f"{what}: wrote more than {_LARGEST_LOG // 2**20} MB of error output, so it was ended: "
+                    f"{_last_line(log)}"
+                ) from None
+            if left <= _LOOK_S:
+                raise
 
 
 def _environment(folder: Path, other: bool) -> dict[str, str]:
@@ -187,12 +229,20 @@ def _signal_group(group: int, number: int) -> None:
 
 def _cause(error: Path, log: Path, status: int) -> str:
     if error.exists() and (line := error.read_text(encoding="utf-8").strip()):
-        return line
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
-    meaningful = [line for line in lines if line and not any(noise in line for noise in _NOISE)]
-    said = f": {meaningful[-1]}" if meaningful else ""
+        return line[:_LONGEST_CAUSE]
+    last = _last_line(log)
+    said = f": {last}" if last else ""
     if status < 0:
         name = signal.Signals(-status).name
         hint = " (out of memory?)" if name == "SIGKILL" else ""
         return f"ended by {name}{hint}{said}"
     return f"exit status {status}{said}"
+
+
+def _last_line(log: Path) -> str:
+    """Return the last line of error output that says something, cut where it is long; empty where there is none."""
+    with open(log, "rb") as file:
+        file.seek(max(0, log.stat().st_size - _END_OF_LOG))
+        lines = [line.strip() for line in file.read().decode("utf-8", errors="replace").splitlines()]
+    meaningful = [line for line in lines if line and not any(noise in line for noise in _NOISE)]
+    return meaningful[-1][:_LONGEST_LINE] if meaningful else ""
