@@ -225,6 +225,6 @@ def _meant(spec: str, kind: str, path: str) -> str:
         inside = Path(spec)
         return f" (did you mean {'images' if (inside / 'train').is_dir() else 'mnist'}:{spec}?)"
     if path:
-        word = nearest(kind, ("mnist", "npz", "images", "events", "audio", "series"))
+        word = nearest(kind, ("mnist", "npz", "images", "events", "audio"))
         return f" (did you mean {word}:{path}?)" if word else ""
     return did_you_mean(kind, ("iris", "digits", "mnist", "moving-edge"))
