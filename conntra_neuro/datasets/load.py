@@ -221,10 +221,10 @@ def _meant(spec: str, kind: str, path: str) -> str:
     """Return what was probably meant: a path whose kind was left out, or a word that is nearly one of ours."""
     if Path(spec).suffix == ".npz" and not path:
         return f" (did you mean npz:{spec}?)"
-    if Path(spec).is_dir():
+    if spec and Path(spec).is_dir():
         inside = Path(spec)
         return f" (did you mean {'images' if (inside / 'train').is_dir() else 'mnist'}:{spec}?)"
     if path:
-        word = nearest(kind, ("mnist", "npz", "images"))
+        word = nearest(kind, ("mnist", "npz", "images", "events", "audio"))
         return f" (did you mean {word}:{path}?)" if word else ""
-    return did_you_mean(kind, ("iris", "digits", "mnist"))
+    return did_you_mean(kind, ("iris", "digits", "mnist", "moving-edge"))
