@@ -41,7 +41,10 @@ __all__ = [
     "select",
 ]
 
-_DATA = "iris, digits, mnist, mnist:PATH, npz:PATH or images:DIR (images:DIR?size=64 resizes)"
+_DATA = (
+    "iris, digits, mnist, moving-edge, mnist:PATH, npz:PATH, images:DIR (images:DIR?size=64 resizes), events:PATH, "
+    "audio:DIR or series:PATH"
+)
 
 # Read by ``app.main``, which needs them where the arguments themselves are wrong, too.
 Json = Annotated[bool, typer.Option("--json", metavar="", help="One JSON object on standard output, nothing else.")]

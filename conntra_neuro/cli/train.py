@@ -196,7 +196,7 @@ More: `conntra train -h` lists the options, `conntra datasets` the data.
 
 def default_name(data: str) -> str:
     """Return the model file that DATA is trained into: "digits" to digits.conntra, "npz:some/x.npz" to x.conntra."""
-    kind, _, path = data.partition(":")
+    kind, _, path = data.partition("?")[0].partition(":")
     return f"{Path(path or kind).stem}.conntra"
 
 

@@ -87,8 +87,9 @@ def read_images(spec: str, cache: Callable[[], Path]) -> ImageFolder:
     for part, inner in (("train", folder / "train"), ("test", tested)):
         if inner is not None:
             kept = _cached(inner, size, cache)
-            arrays[f"x_{part}"], arrays[f"y_{part}"] = load_kept(kept / "x.npy"), np.load(kept / "y.npy")
-            skipped += np.load(kept / "skipped.npy").tolist()
+            arrays[f"x_{part}"] = load_kept(kept / "x.npy")
+            arrays[f"y_{part}"] = np.load(kept / "y.npy", allow_pickle=False)
+            skipped += np.load(kept / "skipped.npy", allow_pickle=False).tolist()
     shapes = [arrays[name].shape[1:] for name in ("x_train", "x_test") if name in arrays]
     if len(set(shapes)) > 1:
         where = "" if tested is None else tested.name

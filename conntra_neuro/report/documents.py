@@ -104,6 +104,7 @@ def run_document(
     from conntra_hardware.program.fingerprint import program_sha256
     from conntra_neuro.report.energy import baselines_document, coefficients_document, spread_document
     from conntra_neuro.report.recorded import confusion_document, mesh_document, recorded_document
+    from conntra_neuro.report.traces import traces_document
 
     program = result.program
     if estimates is None:
@@ -132,5 +133,6 @@ def run_document(
         "versions": versions_of([load_backend(result.backend)]),
         "confusion": confusion_document(result, labels),
         "recorded": recorded_document(result, inputs),
+        "traces": traces_document(result, inputs),
         **mesh_document(program),
     }

@@ -36,6 +36,7 @@ _CAPTIONS = {
     "energy": f"Dynamic energy of a sample: {MODELLED}.",
     "layer-rates": "How often neurons fire.",
     "spike-raster": "Every spike of the first samples, and the readout's potentials.",
+    "membrane-traces": "Potentials of the busiest neurons with state, step by step, and where they spike.",
     "confusion": "Classes (rows) and what they were taken for (columns).",
 }
 

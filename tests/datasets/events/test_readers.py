@@ -198,6 +198,61 @@ def test_damage_is_named(tmp_path: Path, name: str, data: bytes, says: str) -> N
         read(path)
 
 
+def flat(identifier: bytes, fields: list[tuple[int, bytes | None, tuple[bytes, int, int]]]) -> bytes:
+    """A FlatBuffer of one table with its size before it: fields are (slot, the scalar or None, what None refers to).
+
+    What is referred to is bytes, their count, and the alignment of what follows the count.
+    """
+    slots = 1 + max(slot for slot, *_ in fields)
+    start = 8 + 4 + 2 * slots
+    start += -start % 8
+    body, offsets, refers = bytearray(8), [0] * slots, []
+    for slot, scalar, referred in sorted(fields, key=lambda field: -len(field[1] or bytes(4))):
+        offsets[slot] = len(body)
+        if scalar is None:
+            refers.append((len(body), referred))
+        body += scalar or bytes(4)
+    tail = bytearray()
+    for where, (data, count, align) in refers:
+        tail += bytes(-(start + len(body) + len(tail) + 4) % align)
+        struct.pack_into("<I", body, where, start + len(body) + len(tail) - (start + where))
+        tail += struct.pack("<I", count) + data
+    struct.pack_into("<i", body, 0, start - 8)
+    table = struct.pack(f"<{2 + slots}H", 4 + 2 * slots, len(body), *offsets)
+    out = struct.pack("<I", start) + identifier + table
+    out += bytes(start - len(out)) + bytes(body) + bytes(tail)
+    out += bytes(-len(out) % 8)
+    return struct.pack("<I", len(out)) + out
+
+
+def aedat4(events: list[Event]) -> bytes:
+    """iniVation's layout without compression: a header with the streams as XML, then packets (dv-processing's .fbs)."""
+    info = "".join(f'<attr key="size{side}" type="int">34</attr>' for side in "XY")
+    stream = f'<attr key="typeIdentifier" type="string">EVTS</attr><node name="info">{info}</node>'
+    xml = f'<dv version="2.0"><node name="outInfo"><node name="0">{stream}</node></node></dv>'.encode()
+    none = (b"", 0, 4)
+    header = [(0, struct.pack("<i", 0), none), (1, struct.pack("<q", -1), none), (2, None, (xml + b"\0", len(xml), 4))]
+    data = b"".join(struct.pack("<qhh?3x", t, x, y, bool(p)) for t, x, y, p in events)
+    packet = flat(b"EVTS", [(0, None, (data, len(events), 8))])
+    return b"#!AER-DAT4.0\r\n" + flat(b"IOHE", list(header)) + struct.pack("<ii", 0, len(packet)) + packet
+
+
+def test_aedat4_through_its_package(tmp_path: Path) -> None:
+    pytest.importorskip("aedat", reason="the package aedat reads AEDAT 4; `pip install aedat`")
+    path = tmp_path / "a.aedat4"
+    path.write_bytes(aedat4(EVENTS))
+    found = read_aedat4(path)
+    assert listed(found) == EVENTS
+    assert found.sensor == Sensor(34, 34)
+    path.write_bytes(aedat4([]))
+    with pytest.raises(InputError, match="no events"):
+        read_aedat4(path)
+    for cut in (5, 200):
+        path.write_bytes(aedat4(EVENTS)[:-cut])
+        with pytest.raises(FileFormatError, match="damaged or truncated"):
+            read_aedat4(path)
+
+
 def test_aedat4_without_its_package_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "aedat", None)
     with pytest.raises(InputError, match="pip install aedat"):
