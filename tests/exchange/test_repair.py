@@ -20,6 +20,7 @@ from conntra_neuro.exchange.relu.calibrate import calibrated
 from conntra_neuro.exchange.relu.read import read_float_net
 from conntra_neuro.exchange.relu.repair import repair_ints
 from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork, SumPool
+from conntra_neuro.training.repair import loop
 from conntra_neuro.training.repair import network as networks
 from conntra_neuro.training.repair.loop import _softmax
 from conntra_neuro.training.repair.network import repair_network
@@ -234,3 +235,19 @@ def test_a_spiking_graph_is_repaired_beside_its_import(tmp_path: Path) -> None:
     assert after.error(data.x_test, data.y_test) <= network.error(data.x_test, data.y_test)
     with pytest.raises(ConntraError, match="give --data"):
         import_with_report(tmp_path / "net.nir", **options, repair=2.0)
+
+
+def test_all_held_out_samples_decide_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few are looked at on the way, what comes back is no worse on all of them than what went in."""
+    monkeypatch.setattr(loop, "_FEW", 5)
+    monkeypatch.setattr(loop, "_SHARE", 1e-9)
+    data = load_dataset("digits")
+    net = read_float_net(load_graph(FILES / "sklearn_digits.onnx"))
+    x = data.x_train.reshape(len(data.x_train), -1)
+    ints, _ = calibrated(net, x, 1.0, bits=2)
+    after, how = repair_ints(ints, x, data.y_train, 2, seconds=1.0, fraction=0.05)
+    _, held = networks.held_rows(len(x), 0)
+    assert how.held_out == len(held)
+    wrong = [float((chain.network().predict(x[held]) != data.y_train[held]).mean()) for chain in (ints, after)]
+    assert wrong[1] <= wrong[0]
+    assert (how.before[0], how.after[0]) == pytest.approx(tuple(wrong))

@@ -48,7 +48,8 @@ class Samples:
 
     inputs  gives what the first stage takes of samples, by their indices
     y       class indices (n,); ``wanted`` (n, classes) are the probabilities that are aimed at
-    kept    indices of the samples that weights move by; ``held``: of those that decide, the first where time is short
+    kept    indices of the samples that weights move by; ``held``: of those that decide: the first of them on the way
+            where time is short, all in the end
     scale   of logits, at which their softmax is a probability
     """
 
@@ -83,7 +84,7 @@ def repaired(
         begin = time.monotonic()  # what was compiled on the way is no repair
         key = first = look.at(held)
         looking = time.monotonic() - begin
-        best = [stage.weight.copy() for stage in stages]
+        start = best = [stage.weight.copy() for stage in stages]
         done, worse, looked = 0, 0, 0
         while True:
             spent = done / (batches or 1) if seconds is None else (time.monotonic() - begin) / seconds
@@ -110,9 +111,28 @@ def repaired(
             if worse == _PATIENCE:
                 worse, fraction = 0, None if fraction is None else fraction / 2
                 _take(stages, best)
-    _take(stages, best)
+        _take(stages, best)
+        if len(held) < len(samples.held):
+            held = samples.held
+            first, key = _confirmed(stages, start, look)
     sweeps = done * min(batch, len(samples.kept)) / len(samples.kept)
     return Repaired(first, key, len(held), time.monotonic() - begin, sweeps)
+
+
+def _confirmed(
+    stages: Sequence[Stage], start: Sequence[Floats], look: _Look
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return errors and objectives of ``start`` and of the stages on all held-out samples; the better is left.
+
+    The best of many looks at a few samples may be luck.
+    """
+    found, after = [stage.weight.copy() for stage in stages], look.at(look.samples.held)
+    _take(stages, start)
+    before = look.at(look.samples.held)
+    if after[0] > before[0] or after[1] > before[1]:
+        return before, before
+    _take(stages, found)
+    return before, after
 
 
 def _fraction(steps: float) -> float:
