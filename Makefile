@@ -2,7 +2,7 @@
 
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test lava check bench format clean base dev
+.PHONY: help demo test lava check docs bench format clean base dev
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,13 +16,18 @@ test: dev ## the tests; make test ARGS="-k lava -x" for some of them
 lava: base ## for CONNTRA_PYTHON=python3.12 and the like: a Python 3.10 of its own for Lava
 	$(BIN)/conntra doctor --quick --fix lava
 
-check: dev ## everything that CI asks for: lint, format, types, import layers, the code in the docs, tests
+check: dev ## everything that CI asks for: lint, format, types, import layers, the docs and their code, tests
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m pyright
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/check_docs.py
+	$(MAKE) docs
 	$(BIN)/python -m pytest
+
+docs: build/docs-packages/.ready ## the documentation site, in build/docs; a warning is an error
+	PYTHONPATH=build/docs-packages $(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs -d build/docs-state
+	@echo "docs: build/docs/index.html"
 
 bench: dev ## every script of tests/benchmarks
 	@for script in tests/benchmarks/[a-z]*.py; do \
@@ -43,3 +48,8 @@ base:
 
 dev:
 	@scripts/setup_venv dev
+
+build/docs-packages/.ready: docs/requirements.txt | base
+	rm -rf build/docs-packages
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --target build/docs-packages -r docs/requirements.txt
+	touch $@

@@ -27,14 +27,16 @@ if _TYPE_CHECKING:
     from conntra_hardware.cost.energy import EnergyEstimate, estimate, estimate_all
     from conntra_hardware.cost.events import EventCounts
     from conntra_hardware.cost.measured import Measured
-    from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Lif, Readout, Threshold
+    from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Lif, Readout, SigmaDelta, Threshold
     from conntra_hardware.program import Program
     from conntra_hardware.proof.verify import Certificate, verify
     from conntra_hardware.runtime import RunResult, run
     from conntra_neuro.compiler import check, compile
     from conntra_neuro.datasets import Dataset, fit_encoder, load_dataset
+    from conntra_neuro.datasets.events.given import from_events
     from conntra_neuro.estimator import ConntraClassifier
     from conntra_neuro.exchange import export, import_network
+    from conntra_neuro.live import decide
     from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork, Flatten, MaxPool, Recurrent, Residual, SumPool
     from conntra_neuro.network.levels import BINARY, TERNARY, Levels, parse_levels
     from conntra_neuro.network.storage import MemoryReport, load, memory_report, save
@@ -55,14 +57,16 @@ _HOMES = {
     "conntra_hardware.cost.energy": ("EnergyEstimate", "estimate", "estimate_all"),
     "conntra_hardware.cost.events": ("EventCounts",),
     "conntra_hardware.cost.measured": ("Measured",),
-    "conntra_hardware.neurons": ("GradedRelu", "IntegrateAndFire", "Lif", "Readout", "Threshold"),
+    "conntra_hardware.neurons": ("GradedRelu", "IntegrateAndFire", "Lif", "Readout", "SigmaDelta", "Threshold"),
     "conntra_hardware.program": ("Program",),
     "conntra_hardware.proof.verify": ("Certificate", "verify"),
     "conntra_hardware.runtime": ("RunResult", "run"),
     "conntra_neuro.compiler": ("check", "compile"),
     "conntra_neuro.datasets": ("Dataset", "fit_encoder", "load_dataset"),
+    "conntra_neuro.datasets.events.given": ("from_events",),
     "conntra_neuro.estimator": ("ConntraClassifier",),
     "conntra_neuro.exchange": ("export", "import_network"),
+    "conntra_neuro.live": ("decide",),
     "conntra_neuro.network": (
         "Conv2d",
         "Dense",
@@ -111,6 +115,7 @@ __all__ = [
     "Recurrent",
     "Residual",
     "RunResult",
+    "SigmaDelta",
     "SumPool",
     "Threshold",
     "TrainResult",
@@ -118,10 +123,12 @@ __all__ = [
     "check",
     "chip_names",
     "compile",
+    "decide",
     "estimate",
     "estimate_all",
     "export",
     "fit_encoder",
+    "from_events",
     "import_network",
     "load",
     "load_chip",

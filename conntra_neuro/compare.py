@@ -14,13 +14,14 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from conntra_hardware.base.errors import InputError
-from conntra_neuro.datasets import Dataset, fit_encoder
+from conntra_hardware.base.suggest import did_you_mean
+from conntra_neuro.datasets import Dataset, encoder_of
 from conntra_neuro.network.levels import Levels, parse_levels
 from conntra_neuro.network.storage import memory_report
 from conntra_neuro.training import Progress, TrainResult, train
@@ -147,7 +148,8 @@ def compare(
     """
     unknown = [method for method in methods if method not in METHODS]
     if unknown or not methods:
-        raise InputError(f"method {unknown[0] if unknown else '(none)'}: unknown; allowed: {', '.join(METHODS)}")
+        given = unknown[0] if unknown else "(none)"
+        raise InputError(f"method {given}: unknown{did_you_mean(given, METHODS)}; allowed: {', '.join(METHODS)}")
     if METHODS[0] in methods and encoder.startswith("latency"):
         raise InputError(
             f"encoder {encoder}: {METHODS[0]} sees how often an input spikes, not when; use rate:T, or other methods: "
@@ -213,7 +215,7 @@ def _parts(data: Dataset, folds: int, seed: int) -> Iterator[Dataset]:
     for number in range(folds):
         test = fold == number
         name = f"{data.name}, fold {number + 1} of {folds}"
-        yield Dataset(name, x[~test], y[~test], x[test], y[test], data.labels)
+        yield Dataset(name, x[~test], y[~test], x[test], y[test], data.labels, input=data.input)
 
 
 def _run(
@@ -224,8 +226,10 @@ def _run(
     recipe: _Recipe,
     progress: Callable[[Progress], None] | None,
 ) -> Run:
-    fitted = fit_encoder(data.x_train, recipe.encoder)
+    fitted = encoder_of(data, recipe.encoder)
     if method == METHODS[0]:
+        if fitted is None:
+            raise InputError(f"{data.name}: {METHODS[0]} does not see when a spike comes; use {','.join(METHODS[1:])}")
         return _real_run(data, fitted, layers, seed, recipe, progress)
     how: dict[str, Any] = {"method": _TRAINED_BY[method], "levels": recipe.levels, "encoder": fitted}
     how |= {"neuron": recipe.neuron, **recipe.limits, **recipe.images}
@@ -258,7 +262,8 @@ def _real_run(
     train_spikes, test_spikes = (encoder.encode(x).reshape(len(x), -1) for x in (data.x_train, data.x_test))
     image = image_shape(data.feature_shape, train_spikes.shape[1] // encoder.steps)
     fixed = {"seed": seed, "image": image, "input_steps": encoder.steps}
-    task = make_task(train_spikes, data.y_train, Wanted(data.n_classes, layers, recipe.neuron, recipe.levels, **fixed))
+    neuron = replace(parse_neurons(recipe.neuron), recurrent=False)  # of rates there is no step before
+    task = make_task(train_spikes, data.y_train, Wanted(data.n_classes, layers, neuron, recipe.levels, **fixed))
     fit = fit_real(task, progress=progress, **recipe.limits, **recipe.images)
     if fit.interrupted:
         raise KeyboardInterrupt

@@ -32,8 +32,11 @@ class ConntraClassifier(ClassifierMixin, BaseEstimator):
     levels              "binary", "ternary", a number of levels, or the values
     method              "conntra", "backprop" or "warm"; see ``train``
     gear                "blocks", "annealed" or "exact"
-    encoder             features to spikes: "auto", "threshold", "thermometer", "thermometer:K", or "spikes" for
-                        features that are 0 and 1 already
+    neuron              of the hidden layers: "threshold", "relu", "if8", "lif:163" and the like; see ``train``
+    steps               time steps of a sample, of leaky neurons; None takes what the encoder or X says
+    recurrent           whether hidden layers of leaky neurons see their own spikes a step later
+    encoder             features to spikes: "auto", "threshold", "thermometer", "thermometer:K", "rate:T", "latency:T",
+                        or "spikes" for X that is 0 and 1 already: (n, inputs), or over time (n, steps, inputs)
     sweeps              passes over the data; None leaves it to the gear
     time_limit_s        seconds of training at most; None for no limit
     random_state        seed, generator, or None
@@ -45,7 +48,7 @@ class ConntraClassifier(ClassifierMixin, BaseEstimator):
     network_            the ``DiscreteNetwork``, its encoder and labels included: save and compile it
     history_            a ``Record`` a sweep
     scale_              what logits are multiplied by in ``predict_proba``
-    n_features_in_      number of features
+    n_features_in_      number of features; of samples over time, number of steps
     feature_names_in_   their names, where X has names that are all strings
     """
 
@@ -54,6 +57,9 @@ class ConntraClassifier(ClassifierMixin, BaseEstimator):
         hidden_layer_sizes: Sequence[int] = (256,),
         levels: str | int | Sequence[int] | Levels = "ternary",
         *,
+        neuron: str = "threshold",
+        steps: int | None = None,
+        recurrent: bool = False,
         method: str = "conntra",
         gear: str = "blocks",
         encoder: str = "auto",
@@ -64,6 +70,9 @@ class ConntraClassifier(ClassifierMixin, BaseEstimator):
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.levels = levels
+        self.neuron = neuron
+        self.steps = steps
+        self.recurrent = recurrent
         self.method = method
         self.gear = gear
         self.encoder = encoder
@@ -75,9 +84,11 @@ class ConntraClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X: Any, y: Any) -> ConntraClassifier:
         """Train on features X (n, n_features), finite numbers, and labels y (n,) of at least two classes.
 
+        With encoder "spikes" X may be samples over time, (n, steps, inputs).
+
         Raises InputError for parameters that cannot be used, ValueError for features or labels that cannot.
         """
-        checked: Any = validate_data(self, X, y, dtype="numeric")
+        checked: Any = validate_data(self, X, y, dtype="numeric", allow_nd=self.encoder == "spikes")
         x, labels = checked
         check_classification_targets(labels)
         self.classes_, targets = np.unique(labels, return_inverse=True)
@@ -86,6 +97,9 @@ class ConntraClassifier(ClassifierMixin, BaseEstimator):
         trained = train(
             _dataset(x, targets, len(self.classes_)),
             layers=tuple(self.hidden_layer_sizes),
+            neuron=self.neuron,
+            steps=self.steps,
+            recurrent=self.recurrent,
             levels=self.levels,
             method=self.method,
             gear=self.gear,
@@ -96,7 +110,14 @@ class ConntraClassifier(ClassifierMixin, BaseEstimator):
             **(self.options or {}),
         )
         network = trained.network
-        self.network_ = DiscreteNetwork(network.layers, network.encoder, self.classes_.tolist())
+        self.network_ = DiscreteNetwork(
+            network.layers,
+            network.encoder,
+            self.classes_.tolist(),
+            network.residuals,
+            steps=network.steps,
+            recurrent=network.recurrent,
+        )
         self.history_: tuple[Record, ...] = trained.history
         self.scale_ = calibrated_scale(self._logits(x), targets)
         return self
@@ -113,7 +134,7 @@ class ConntraClassifier(ClassifierMixin, BaseEstimator):
 
     def _checked_logits(self, X: Any) -> IntArray:
         check_is_fitted(self)
-        checked: Any = validate_data(self, X, dtype="numeric", reset=False)
+        checked: Any = validate_data(self, X, dtype="numeric", reset=False, allow_nd=self.encoder == "spikes")
         return self._logits(checked)
 
     def _logits(self, x: npt.NDArray[Any]) -> IntArray:

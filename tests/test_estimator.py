@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from order_of_events import moving_pulses
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -96,6 +97,31 @@ def test_bad_parameters_are_one_line() -> None:
     ]:
         with pytest.raises(InputError, match=message):
             ConntraClassifier(**wrong).fit(x, y)
+
+
+def test_samples_over_time_and_recurrent_layers() -> None:
+    data = moving_pulses(90)
+    names = np.array(data.labels)[data.y_train]
+    options = {"fraction_recurrent": 0.05, "shift": 1}
+    classifier = ConntraClassifier(
+        (6,), neuron="lif:410", recurrent=True, encoder="spikes", sweeps=3, random_state=0, options=options
+    )
+    fitted = clone(classifier).fit(data.x_train, names)
+    assert (fitted.network_.steps, fitted.n_features_in_) == (8, 8)
+    assert fitted.network_.recurrent[0].weight.any()
+    logits = fitted.network_.forward(data.x_test)
+    np.testing.assert_array_equal(fitted.predict(data.x_test), fitted.classes_[logits.argmax(axis=1)])
+    assert fitted.predict_proba(data.x_test).shape == (len(data.x_test), 2)
+    with pytest.raises(InputError, match=r"samples of shape \(8, 12\) without an encoder"):
+        clone(classifier).set_params(steps=5).fit(data.x_train, names)
+    with pytest.raises(ValueError, match="dim 3"):
+        ConntraClassifier((6,)).fit(data.x_train, names)
+
+
+def test_features_are_shown_to_leaky_neurons_for_some_steps(iris: tuple[np.ndarray, np.ndarray]) -> None:
+    fitted = ConntraClassifier((12,), neuron="lif:1024", steps=4, random_state=0, sweeps=30).fit(*iris)
+    assert fitted.network_.steps == 4
+    assert fitted.score(*iris) > 0.8
 
 
 def test_package_import_leaves_scikit_learn_alone() -> None:

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from conntra_hardware.base.errors import ConntraError
-from conntra_neuro.cli.terminal import show_everything
-from conntra_neuro.cli.verb_result import DONE, INTERRUPTED, WRONG, Outcome, to_json
+from conntra_hardware.base.errors import ConntraError, in_short
+from conntra_neuro.cli.terminal import printable, show_everything
+from conntra_neuro.cli.verb_result import DONE, INTERRUPTED, TERMINATED, WRONG, Outcome, to_json
 
 __all__ = ["main"]
 
+_LONGEST = 2000
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit status: 0 done, 1 the answer is no, 2 wrong use or bad input."""
+    """Run the command line and return the exit status: 0 done, 1 the answer is no, 2 wrong use or bad input.
+
+    SIGTERM does what Ctrl-C does; the status is 143 then, and 130 after Ctrl-C that keeps nothing.
+    """
+    _open_streams()
+    with _terminated() as was_terminated:
+        status = _run(argv)
+    return TERMINATED if was_terminated() else status
+
+
+def _run(argv: Sequence[str] | None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     # Read here and not in the verbs, because an error in the arguments themselves is reported by the same rules.
     asked = {flag: f"--{flag}" in arguments for flag in ("json", "quiet", "debug")}
@@ -35,9 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return int(outcome or DONE)
         _print(outcome, asked)
         return outcome.status
-    except BrokenPipeError:
-        # Whoever read has gone (`conntra chips | head`); without this Python complains again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read has gone (`conntra chips | head`)
+        _give_up(sys.stdout)
         return DONE
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else WRONG
@@ -45,31 +58,93 @@ def main(argv: Sequence[str] | None = None) -> int:
         if asked["debug"]:
             traceback.print_exc()
         message, status = _explain(error)
-        if asked["json"]:
+        if isinstance(error, _CannotPrint):
+            _give_up(sys.stdout)
+        elif asked["json"]:
             _print_json({"error": message, "exit_status": status})
-        print(f"conntra: {message}", file=sys.stderr)
+        try:
+            print(f"conntra: {message}", file=sys.stderr, flush=True)
+        except OSError:
+            _give_up(sys.stderr)
         return status
 
 
+class _CannotPrint(ConntraError):
+    """Standard output that takes no more: a full disk behind it, for one."""
+
+
+def _open_streams() -> None:
+    """Have all three streams, as a shell's ``>&-`` leaves Python without one."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # it stays open
+
+
+def _give_up(stream: Any) -> None:
+    """Lead a stream that cannot be written to nowhere; else Python complains of it again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+@contextlib.contextmanager
+def _terminated() -> Iterator[Callable[[], bool]]:
+    """Have SIGTERM raise KeyboardInterrupt within the block; yield a function that says whether it came.
+
+    What a stage does on Ctrl-C it then does on SIGTERM: the best network is kept, simulators and temporary files go.
+    """
+    came: list[int] = []
+
+    def interrupt(number: int, frame: Any) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    here = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    if here:
+        signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield lambda: bool(came)
+    finally:
+        if here:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def _print(outcome: Outcome, asked: dict[str, bool]) -> None:
+    try:
+        _show(outcome, asked)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _CannotPrint(f"standard output: cannot be written ({error.strerror or error})") from None
+
+
+def _show(outcome: Outcome, asked: dict[str, bool]) -> None:
+    for document, line in outcome.lines or ():
+        if asked["json"]:
+            _print_json(document, None)
+        elif not asked["quiet"]:
+            print(line)
+        sys.stdout.flush()
     if asked["json"]:
-        _print_json(outcome.document)
+        if outcome.lines is None:
+            _print_json(outcome.document)
     elif not asked["quiet"]:
         from rich.console import Console
+        from rich.segment import Segment, Segments
 
         console = Console(highlight=False)
         for view in outcome.views:
-            console.print(view)
-    sys.stdout.flush()
+            # What a file holds reaches the terminal as text, whatever characters it has; styles are not in the text.
+            plain = [s if s.control else Segment(printable(s.text), s.style) for s in console.render(view)]
+            console.print(Segments(plain), end="")
 
 
-def _print_json(document: Mapping[str, Any]) -> None:
+def _print_json(document: Mapping[str, Any], indent: int | None = 2) -> None:
     """Print JSON that a reader gets back unchanged: escaped where the stream cannot encode it as it is."""
-    text = to_json(document)
+    text = to_json(document, indent=indent)
     try:
         text.encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:
-        text = to_json(document, ascii_only=True)
+        text = to_json(document, ascii_only=True, indent=indent)
     print(text)
 
 
@@ -92,7 +167,8 @@ def _explain(error: BaseException) -> tuple[str, int]:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    """Return ``text`` as one line of characters that a terminal shows, cut where it is very long."""
+    return in_short(printable(" ".join(text.split())), _LONGEST)
 
 
 if __name__ == "__main__":

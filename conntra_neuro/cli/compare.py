@@ -31,7 +31,10 @@ def compare(
         ),
     ] = None,
     neuron: Annotated[
-        str, typer.Option(help="threshold, relu (graded spikes), or if8: integrate-and-fire over 8 time steps.")
+        str,
+        typer.Option(
+            help="threshold, relu (graded spikes), if8: integrate-and-fire over 8 steps, or lif:163@8: leaky."
+        ),
     ] = "threshold",
     levels: Annotated[
         str, typer.Option(help="What a weight may be: binary, ternary, a number N, or a,b,c.")

@@ -119,10 +119,25 @@ def import_(
         str | None, typer.Option(help="NIR, spiking: zero, subtract, or subtract-late (a step after the spike).")
     ] = None,
     bits: Annotated[
-        int | None, typer.Option(metavar="N", help="NIR, spiking: bits of a weight.", show_default="8")
+        int | None, typer.Option(metavar="N", help="Floating point: bits of a weight, 2 to 8.", show_default="8")
     ] = None,
     data: Annotated[
-        str | None, typer.Option(metavar="DATA", help="NIR, spiking: spikes (n, T, ...) to compare both networks on.")
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="To compare on (test samples), and ONNX: to find scales on (training samples). NIR: (n, T, ...).",
+        ),
+    ] = None,
+    neuron: Annotated[
+        str | None,
+        typer.Option(
+            help="ONNX, floating point: relu (graded, Loihi 2) or ifT (integrate-and-fire over T steps, as if32).",
+            show_default="relu",
+        ),
+    ] = None,
+    repair: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="Floating point: move the integers on DATA until they do as well again."),
     ] = None,
     seed: Seed = 0,
     json: Json = False,
@@ -132,10 +147,11 @@ def import_(
     """Read a network of another tool and write a model file.
 
     What the file leaves open and no option says (time steps, whose conventions) is assumed, and the table says so.
-    Integers come in exactly; spiking neurons in floating point are rounded to the chip's integers, and what was lost is
-    said. What has no counterpart is one line that names it.
+    Integers come in exactly; networks in floating point (NIR of spiking neurons, ONNX of ReLU) are rounded to the
+    chip's integers, and what was lost is said. What has no counterpart is one line that names it.
     """
     from conntra_hardware.base.files import check_writable
+    from conntra_neuro.datasets import load_dataset
     from conntra_neuro.exchange.files import import_with_report
     from conntra_neuro.network.storage import save
     from conntra_neuro.report.exchange import import_table
@@ -150,10 +166,13 @@ def import_(
             "semantics": semantics,
             "drive": drive,
         }
-        options |= {"source": source, "dt": dt, "reset": reset, "bits": bits}
+        options |= {"source": source, "dt": dt, "reset": reset, "bits": bits, "neuron": neuron, "repair": repair}
+        dataset = None if data is None else load_dataset(data, seed=seed)
+        if dataset is not None and (repair is not None or (format or file.suffix.lower()) in ("onnx", ".onnx")):
+            options |= {"data": dataset, "seed": seed}
         assumed: list[str] = []
         network, rounded = import_with_report(file, format, assumed=assumed, **options)
-        compared = _compared(network, rounded, data, seed)
+        compared = _compared(network, rounded, dataset)
     size = save(network, path, info={"imported_from": file.name})
     document: dict[str, Any] = {
         "model": str(path),
@@ -161,6 +180,7 @@ def import_(
         "exact": rounded is None,
         "assumed": assumed,
         "layers": [repr(layer) for layer in network.layers],
+        "scale": getattr(rounded, "scale", scale),
         "rounded": [] if rounded is None else [note.to_dict() for note in rounded.rounded],
         **compared,
         "inputs": network.n_in,
@@ -173,14 +193,16 @@ def import_(
     return Outcome(document, (import_table(document),))
 
 
-def _compared(network: Any, rounded: Any, data: str | None, seed: int) -> dict[str, Any]:
-    """Return how the integer network does on the test samples of ``data``, and beside its float simulation."""
-    if data is None:
+def _compared(network: Any, rounded: Any, dataset: Any) -> dict[str, Any]:
+    """Return how the integer network does on the test samples of ``dataset``, and beside its float simulation."""
+    if dataset is None or not len(dataset.x_test):
         return {}
-    from conntra_neuro.datasets import load_dataset
-
-    dataset = load_dataset(data, seed=seed)
+    if hasattr(rounded, "compared"):
+        return rounded.compared(dataset)
     found: dict[str, Any] = {"accuracy": 1 - network.error(dataset.x_test, dataset.y_test)}
+    if rounded is not None and rounded.repair is not None:
+        before = 1 - rounded.before.error(dataset.x_test, dataset.y_test)
+        found |= {"accuracy_before_repair": before, "repair": rounded.repair.to_dict()}
     if rounded is not None:
         exact = rounded.simulate(dataset.x_test)[-1]
         spiking = network.layers[-1].neuron.spikes
@@ -193,5 +215,6 @@ def _compared(network: Any, rounded: Any, data: str | None, seed: int) -> dict[s
 import_.__doc__ = f"{import_.__doc__}\n\n" + example(
     "conntra import graph.nir --out graph.conntra",
     "conntra import binary_net.onnx --out binary_net.conntra",
+    "conntra import keras_cnn.onnx --scale 255 --data mnist:mnist.npz --out keras_cnn.conntra",
     "conntra import pilotnet.net --steps 16 --out pilotnet.conntra",
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.suggest import did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +26,7 @@ __all__ = [
     "Debug",
     "Json",
     "ModelArgument",
+    "OptionalData",
     "ProgramArgument",
     "Quiet",
     "RunSeed",
@@ -39,7 +41,10 @@ __all__ = [
     "select",
 ]
 
-_DATA = "iris, digits, mnist, mnist:PATH, npz:PATH or images:DIR (images:DIR?size=64 resizes)"
+_DATA = (
+    "iris, digits, mnist, moving-edge, mnist:PATH, npz:PATH, images:DIR (images:DIR?size=64 resizes), events:PATH, "
+    "audio:DIR or series:PATH"
+)
 
 # Read by ``app.main``, which needs them where the arguments themselves are wrong, too.
 Json = Annotated[bool, typer.Option("--json", metavar="", help="One JSON object on standard output, nothing else.")]
@@ -53,6 +58,7 @@ RunSeed = Annotated[
 ]
 TimeLimit = Annotated[float, typer.Option(metavar="SECONDS", help="For each simulator, all included.")]
 DataArgument = Annotated[str, typer.Argument(metavar="DATA", show_default=False, help=_DATA)]
+OptionalData = Annotated[str | None, typer.Argument(metavar="DATA", show_default=False, help=_DATA)]
 DataOption = Annotated[
     str | None,
     typer.Option("--data", metavar="DATA", show_default="the one it was trained with", help=_DATA),
@@ -121,7 +127,7 @@ def select(data: Dataset, split: str, samples: int | None) -> tuple[npt.NDArray[
 
     parts = {"test": ("test",), "train": ("train",), "all": ("train", "test")}
     if split not in parts:
-        raise InputError(f"--split {split!r}: unknown; allowed: test, train, all")
+        raise InputError(f"--split {split!r}: unknown{did_you_mean(split, parts)}; allowed: test, train, all")
     x = np.concatenate([getattr(data, f"x_{part}") for part in parts[split]])
     y = np.concatenate([getattr(data, f"y_{part}") for part in parts[split]])
     if samples is not None and not 1 <= samples <= len(x):

@@ -1,8 +1,9 @@
-"""Progress for people, on standard error, only where that is a terminal."""
+"""Progress for people, on standard error: a bar in a terminal that can draw one, else a line every ten seconds."""
 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from conntra_neuro.training import Progress
 
 __all__ = ["say", "step", "training_bar"]
+
+_LINE_EVERY_S = 10.0
+_NARROW = 90
 
 
 @contextlib.contextmanager
@@ -33,31 +37,62 @@ def step(what: str, quiet: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def training_bar(quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
-    """Yield what ``train`` calls with its progress: a bar with the objective and both errors."""
-    console = _console(quiet)
-    if console is None:
+    """Yield what ``train`` calls with its progress: a bar with the objective and both errors.
+
+    Where no bar can be drawn (a file, a pipe, a dumb terminal), a line is printed every ten seconds.
+    """
+    if quiet:
         yield None
         return
+    console = _console(quiet)
+    if console is None:
+        yield _lines()
+        return
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.table import Column
 
-    columns = (
-        TextColumn("training"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-    )
+    column = Column(no_wrap=True, overflow="ellipsis")
+    columns = (TextColumn("training {task.percentage:>3.0f}%  {task.description}", table_column=column),)
+    if console.width >= _NARROW:
+        columns = (
+            TextColumn("training"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}", table_column=column),
+        )
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=1.0)
 
         def show(progress: Progress) -> None:
-            words = f"objective {progress.objective:.4f}  training error {percent(progress.train_error)}"
-            if progress.validation_error is not None:
-                words += f"  validation {percent(progress.validation_error)}"
-            bar.update(task, completed=progress.sweep / max(progress.sweeps, 1), description=words)
+            bar.update(task, completed=_share(progress), description=_words(progress))
 
         yield show
+
+
+def _lines() -> Callable[[Progress], None]:
+    """Return what prints a line of a training's progress now and then."""
+    said = time.monotonic()
+
+    def show(progress: Progress) -> None:
+        nonlocal said
+        if time.monotonic() - said >= _LINE_EVERY_S:
+            said = time.monotonic()
+            say(f"training {_share(progress):4.0%}  {_words(progress)}", quiet=False)
+
+    return show
+
+
+def _share(progress: Progress) -> float:
+    return progress.sweep / max(progress.sweeps, 1)
+
+
+def _words(progress: Progress) -> str:
+    words = f"objective {progress.objective:.4f}  training error {percent(progress.train_error)}"
+    if progress.validation_error is not None:
+        words += f"  validation {percent(progress.validation_error)}"
+    return words
 
 
 def say(what: str, quiet: bool) -> None:
@@ -74,4 +109,4 @@ def _console(quiet: bool) -> Console | None:
     from rich.console import Console
 
     console = Console(stderr=True)
-    return console if console.is_terminal else None
+    return console if console.is_interactive else None

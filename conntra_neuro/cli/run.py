@@ -43,6 +43,21 @@ def run(
         Path | None, typer.Option(metavar="RESULT", help="Write the JSON there, too; for `conntra report`.")
     ] = None,
     plot: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw core map, spikes, energy, ... there.")] = None,
+    stream: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Read events from there instead, - is standard input: t,x,y,p or t,unit."),
+    ] = None,
+    time_step: Annotated[
+        str | None,
+        typer.Option("--step", metavar="DURATION", help="With --stream: a time step.", show_default="as in training"),
+    ] = None,
+    sensor: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="With --stream: 34x34, or 700 units.", show_default="as in training"),
+    ] = None,
+    hysteresis: Annotated[
+        float, typer.Option(help="With --stream: by how large a share another class must lead to be believed.")
+    ] = 0.1,
     host: HostOption = None,
     partition: Partition = None,
     board: Board = None,
@@ -65,6 +80,14 @@ def run(
     from conntra_neuro.report.measured import measured_views
     from conntra_neuro.report.tables import run_table
 
+    if stream is not None:
+        from conntra_neuro.cli.run_stream import run_stream
+
+        if data is not None or plot is not None or out is not None or backend != "reference":
+            raise InputError("--stream: runs on the reference, and prints; leave --data, --out, --plot, --backend out")
+        return run_stream(program, stream, time_step, sensor, hysteresis)
+    if time_step is not None or sensor is not None:
+        raise InputError("--step, --sensor: belong to --stream; give it, too")
     if out is not None:
         check_writable(out)
     if plot is not None:
@@ -91,6 +114,7 @@ def run(
 
 run.__doc__ = f"{run.__doc__}\n\n" + example(
     "conntra run digits.loihi1.conntra --data digits --backend lava --out digits.json --plot pictures",
+    "conntra run gestures.loihi2.conntra --stream events.csv",
     "conntra run digits.loihi2.conntra --backend loihi --partition oheogulch --measure --no-probe",
 )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import sys
 
-__all__ = ["show_everything"]
+__all__ = ["printable", "show_everything"]
 
 _HANDLER = "conntra"
 _WORDS = {
@@ -31,6 +31,14 @@ _WORDS = {
     "\u201d": '"',
     "\u2022": "*",
 } | {chr(code): "-" for code in range(0x2500, 0x2580)}  # lines of boxes
+
+
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with control characters as escapes: a name in a file must not move the cursor, or do worse."""
+    return text.translate(_CONTROL)
 
 
 def show_everything() -> None:

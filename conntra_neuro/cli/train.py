@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from conntra_neuro.cli.options import DataArgument, Debug, Json, Quiet, Seed, example, hidden_layers, numbers
+from conntra_hardware.base.errors import InputError
+from conntra_neuro.cli.options import Debug, Json, OptionalData, Quiet, Seed, example, hidden_layers, numbers
 from conntra_neuro.cli.progress import say, training_bar
+from conntra_neuro.cli.run_file import Config, settings_of_run
 from conntra_neuro.cli.start_from import beginning
-from conntra_neuro.cli.verb_result import Outcome
+from conntra_neuro.cli.verb_result import WRONG, Outcome
 
 if TYPE_CHECKING:
     from conntra_neuro.cli.start_from import Beginning
@@ -21,7 +24,7 @@ __all__ = ["default_name", "train"]
 
 
 def train(
-    data: DataArgument,
+    data: OptionalData = None,
     layers: Annotated[
         str | None,
         typer.Option(
@@ -111,11 +114,13 @@ def train(
     out: Annotated[
         Path | None, typer.Option(metavar="MODEL", help="The file to write.", show_default="DATA.conntra")
     ] = None,
+    config: Config = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> Outcome:
     """Train a network on DATA and write it to a model file. Ctrl-C keeps the best network so far."""
+    asked = dict(locals())  # all that was asked for, before anything else has a name here
     from conntra_hardware.base.files import check_writable
     from conntra_neuro.datasets import load_dataset
     from conntra_neuro.network.storage import save
@@ -124,6 +129,8 @@ def train(
     from conntra_neuro.training import train as train_network
     from conntra_neuro.training.penalty import parse_penalty
 
+    if data is None:
+        return _examples()
     widths = None if layers is None else hidden_layers(layers)
     prices: dict[str, Any] = parse_penalty(penalty)
     named = {*signature(train_network).parameters} - {"threads", "validation_fraction"} | {*prices, "shift", "elastic"}
@@ -156,7 +163,8 @@ def train(
             **prices,
             **recipe,
         )
-    save(trained.network, path, info=provenance(trained, data))
+    info = provenance(trained, data, dataset.binning) | {"run": settings_of_run(asked)}
+    save(trained.network, path, info=info)
     if trained.interrupted:
         say(f"interrupted: the best network so far is in {path}", quiet)
     document = train_document(trained, data, str(path))
@@ -166,18 +174,43 @@ def train(
 train.__doc__ = f"{train.__doc__}\n\n" + example(
     "conntra train digits --layers 256 --out digits.conntra",
     "conntra train digits --from imported.conntra --out refined.conntra",
+    "conntra train --config run.toml",
 )
+
+
+def _examples() -> Outcome:
+    """Return what people see who named no data: in a terminal three examples, elsewhere one line."""
+    if not sys.stdout.isatty():
+        raise InputError("DATA: not given; `conntra train digits` is an example, see `conntra train -h`")
+    from rich.text import Text
+
+    return Outcome({}, (Text(_SHOWN),), WRONG)
+
+
+_SHOWN = """conntra train needs DATA. Three examples:
+
+  conntra train digits --layers 256
+      images that come with the package
+
+  conntra train npz:mine.npz --layers 256,64 --out mine.conntra
+      your own arrays: x_train and y_train, of any shape
+
+  conntra train 'images:photos?size=64' --layers conv16k5s2,128
+      folders of images, one folder for each class
+
+More: `conntra train -h` lists the options, `conntra datasets` the data.
+"""
 
 
 def default_name(data: str) -> str:
     """Return the model file that DATA is trained into: "digits" to digits.conntra, "npz:some/x.npz" to x.conntra."""
-    kind, _, path = data.partition(":")
-    return f"{Path(path).stem or kind}.conntra"
+    kind, _, path = data.partition("?")[0].partition(":")
+    return f"{Path(path or kind).stem}.conntra"
 
 
 def _encoder(dataset: Dataset, kind: str | None, start: Beginning | None) -> Any:
-    from conntra_neuro.datasets import fit_encoder
+    from conntra_neuro.datasets import encoder_of
 
     if start is not None and kind is None:
         return start.network.encoder
-    return None if kind == "none" else fit_encoder(dataset.x_train, kind or "auto")
+    return encoder_of(dataset, kind or "auto")

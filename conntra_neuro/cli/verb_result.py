@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,24 +11,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["DONE", "INTERRUPTED", "NO", "WRONG", "Outcome", "to_json", "write_json"]
+__all__ = ["DONE", "INTERRUPTED", "NO", "TERMINATED", "WRONG", "Outcome", "to_json", "write_json"]
 
-DONE, NO, WRONG, INTERRUPTED = 0, 1, 2, 130
-"""Exit statuses: done; the answer is no; wrong use or bad input; ended by Ctrl-C."""
+DONE, NO, WRONG, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+"""Exit statuses: done; the answer is no; wrong use or bad input; ended by Ctrl-C; ended by SIGTERM."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """``document`` is what ``--json`` prints, ``views`` what people get, top to bottom."""
+    """``document`` is what ``--json`` prints, ``views`` what people get, top to bottom.
+
+    ``lines`` come first, each as soon as it is there: a document, on one line, and what people get instead.
+    """
 
     document: Mapping[str, Any]
     views: tuple[RenderableType, ...] = ()
     status: int = DONE
+    lines: Iterator[tuple[Mapping[str, Any], str]] | None = None
 
 
-def to_json(document: Mapping[str, Any], ascii_only: bool = False) -> str:
+def to_json(document: Mapping[str, Any], ascii_only: bool = False, indent: int | None = 2) -> str:
     """Return ``document`` as one JSON object; NumPy numbers and tuples are taken as what they mean."""
-    return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=ascii_only, default=_plain)
+    return json.dumps(document, indent=indent, allow_nan=False, ensure_ascii=ascii_only, default=_plain)
 
 
 def write_json(path: str | Path, document: Mapping[str, Any]) -> None:

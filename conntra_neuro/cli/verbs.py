@@ -15,6 +15,7 @@ from conntra_neuro.cli.exchange import export, import_
 from conntra_neuro.cli.pareto import pareto
 from conntra_neuro.cli.report import report
 from conntra_neuro.cli.run import run
+from conntra_neuro.cli.show import show
 from conntra_neuro.cli.train import train
 from conntra_neuro.cli.verify import verify
 
@@ -59,6 +60,7 @@ _VERBS = {
     "run": run,
     "verify": verify,
     "report": report,
+    "show": show,
     "export": export,
     "import": import_,
     "chips": chips,

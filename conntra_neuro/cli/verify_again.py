@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
-from conntra_hardware.base.errors import FileFormatError, InputError
+from conntra_hardware.base.errors import MALFORMED, FileFormatError, InputError
 from conntra_neuro.cli.options import data_of_program, select
 from conntra_neuro.cli.progress import step
 from conntra_neuro.cli.verb_result import DONE, NO, Outcome, write_json
@@ -68,9 +70,12 @@ def _samples(
     """Return the samples that a certificate is about, chosen as it says; ``data`` is where they are here."""
     chosen = claimed.get("chosen", {})
     if "spikes" in chosen and data is None:
-        return _spikes(certificate.parent / chosen["spikes"])
+        name = chosen["spikes"]
+        if not isinstance(name, str) or name in ("", ".", "..") or Path(name).name != name:
+            raise FileFormatError(f"certificate {certificate}: spikes {name!r}; a file beside the certificate expected")
+        return _spikes(certificate.parent / name)
     if (data or chosen.get("data")) == RANDOM:
-        return random_samples(program, int(claimed["samples"]), int(chosen.get("seed") or 0))
+        return random_samples(program, claimed["samples"], chosen.get("seed") or 0)
     split, seed = chosen.get("split", "test"), chosen.get("seed")
     dataset = data_of_program(program, info, data or chosen.get("data"), seed)
     x, _ = select(dataset, split, min(int(claimed["samples"]), _size(dataset, split)))
@@ -85,10 +90,19 @@ def _size(dataset: Any, split: str) -> int:
 def _spikes(path: Path) -> npt.NDArray[np.uint8]:
     import numpy as np
 
+    from conntra_neuro.datasets.mapped import array_header
+
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        with open(path, "rb") as file:
+            found = array_header(file)
+            if found is None or math.prod(found[0]) * found[2].itemsize > path.stat().st_size:
+                raise ValueError("larger than its file")
+        spikes = np.load(path, allow_pickle=False)
+    except (OSError, EOFError, SyntaxError, TokenError, *MALFORMED) as error:
         raise FileFormatError(f"input spikes {path}: missing or damaged; keep them beside the certificate") from error
+    if spikes.ndim < 2:
+        raise FileFormatError(f"input spikes {path}: shape {spikes.shape}; (samples, inputs) expected")
+    return spikes
 
 
 def fuzz_backends(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from conntra_hardware.base.errors import Violation
 from conntra_hardware.chip import Chip
-from conntra_hardware.fit.overflow import Bounds, largest_spikes, register_bounds, register_limit, synaptic_bounds
+from conntra_hardware.fit.overflow import Bounds, register_bounds, register_limit, spans_of, synaptic_bounds
 from conntra_hardware.fit.synapse_memory import encode, weight_format
-from conntra_hardware.neurons import values
+from conntra_hardware.neurons import Span, values
 from conntra_hardware.program import AnyProjection, Population
 from conntra_neuro.compiler.cut import fan_in
 from conntra_neuro.compiler.lower import Lowered
@@ -20,7 +20,7 @@ from conntra_neuro.compiler.partition import Partition, partition
 
 __all__ = ["CheckResult", "bias_exponents", "find_violations"]
 
-_UNIT_SHIFT = 6
+UNIT_SHIFT = 6
 """A weight of 1 stands as 2^6 on the chip, so a bias of b needs mantissa times 2^exponent = b times 2^6."""
 _TERNARY_BITS = 2
 Incoming: TypeAlias = tuple[AnyProjection, ...]
@@ -49,15 +49,17 @@ def find_violations(lowered: Lowered, parts: Partition, chip: Chip) -> CheckResu
     chip.
     """
     found: list[Violation] = []
-    largest = largest_spikes(lowered.populations, lowered.incoming)
+    spans = spans_of(lowered.populations, lowered.incoming, lowered.steps)
     for population, incoming in lowered.layers:
-        low, high = synaptic_bounds(population, incoming, largest)
-        found.extend(_graded(population, high, chip))
+        low, high = synaptic_bounds(population, incoming, spans)
+        found.extend(_graded(population, high, spans, chip))
         for projection in incoming:
             found.extend(_weights(population, projection, chip))
             found.extend(_delay(population, projection, chip))
         found.extend(_biases(population, low, high, chip))
-        found.extend(_potentials(population, low, high, lowered.steps, chip))
+        found.extend(
+            _potentials(population, register_bounds(population, incoming, lowered.steps, spans), lowered, chip)
+        )
         found.extend(_fan_in(population, incoming, chip))
         found.extend(_memory_of_a_neuron(population, incoming, chip))
     found.extend(_fan_out(parts, chip))
@@ -65,7 +67,7 @@ def find_violations(lowered: Lowered, parts: Partition, chip: Chip) -> CheckResu
     return CheckResult(chip.name, tuple(found))
 
 
-def _graded(population: Population, high: Bounds, chip: Chip) -> Iterator[Violation]:
+def _graded(population: Population, high: Bounds, spans: Mapping[str, Span], chip: Chip) -> Iterator[Violation]:
     neuron = population.neuron
     if not neuron.graded:
         return
@@ -74,7 +76,10 @@ def _graded(population: Population, high: Bounds, chip: Chip) -> Iterator[Violat
         yield Violation(population.name, "graded spikes", chip.spike_bits + 1, chip.spike_bits, "bits", remedy)
         return
     shifts = np.broadcast_to(values(neuron.facts.shift), high.shape)
-    sent, limit = high >> shifts, 2 ** (chip.spike_bits - 1) - 1
+    sent = np.minimum(high >> shifts, values(neuron.facts.ceiling))
+    limit = 2 ** (chip.spike_bits - 1) - 1
+    if neuron.facts.delta:
+        sent = np.maximum(spans[population.name].high, -spans[population.name].low)
     worst = int(sent.argmax())
     largest = int(sent[worst])
     if largest > limit:
@@ -102,7 +107,8 @@ def _weights(population: Population, projection: AnyProjection, chip: Chip) -> I
 
 
 def _biases(population: Population, low: Bounds, high: Bounds, chip: Chip) -> Iterator[Violation]:
-    bad = np.flatnonzero(bias_exponents(population.bias, chip) < 0)
+    graded = population.neuron.graded
+    bad = np.flatnonzero(bias_exponents(population.bias, chip, 0 if graded else UNIT_SHIFT) < 0)
     if len(bad):
         worst = int(bad[np.abs(population.bias[bad]).argmax()])
         bias = int(population.bias[worst])
@@ -117,11 +123,11 @@ def _biases(population: Population, low: Bounds, high: Bounds, chip: Chip) -> It
         yield Violation(population.name, "bias", abs(bias), largest, "weight units", remedy)
 
 
-def bias_exponents(bias: np.ndarray, chip: Chip) -> np.ndarray:
+def bias_exponents(bias: np.ndarray, chip: Chip, unit_shift: int = UNIT_SHIFT) -> np.ndarray:
     """Return for each bias (size,), in weight units, the least exponent the chip can hold it with, -1 where there is
-    none.
+    none. ``unit_shift``: a weight of 1 stands as 2 to the power of it, 0 in graded neurons.
     """
-    scaled = np.asarray(bias, dtype=np.int64) << _UNIT_SHIFT
+    scaled = np.asarray(bias, dtype=np.int64) << unit_shift
     limit = 2 ** (chip.bias_mantissa_bits - 1)
     exponents = np.full(len(scaled), -1, dtype=np.int64)
     for exponent in range(chip.bias_exponent_max, -1, -1):
@@ -131,10 +137,12 @@ def bias_exponents(bias: np.ndarray, chip: Chip) -> np.ndarray:
     return exponents
 
 
-def _potentials(population: Population, low: Bounds, high: Bounds, steps: int, chip: Chip) -> Iterator[Violation]:
+def _potentials(
+    population: Population, bounds: tuple[Bounds, Bounds], lowered: Lowered, chip: Chip
+) -> Iterator[Violation]:
     if population.neuron.facts.fraction_bits:
         return  # these wrap round and stop at their ends on the chip, and wherever they run
-    low, high = register_bounds(population.neuron, low, high, steps)
+    (low, high), steps = bounds, lowered.steps
     reach, limit = np.maximum(-low, high), register_limit(chip, population.neuron)
     neuron = int(reach.argmax())
     if reach[neuron] > limit:

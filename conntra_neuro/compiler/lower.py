@@ -149,16 +149,21 @@ class _Lowering:
             name = f"{source}.relay{at}"
             if name not in self.depth:
                 before = source if at == self.depth[source] + 1 else f"{source}.relay{at - 1}"
-                size, graded = self._sent(source)
-                neuron = GradedRelu() if graded else Threshold()
+                size, sender = self._sent(source)
+                if sender is not None and sender.facts.delta:
+                    raise InputError(
+                        f"residual connection from {source}: {sender.kind} neurons send negative values, which no "
+                        "relay hands on; leave it out"
+                    )
+                neuron = GradedRelu() if sender is not None and sender.graded else Threshold()
                 self._add(name, neuron, np.zeros(size, np.int64), [one_to_one(before, name, size)], at)
         return source if self.depth[source] == depth else f"{source}.relay{depth}"
 
-    def _sent(self, source: str) -> tuple[int, bool]:
+    def _sent(self, source: str) -> tuple[int, Neuron | None]:
         for population in self.populations:
             if population.name == source:
-                return population.size, population.neuron.graded
-        return self.network.n_in, False
+                return population.size, population.neuron
+        return self.network.n_in, None
 
     def _add(self, name: str, neuron: Neuron, bias: Any, arriving: list[AnyProjection], depth: int) -> None:
         self.populations.append(Population(name, neuron, bias))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.arrays import ArrayLike
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.program.signal_encoding import SignalCoding
 from conntra_neuro.datasets.mapped import is_mapped
 
-__all__ = ["Dataset", "index_classes"]
+__all__ = ["Dataset", "Input", "index_classes"]
+
+Input: TypeAlias = Literal["features", "spikes"] | SignalCoding
 
 Array = npt.NDArray[Any]
 _ROWS = 1024  # checked at a time
@@ -28,9 +32,12 @@ class Dataset:
     y_train, y_test  class indices (n,), int64, 0 .. len(labels) - 1
     labels           what the classes are called, in index order
     note             where the split comes from, for people
+    input            what samples are: "features", numbers that are encoded as spikes; "spikes" over time, 0/1,
+                     (n, steps, ...); or a ``SignalCoding``: a sensor's samples, whole numbers (n, channels * samples)
+    binning          how events became these spikes, JSON values; None where they do not come from events
 
-    Samples that are spikes over time are 0/1, (n, steps, ...). Raises InputError for values that are not finite, class
-    indices out of range, shapes that do not belong together, one class only, and labels that are not all different.
+    Raises InputError for values that are not finite, class indices out of range, shapes that do not belong together,
+    one class only, and labels that are not all different.
     """
 
     name: str
@@ -40,6 +47,8 @@ class Dataset:
     y_test: npt.NDArray[np.int64]
     labels: tuple[Any, ...]
     note: str = ""
+    input: Input = "features"
+    binning: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from conntra_hardware.base.arrays import ArrayLike
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.suggest import did_you_mean
 from conntra_hardware.program.input_encoding import (
     Encoder,
     LatencyEncoder,
@@ -17,9 +18,10 @@ from conntra_hardware.program.input_encoding import (
     ThresholdEncoder,
     as_features,
 )
+from conntra_neuro.datasets.dataset import Dataset
 from conntra_neuro.datasets.mapped import is_mapped
 
-__all__ = ["fit_encoder", "is_image"]
+__all__ = ["encoder_of", "fit_encoder", "is_image"]
 
 _FITTED_BYTES = 2**26
 _KINDS = ("auto", "threshold", "thermometer", "rate", "latency")
@@ -74,6 +76,21 @@ def fit_encoder(x: ArrayLike, kind: str = "auto", channels: int | None = None, s
     return ThermometerEncoder(_levels(features, channels or (_IMAGE_CHANNELS if image else _CHANNELS), image))
 
 
+def encoder_of(data: Dataset, kind: str = "auto") -> Encoder | None:
+    """Return the encoder for ``data``, fitted to its training samples; none for spikes.
+
+    ``kind`` is "none", or as in ``fit_encoder``. InputError for a kind that ``data`` does not take.
+    """
+    if kind == "none":
+        return None
+    if data.input == "features":
+        return fit_encoder(data.x_train, kind)
+    if kind != "auto":
+        what = "spikes over time already" if data.input == "spikes" else "a signal, which has its own"
+        raise InputError(f"encoder {kind!r}: {data.name} is {what}; auto expected")
+    return None if data.input == "spikes" else data.input.fit(data.x_train)
+
+
 def is_image(x: ArrayLike) -> bool:
     """Say whether samples (n, ...) are pixels on one scale: bytes, or samples of two or more dimensions."""
     array = np.asarray(x)
@@ -87,7 +104,9 @@ def _parse(kind: str, channels: int | None) -> tuple[str, int | None]:
     elif colon:
         name = kind
     if name not in _KINDS or (colon and name in ("auto", "threshold")):
-        raise InputError(f"encoder {kind!r}: unknown; allowed: {', '.join(_KINDS)}, thermometer:K, rate:T, latency:T")
+        meant = did_you_mean(name, _KINDS)
+        allowed = f"{', '.join(_KINDS)}, thermometer:K, rate:T, latency:T"
+        raise InputError(f"encoder {kind!r}: unknown{meant}; allowed: {allowed}")
     if channels is not None and not 1 <= channels <= _MAX_CHANNELS:
         raise InputError(f"encoder: {channels} channels or steps; 1 to {_MAX_CHANNELS} allowed")
     return name, channels

@@ -6,6 +6,10 @@ Damage of any kind is one FileFormatError; pickles are never loaded.
 from __future__ import annotations
 
 import gzip
+import lzma
+import math
+import sys
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -15,13 +19,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.base.errors import FileFormatError, InputError
-from conntra_neuro.datasets.mapped import map_member
+from conntra_hardware.base.errors import MALFORMED, FileFormatError, InputError
+from conntra_neuro.datasets.mapped import array_header, map_member
 
-__all__ = ["existing", "find_idx", "read_idx", "read_npz"]
+__all__ = ["existing", "find_idx", "read_arrays", "read_idx", "read_npz"]
 
 _AGAIN = "get the file anew"
 _IDX_UNSIGNED_BYTES = 0x08
+_MEMBERS = ("x_train", "y_train", "x_test", "y_test")
+_ODD = (*MALFORMED, NotImplementedError, tokenize.TokenError)  # NumPy evaluates the headers of arrays as Python
+_UNPACKED, _RATIO = 2**28, 100  # bytes that any file may unpack to, and how many times its own size
 _MAPPED_FROM = 2**30  # bytes of an .npz file; smaller ones are read, which is quicker in all that follows
 
 
@@ -43,15 +50,26 @@ def read_npz(path: str | Path) -> dict[str, npt.NDArray[Any]]:
     In files from 1 GiB on, arrays that are not compressed (numpy.savez) are mapped, not read.
     """
     path = existing(path)
+    arrays, found = _npz(path, _MEMBERS)
+    return _complete(path, arrays, found)
+
+
+def read_arrays(path: str | Path) -> dict[str, npt.NDArray[Any]]:
+    """Return all arrays of an .npz file by name; FileFormatError for a file that is damaged."""
+    return _npz(existing(path), None)[0]
+
+
+def _npz(path: Path, wanted: Sequence[str] | None) -> tuple[dict[str, npt.NDArray[Any]], list[str]]:
+    """Return the arrays that are ``wanted``, where the file has them, and the names of all; None wants all."""
     try:
         if not zipfile.is_zipfile(path):
             raise FileFormatError(f"{path}: not an .npz file, or truncated; write one with numpy.savez, or {_AGAIN}")
         large = path.stat().st_size >= _MAPPED_FROM
         with np.load(path, allow_pickle=False) as file:
-            names = [name for name in ("x_train", "y_train", "x_test", "y_test") if name in file.files]
-            arrays = {name: _array(path, file, name, large) for name in names}
-            return _complete(path, arrays, file.files)
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError) as error:
+            names = [name for name in wanted or file.files if name in file.files]
+            _check_members(path, file, names)
+            return {name: _array(path, file, name, large) for name in names}, file.files
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, SyntaxError, *_ODD) as error:
         if isinstance(error, InputError):
             raise
         raise FileFormatError(f"{path}: damaged or truncated ({_line(error)}); {_AGAIN}") from None
@@ -97,21 +115,53 @@ def read_idx(path: Path, ndim: int) -> npt.NDArray[np.uint8]:
     IDX: two zero bytes, the type, the number of dimensions, each dimension as 32 bits with the most
     significant byte first, then the data.
     """
+    start = 4 + 4 * ndim
     try:
-        with open(path, "rb") as file:
-            zipped = file.read(2) == b"\x1f\x8b"
-        data = gzip.decompress(path.read_bytes()) if zipped else path.read_bytes()
+        with open(path, "rb") as plain:
+            zipped = plain.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if zipped else open(path, "rb") as file:
+            header = file.read(start)
+            if len(header) < start or header[:4] != bytes((0, 0, _IDX_UNSIGNED_BYTES, ndim)):
+                raise FileFormatError(f"{path}: not an IDX file of bytes in {ndim} dimension(s); {_AGAIN}")
+            shape = tuple(int(n) for n in np.frombuffer(header, ">u4", ndim, 4))
+            size = math.prod(shape)
+            _refuse_bomb(path, size, path.stat().st_size)
+            data = file.read(min(size, sys.maxsize - 1) + 1)  # one byte more than it should have
     except (OSError, EOFError, zlib.error) as error:
         raise FileFormatError(f"{path}: damaged or truncated ({_line(error)}); {_AGAIN}") from None
-    start = 4 + 4 * ndim
-    if len(data) < start or data[:4] != bytes((0, 0, _IDX_UNSIGNED_BYTES, ndim)):
-        raise FileFormatError(f"{path}: not an IDX file of bytes in {ndim} dimension(s); {_AGAIN}")
-    shape = tuple(int(n) for n in np.frombuffer(data, ">u4", ndim, 4))
-    expected = start + int(np.prod(shape, dtype=object))
-    if len(data) != expected:
-        what = "truncated" if len(data) < expected else "too long"
-        raise FileFormatError(f"{path}: {what}, {len(data)} bytes of {expected} for shape {shape}; {_AGAIN}")
-    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+    if len(data) != size:
+        found = f"truncated, {start + len(data)} bytes of" if len(data) < size else "too long, more than"
+        raise FileFormatError(f"{path}: {found} {start + size} for shape {shape}; {_AGAIN}")
+    return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def _refuse_bomb(path: Path, size: int, packed: int) -> None:
+    """Refuse what a small file would unpack to; an honest file that is so regular can be written unpacked."""
+    if size > max(_UNPACKED, _RATIO * packed):
+        raise FileFormatError(
+            f"{path}: {packed:,} bytes that say they are {size:,}; no more than {_RATIO} times as many, or "
+            f"{_UNPACKED:,}, are unpacked: write it uncompressed, or {_AGAIN}"
+        )
+
+
+def _check_members(path: Path, file: Any, names: Sequence[str]) -> None:
+    """Refuse an .npz file whose arrays would be larger than what its members hold, before they are made."""
+    sizes = {info.filename: info for info in file.zip.infolist()}
+    for name in names:
+        info = sizes.get(f"{name}.npy")
+        if info is None:
+            continue
+        _refuse_bomb(path, info.file_size, info.compress_size)
+        with file.zip.open(info) as member:
+            found = array_header(member)
+            if found is None:  # NumPy refuses it
+                continue
+            shape, _, dtype = found
+            size = math.prod(shape) * dtype.itemsize
+            if not dtype.hasobject and member.tell() + size != info.file_size:
+                raise FileFormatError(
+                    f"{path}: {name} has shape {shape}, its data {info.file_size:,} bytes of {size:,}; {_AGAIN}"
+                )
 
 
 def _line(error: BaseException) -> str:

@@ -8,9 +8,6 @@ file and are read as they are needed.
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,15 +17,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.base.errors import FileFormatError, InputError
+from conntra_hardware.base.errors import MALFORMED, FileFormatError, InputError
 from conntra_neuro.datasets.files import existing
+from conntra_neuro.datasets.kept import kept_folder, load_kept
 from conntra_neuro.datasets.pixels import as_rgb
 
 __all__ = ["ImageFolder", "parse_spec", "read_images"]
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
-_IN_MEMORY = 2**30  # bytes of images up to which they are read whole
 _LARGEST_SIDE = 4096
+_LARGEST_IMAGE = 2**25  # pixels that are decoded: what is made of them takes up to 20 bytes each
 _RULES = 2  # of what pixels mean, in ``pixels``; what was decoded by other rules is decoded again
 _AT_ONCE = 256  # images decoded before they are written
 
@@ -89,8 +87,9 @@ def read_images(spec: str, cache: Callable[[], Path]) -> ImageFolder:
     for part, inner in (("train", folder / "train"), ("test", tested)):
         if inner is not None:
             kept = _cached(inner, size, cache)
-            arrays[f"x_{part}"], arrays[f"y_{part}"] = _images(kept / "x.npy"), np.load(kept / "y.npy")
-            skipped += np.load(kept / "skipped.npy").tolist()
+            arrays[f"x_{part}"] = load_kept(kept / "x.npy")
+            arrays[f"y_{part}"] = np.load(kept / "y.npy", allow_pickle=False)
+            skipped += np.load(kept / "skipped.npy", allow_pickle=False).tolist()
     shapes = [arrays[name].shape[1:] for name in ("x_train", "x_test") if name in arrays]
     if len(set(shapes)) > 1:
         where = "" if tested is None else tested.name
@@ -118,26 +117,8 @@ def _cached(folder: Path, size: int | None, cache: Callable[[], Path]) -> Path:
     files = sorted(_files(folder))
     if not files:
         raise FileFormatError(f"{folder}: no images in it; CLASS/*.jpg (or .png, .bmp) expected")
-    kept = cache() / f"images-{_key(folder, files, size)}"
-    if kept.is_dir():
-        return kept
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        making = kept.with_name(f".{kept.name}.{secrets.token_hex(4)}.tmp")
-        making.mkdir()
-    except OSError as error:
-        raise FileFormatError(
-            f"{kept.parent}: images cannot be kept there ({error.strerror}); set CONNTRA_CACHE"
-        ) from None
-    try:
-        _decode(folder, files, size, making)
-        os.rename(making, kept)  # all of it, or nothing
-    except OSError as error:
-        if not kept.is_dir():  # else another process has made the same
-            raise FileFormatError(f"{kept}: cannot be written ({error.strerror}); set CONNTRA_CACHE") from None
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-    return kept
+    name = f"images-{_key(folder, files, size)}"
+    return kept_folder(cache(), name, "images", lambda making: _decode(folder, files, size, making))
 
 
 def _key(folder: Path, files: Sequence[Path], size: int | None) -> str:
@@ -198,8 +179,10 @@ def _read(file: Path, size: int | None) -> Array | None:
         with Image.open(file) as image:
             if size is not None:
                 image.draft("RGB", (size, size))  # JPEG decodes to a half, a quarter or an eighth for nothing
+            if image.width * image.height > _LARGEST_IMAGE:
+                return None
             image.load()
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, EOFError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError, *MALFORMED):
         return None
     found = as_rgb(image, file)
     if size is not None:
@@ -213,11 +196,6 @@ def _cropped(image: Any, size: int) -> Any:
     side = min(width, height)
     left, top = (width - side) / 2, (height - side) / 2
     return image.resize((size, size), 2, (left, top, left + side, top + side))
-
-
-def _images(path: Path) -> Array:
-    array = np.load(path, mmap_mode="r")
-    return np.array(array) if array.nbytes <= _IN_MEMORY else array
 
 
 def _by(shape: Sequence[int]) -> str:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.errors import InputError
-from conntra_neuro.datasets.dataset import Dataset, index_classes
+from conntra_hardware.base.suggest import did_you_mean, nearest
+from conntra_neuro.datasets.dataset import Dataset, Input, index_classes
 from conntra_neuro.datasets.mapped import is_mapped
 from conntra_neuro.datasets.split import stratified_split
 
 __all__ = ["SPECS", "DatasetSpec", "load_dataset"]
 
 if TYPE_CHECKING:
+    from conntra_neuro.datasets.events.load import Binned
     from conntra_neuro.datasets.images import ImageFolder
+    from conntra_neuro.datasets.signals.sampled import Sampled
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -54,6 +58,27 @@ SPECS = (
         "images in train/CLASS, and test/CLASS or val/CLASS; DIR?size=64 resizes and crops them to 64 x 64",
         "the folder's",
     ),
+    DatasetSpec(
+        "moving-edge",
+        "800 recordings, made from the seed, of an edge that crosses an event camera of 12 x 12 pixels: which way?",
+        "600 / 200",
+    ),
+    DatasetSpec(
+        "events:PATH",
+        "recordings of event cameras and cochleas: N-MNIST and N-Caltech101 (.bin), DVS Gesture (.aedat), AEDAT 4, "
+        "Prophesee (.raw, .dat), SHD and SSC (.h5), .csv, .npz; PATH?steps=20&step=10ms&down=2",
+        "the folder's, else seeded, stratified; ?group= by recording or speaker",
+    ),
+    DatasetSpec(
+        "audio:DIR",
+        "WAV files in CLASS folders, also under train and val; DIR?steps=40&step=20ms&bands=40&levels=3: a filter bank",
+        "the folder's, else seeded, stratified; ?group=prefix by speaker",
+    ),
+    DatasetSpec(
+        "series:PATH",
+        "time series of several channels, (n, samples, channels) in an .npz, or a .csv; PATH?step=4&code=delta",
+        "the file's, else seeded, stratified; ?group=",
+    ),
 )
 """What ``load_dataset`` takes."""
 
@@ -68,25 +93,45 @@ def load_dataset(spec: str, *, seed: int = 0, test_fraction: float = 0.2) -> Dat
     if not isinstance(seed, (int, np.integer)) or seed < 0:
         raise InputError(f"seed {seed!r}: an integer from 0 expected")
     kind, colon, path = spec.partition(":")
-    known = (kind, bool(colon)) in {*_READERS, ("images", True)}
+    known = (kind, bool(colon)) in {*_READERS, *_OTHERS}
     if not known or (colon and not path):
         allowed = ", ".join(s.spec for s in SPECS)
-        raise InputError(f"dataset {spec!r}: unknown; allowed: {allowed}")
+        raise InputError(f"dataset {spec!r}: unknown{_meant(spec, kind, path)}; allowed: {allowed}")
     if kind == "images":
         found = _images(path)
         return _dataset(spec, found.arrays, int(seed), test_fraction, f"; {found.note}" if found.note else "")
+    if kind == "events":
+        found = _events(path, test_fraction, int(seed))
+        how: dict[str, Any] = {"note": found.note, "samples": "spikes", "binning": found.binning.to_dict()}
+        return _dataset(spec, found.arrays, int(seed), test_fraction, **how)
+    if kind in ("audio", "series"):
+        sampled = (_audio if kind == "audio" else _series)(path, test_fraction, int(seed))
+        return _dataset(spec, sampled.arrays, int(seed), test_fraction, note=sampled.note, samples=sampled.coding)
+    if kind == "moving-edge":
+        arrays, binning = _moving_edge(int(seed))
+        how = {"note": f"made from seed {seed}", "samples": "spikes", "binning": binning}
+        return _dataset(spec, arrays, int(seed), test_fraction, **how)
     arrays = _READERS[kind, bool(colon)](path)
     return _dataset(spec, arrays, int(seed), test_fraction)
 
 
-def _dataset(name: str, arrays: Arrays, seed: int, test_fraction: float, remark: str = "") -> Dataset:
+def _dataset(
+    name: str,
+    arrays: Arrays,
+    seed: int,
+    test_fraction: float,
+    remark: str = "",
+    note: str = "split as given",
+    samples: Input = "features",
+    binning: Mapping[str, Any] | None = None,
+) -> Dataset:
     for part, array in arrays.items():
         if array.shape[:1] in ((), (0,)):
             raise InputError(f"{name}: empty, {part} holds no samples; at least one of each class expected")
     y_train, y_test, labels = index_classes(name, arrays["y_train"], arrays.get("y_test"))
     x_train = arrays["x_train"]
     if "x_test" in arrays:
-        return Dataset(name, x_train, y_train, arrays["x_test"], y_test, labels, f"split as given{remark}")
+        return Dataset(name, x_train, y_train, arrays["x_test"], y_test, labels, f"{note}{remark}", samples, binning)
     if len(x_train) != len(y_train):
         raise InputError(
             f"{name}: {len(x_train)} samples in x_train, {len(y_train)} in y_train; equal numbers expected"
@@ -137,6 +182,32 @@ def _images(path: str) -> ImageFolder:
     return read_images(path, cache_folder)
 
 
+def _events(path: str, test_fraction: float, seed: int) -> Binned:
+    from conntra_neuro.datasets.events.load import read_events
+    from conntra_neuro.datasets.mnist import cache_folder
+
+    return read_events(path, cache_folder, test_fraction, seed)
+
+
+def _audio(path: str, test_fraction: float, seed: int) -> Sampled:
+    from conntra_neuro.datasets.signals.audio import read_audio
+
+    return read_audio(path, test_fraction, seed)
+
+
+def _series(path: str, test_fraction: float, seed: int) -> Sampled:
+    from conntra_neuro.datasets.signals.series import read_series
+
+    return read_series(path, test_fraction, seed)
+
+
+def _moving_edge(seed: int) -> tuple[Arrays, Mapping[str, Any]]:
+    from conntra_neuro.datasets.events.moving_edge import edge_binning, moving_edge
+
+    return moving_edge(seed), edge_binning().to_dict()
+
+
+_OTHERS = (("images", True), ("events", True), ("moving-edge", False), ("audio", True), ("series", True))
 _READERS: dict[tuple[str, bool], Callable[[str], Arrays]] = {
     ("iris", False): _iris,
     ("digits", False): _digits,
@@ -144,3 +215,16 @@ _READERS: dict[tuple[str, bool], Callable[[str], Arrays]] = {
     ("mnist", True): _mnist_path,
     ("npz", True): _npz,
 }
+
+
+def _meant(spec: str, kind: str, path: str) -> str:
+    """Return what was probably meant: a path whose kind was left out, or a word that is nearly one of ours."""
+    if Path(spec).suffix == ".npz" and not path:
+        return f" (did you mean npz:{spec}?)"
+    if Path(spec).is_dir():
+        inside = Path(spec)
+        return f" (did you mean {'images' if (inside / 'train').is_dir() else 'mnist'}:{spec}?)"
+    if path:
+        word = nearest(kind, ("mnist", "npz", "images"))
+        return f" (did you mean {word}:{path}?)" if word else ""
+    return did_you_mean(kind, ("iris", "digits", "mnist"))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from conntra_hardware.base.arguments import seconds
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.files import check_writable, write_atomically
+from conntra_hardware.base.suggest import did_you_mean
 from conntra_hardware.program import Program
 from conntra_neuro.exchange.from_program import network_of_program
 from conntra_neuro.exchange.time import refuse_ways_through_time
@@ -17,12 +19,13 @@ from conntra_neuro.network import DiscreteNetwork
 
 if TYPE_CHECKING:
     from conntra_neuro.exchange.nir.spiking import SpikingImport
+    from conntra_neuro.exchange.relu.importing import ReluImport
 
 __all__ = ["FORMATS", "READERS", "Exported", "export", "import_network", "import_with_report"]
 
 Options: TypeAlias = dict[str, Any]
 Written: TypeAlias = tuple[bytes, Options]
-Read: TypeAlias = "tuple[DiscreteNetwork, SpikingImport | None]"
+Read: TypeAlias = "tuple[DiscreteNetwork, SpikingImport | ReluImport | None]"
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,10 @@ def import_network(path: str | Path, format: str | None = None, **options: Any) 
                       ``dt`` (seconds of a step), ``reset`` (zero, subtract, subtract-late), ``bits`` (of a weight)
     inputs            ONNX: "binary" or "bipolar" where the graph does not binarise them; ``scale``: what features are
                       divided by before they enter the graph
+    data              the Dataset on whose training samples scales are found, of ONNX with weights in floating point or
+                      8-bit activations, and that ``repair`` is done on: seconds for CoNNTrA to move the integer weights
+                      until the network does as well again; ``bits`` of a weight; ``seed``
+    neuron            ONNX in floating point: "relu" (graded) or "ifT", integrate-and-fire over T steps
     semantics, drive  NetX: see ``exchange.lava_dl.reader.read_lava_dl``
 
     Raises FileFormatError where the file is
@@ -74,7 +81,7 @@ def import_network(path: str | Path, format: str | None = None, **options: Any) 
 
 def import_with_report(
     path: str | Path, format: str | None = None, *, assumed: list[str] | None = None, **options: Any
-) -> tuple[DiscreteNetwork, SpikingImport | None]:
+) -> tuple[DiscreteNetwork, SpikingImport | ReluImport | None]:
     """Return ``import_network``'s network and, where values were rounded, by what; None where all of it is exact.
 
     ``options`` and errors are those of ``import_network``; with a list ``assumed``, steps and source that neither the
@@ -86,7 +93,7 @@ def import_with_report(
 def _named(path: str | Path, format: str | None, known: dict[str, tuple[tuple[str, ...], Any]]) -> str:
     if format is not None:
         if format not in known:
-            raise InputError(f"format {format!r}: unknown; allowed: {', '.join(known)}")
+            raise InputError(f"format {format!r}: unknown{did_you_mean(format, known)}; allowed: {', '.join(known)}")
         return format
     suffix = Path(path).suffix.lower()
     for name, (suffixes, _) in known.items():
@@ -152,21 +159,56 @@ def _write_c(network: DiscreteNetwork, about: Options, options: Options) -> Writ
 
 def _read_nir(path: str | Path, options: Options, assumed: list[str] | None) -> Read:
     own = ("source", "dt", "reset", "bits")
-    _no_options(options, ("steps", *own), "nir")
+    _no_options(options, ("steps", *own, "data", "repair", "seed"), "nir")
     _needs("nir", "nir", "h5py")
     from conntra_neuro.exchange.nir.reader import read_nir_with_report
 
     chosen = {name: options[name] for name in own if options.get(name) is not None}
-    return read_nir_with_report(path, options.get("steps"), assumed, **chosen)
+    network, found = read_nir_with_report(path, options.get("steps"), assumed, **chosen)
+    if options.get("repair") is None:
+        return network, found
+    return _repaired(network, found, options)
 
 
-def _read_onnx(path: str | Path, options: Options, _assumed: list[str] | None) -> Read:
-    _no_options(options, ("inputs", "scale"), "onnx")
+def _repaired(network: DiscreteNetwork, found: SpikingImport | None, options: Options) -> Read:
+    """Return a network that was rounded, repaired on data."""
+    from conntra_neuro.training.repair.network import repair_network
+
+    data = options.get("data")
+    if found is None:
+        raise InputError(f"repair: {_EXACT}")
+    if data is None:
+        raise InputError("repair: give --data DATA, spikes over time (n, T, ...) and their classes")
+    seed = options.get("seed") or 0
+    after, how = repair_network(network, data.x_train, data.y_train, seed, seconds=seconds(options["repair"], "repair"))
+    return after, replace(found, network=after, before=network, repair=how)
+
+
+_EXACT = (
+    "the network came in exactly, and there is nothing to repair; conntra train DATA --from MODEL trains it further"
+)
+
+
+def _read_onnx(path: str | Path, options: Options, assumed: list[str] | None) -> Read:
+    _no_options(options, ("inputs", "scale", "data", "bits", "neuron", "repair", "seed"), "onnx")
     _needs("onnx", "onnx")
-    from conntra_neuro.exchange.onnx.reader import read_onnx
+    from conntra_neuro.exchange.onnx.graph import reading
+    from conntra_neuro.exchange.onnx.reader import exact_or_graph
 
     given = options.get("scale")
-    return read_onnx(path, options.get("inputs") or "binary", 1.0 if given is None else given), None
+    exact, refusal = exact_or_graph(path, options.get("inputs") or "binary", 1.0 if given is None else given)
+    if isinstance(exact, DiscreteNetwork):
+        if options.get("repair") is not None:
+            raise InputError(f"repair: {_EXACT}")
+        return exact, None
+    from conntra_neuro.exchange.relu.importing import import_relu
+
+    chosen = {name: options[name] for name in ("bits", "neuron", "repair", "seed") if options.get(name) is not None}
+    with reading(path):
+        if options.get("data") is None:
+            raise InputError(f"{refusal}; or give --data DATA, on whose training samples it is rounded to integers")
+        found = import_relu(path, exact, options["data"], given, assumed=assumed, **chosen)
+    return found.network, found
 
 
 def _read_lava_dl(path: str | Path, options: Options, assumed: list[str] | None) -> Read:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.neurons import Neuron
+from conntra_hardware.neurons import GRADED_MAX, Neuron
 from conntra_hardware.program import INPUT, AnyProjection, ConvProjection, Population, Program, SparseProjection
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.layers import INPUT_LAYER, Conv2d, Dense, Layer, Residual
@@ -47,7 +47,7 @@ def _relayed(population: Population, incoming: tuple[AnyProjection, ...]) -> str
     """Return whom ``population`` repeats; None where it does more."""
     neuron, (first, *rest) = population.neuron, incoming
     facts = neuron.facts
-    repeats = facts.form == "threshold" or (facts.form == "graded" and facts.shift == 0)
+    repeats = facts.form == "threshold" or (facts.form == "graded" and facts.shift == 0 and facts.ceiling == GRADED_MAX)
     if rest or not repeats or population.bias.any() or _identity(first) != 1:
         return None
     return first.source

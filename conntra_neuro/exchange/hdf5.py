@@ -15,15 +15,16 @@ __all__ = ["check_hdf5"]
 
 _DEPTH = 12
 _OBJECTS = 100_000
-_BYTES = 2**31
+_ELEMENTS = 2**28
+_UNPACKED, _RATIO = 2**24, 4  # numbers that any file may unpack to, and how many a byte of it
 _STRINGS = 2**20
 
 
 def check_hdf5(path: str | Path, kind: str) -> frozenset[str]:
     """Return what an HDF5 file holds at its root; FileFormatError where ``path`` is none, or asks for too much.
 
-    Refused are groups that hold themselves, links and storage outside the file, and data that unpacks to more than
-    2 GiB: a dataset of zeros of any size takes no room in a file. ``kind`` names what the file should be.
+    Refused are groups that hold themselves, links and storage outside the file, and numbers that are many more than the
+    file has bytes: a dataset of zeros of any size takes no room in a file. ``kind`` names what the file should be.
     """
     import h5py
 
@@ -43,7 +44,8 @@ class _Survey:
     """What has been seen of a file so far."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path, self.objects, self.bytes = path, 0, 0
+        self.path, self.objects, self.elements = path, 0, 0
+        self.most = min(max(_UNPACKED, _RATIO * os.path.getsize(path)), _ELEMENTS)
 
     def group(self, group: h5py.Group, depth: int) -> None:
         import h5py
@@ -72,9 +74,9 @@ class _Survey:
             raise self._refusal(f"{found.name} has type {found.dtype}; numbers and strings expected")
         if text and found.size is not None and found.size > _STRINGS:
             raise self._refusal(f"{found.name} holds {found.size:,} strings")
-        self.bytes += found.size * found.dtype.itemsize if found.size else 0
-        if self.bytes > _BYTES:
-            raise self._refusal(f"{found.name} has shape {found.shape}: more than 2 GiB in all")
+        self.elements += found.size or 0
+        if self.elements > self.most:
+            raise self._refusal(f"{found.name} has shape {found.shape}: more than {self.most:,} numbers in all")
 
     def _refusal(self, what: str) -> FileFormatError:
         return FileFormatError(f"{self.path}: refused, {what}; no network is written like that")

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Lif, Neuron, Readout
+from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Lif, Neuron, Readout, SigmaDelta
 from conntra_hardware.program.input_encoding import ThresholdEncoder
 from conntra_neuro.exchange.files import FORMATS, export, import_network
 from conntra_neuro.exchange.onnx.sample import comes_from_onnx
@@ -67,6 +67,7 @@ KINDS: dict[str, DiscreteNetwork] = {
     "Lif": _network(_dense(neuron=Lif(3, voltage_decay=163)), steps=4),
     "Lif, with a current": _network(_dense(neuron=Lif(3, voltage_decay=163, current_decay=410)), steps=4),
     "Lif, soft reset": _network(_dense(neuron=Lif(3, voltage_decay=163, reset="soft")), steps=4),
+    "SigmaDelta": _network(_dense(neuron=SigmaDelta(3)), steps=4),
     "Readout that leaks": DiscreteNetwork([_dense(neuron=Readout("last", voltage_decay=163))], steps=4),
     "spikes that are counted": DiscreteNetwork([_dense(neuron=Lif(3, voltage_decay=163))], steps=4),
     "delay": _network(Dense(np.eye(4, dtype=int), activation=IntegrateAndFire(3, 4), delay=1)),

@@ -14,6 +14,7 @@ __all__ = ["BINARY", "TERNARY", "Levels", "parse_levels"]
 
 _MAX_LEVELS = 256
 _MAX_MAGNITUDE = 2**15
+_LISTED = 17
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,13 @@ class Levels:
     def __str__(self) -> str:
         names = {BINARY.values: "binary", TERNARY.values: "ternary"}
         return names.get(self.values, ",".join(map(str, self.values)))
+
+    @property
+    def short(self) -> str:
+        """The same on a line: where they are many, how many from where to where."""
+        if len(self) <= _LISTED:
+            return str(self)
+        return f"{len(self)} from {self.values[0]} to {self.values[-1]}"
 
     @property
     def array(self) -> npt.NDArray[np.int64]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from conntra_hardware.base.errors import ConntraError, FileFormatError, InputError
+from conntra_hardware.base.errors import MALFORMED, ConntraError, FileFormatError, InputError, in_short
 from conntra_hardware.base.files import Container, container_bytes, read_container, write_container
 from conntra_hardware.neurons import common_steps
 from conntra_hardware.program import Program
@@ -81,7 +81,10 @@ def load_network(path: str | Path) -> DiscreteNetwork:
 
 def load_info(path: str | Path) -> dict[str, Any]:
     """Return the ``info`` that a file was saved with."""
-    return dict(read_container(path).body.get("info", {}))
+    info = read_container(path).body.get("info", {})
+    if not isinstance(info, dict):
+        raise FileFormatError(f"{path}: its info is {in_short(info)}; a JSON object expected: write it again")
+    return info
 
 
 def memory_report(network: DiscreteNetwork) -> MemoryReport:
@@ -139,5 +142,7 @@ def _network(container: Container, path: str | Path) -> DiscreteNetwork:
         ]
         encoder = encoder_from_file(body["encoder"], tensors)
         return DiscreteNetwork(layers, encoder, body["labels"], joined, steps=body.get("steps"), recurrent=loops)
-    except (KeyError, TypeError, IndexError, ValueError, ConntraError) as error:
-        raise FileFormatError(f"{path}: sound, but its contents are not a network ({error}); train it again") from error
+    except (*MALFORMED, ConntraError) as error:
+        raise FileFormatError(
+            f"{path}: sound, but its contents are not a network ({in_short(error)}); train it again"
+        ) from error

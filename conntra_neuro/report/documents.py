@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["compile_document", "memory_document", "provenance", "run_document", "train_document"]
 
 
-def provenance(trained: TrainResult, data: str) -> dict[str, Any]:
-    """Return what a model file says of where it comes from; ``data`` is the dataset's specification."""
+def provenance(trained: TrainResult, data: str, binning: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return what a model file says of where it comes from; ``data`` is the dataset's specification.
+
+    ``binning`` says how events become its input spikes, where it was trained on events.
+    """
     from conntra_hardware.base.version import package_version
 
     return {
@@ -40,6 +43,7 @@ def provenance(trained: TrainResult, data: str) -> dict[str, Any]:
         "sweeps": trained.sweeps,
         "stop_after": trained.stop_after,
         "conntra_neuro": package_version(),
+        **({} if binning is None else {"events": dict(binning)}),
     }
 
 
@@ -102,6 +106,7 @@ def run_document(
     from conntra_hardware.program.fingerprint import program_sha256
     from conntra_neuro.report.energy import baselines_document, coefficients_document, spread_document
     from conntra_neuro.report.recorded import confusion_document, mesh_document, recorded_document
+    from conntra_neuro.report.traces import traces_document
 
     program = result.program
     if estimates is None:
@@ -130,5 +135,6 @@ def run_document(
         "versions": versions_of([load_backend(result.backend)]),
         "confusion": confusion_document(result, labels),
         "recorded": recorded_document(result, inputs),
+        "traces": traces_document(result, inputs),
         **mesh_document(program),
     }

@@ -6,10 +6,11 @@ Everything is in the file: styles, tables, pictures as SVG. It asks the network 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from conntra_hardware.base.errors import MALFORMED, FileFormatError, in_short
 from conntra_neuro.report.energy import BASELINES, MODELLED
 from conntra_neuro.report.pages import Table, definition_list, details, table_html
 from conntra_neuro.report.result_file import kind_of
@@ -35,12 +36,16 @@ _CAPTIONS = {
     "energy": f"Dynamic energy of a sample: {MODELLED}.",
     "layer-rates": "How often neurons fire.",
     "spike-raster": "Every spike of the first samples, and the readout's potentials.",
+    "membrane-traces": "Potentials of the busiest neurons with state, step by step, and where they spike.",
     "confusion": "Classes (rows) and what they were taken for (columns).",
 }
 
 
 def report_html(documents: Sequence[tuple[str, Mapping[str, Any]]], title: str = "conntra report") -> str:
-    """Return the page about ``documents``, pairs of a file's name and what ``read_result`` read from it."""
+    """Return the page about ``documents``, pairs of a file's name and what ``read_result`` read from it.
+
+    FileFormatError where one of them holds something else than `conntra` writes.
+    """
     runs = [(name, d) for name, d in documents if kind_of(d) == "run"]
     parts = [f"<h1>{escape(title)}</h1>"]
     if runs:
@@ -48,14 +53,23 @@ def report_html(documents: Sequence[tuple[str, Mapping[str, Any]]], title: str =
             f'<p>Energy, latency and throughput on a chip are <span class="modelled">{MODELLED}</span>, unless a table '
             "says that a board measured them. Each coefficient set is listed with its sources.</p>"
         )
-        parts.append(_overview(runs))
+        parts.append(_drawn(", ".join(name for name, _ in runs), _overview, runs))
     sections = {"run": _run, "certificate": _certificate, "fuzz": _fuzz}
-    parts += [sections[kind_of(document)](name, document) for name, document in documents]
+    parts += [_drawn(name, sections[kind_of(document)], name, document) for name, document in documents]
     head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
     view = '<meta name="viewport" content="width=device-width, initial-scale=1">'
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head>{head}{view}</head><body>\n' + "\n".join(parts) + "\n</body></html>\n"
     )
+
+
+def _drawn(names: str, draw: Callable[..., str], *arguments: Any) -> str:
+    """Return what ``draw`` makes of documents; FileFormatError where they hold something else than it expects."""
+    try:
+        return draw(*arguments)
+    except MALFORMED as error:
+        what = f"{type(error).__name__}: {in_short(error)}"
+        raise FileFormatError(f"{names}: not what conntra writes ({what}); give files as they were written") from error
 
 
 def _overview(runs: Sequence[tuple[str, Mapping[str, Any]]]) -> str:

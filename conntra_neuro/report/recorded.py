@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from conntra_hardware.program import Program
     from conntra_hardware.runtime import RunResult
 
-__all__ = ["confusion_document", "mesh_document", "recorded_document", "unpack"]
+__all__ = ["ROWS_SHOWN", "confusion_document", "mesh_document", "pack", "recorded_document", "unpack"]
 
-_ROWS_SHOWN = 60
+ROWS_SHOWN = 60
+"""The time steps of rasters and traces, or one sample where it has more."""
 _CLASSES_SHOWN = 100
 
 
@@ -44,7 +45,7 @@ def recorded_document(result: RunResult, inputs: npt.NDArray[Any] | None = None)
     """
     program = result.program
     steps = program.steps
-    shown = max(1, _ROWS_SHOWN // steps) * steps
+    shown = max(1, ROWS_SHOWN // steps) * steps
     layers = [] if inputs is None else [_layer(INPUT, 0, inputs, shown)]
     layers += [_layer(name, program.depths[name], spikes, shown) for name, spikes in result.spikes.items()]
     if not layers:
@@ -57,7 +58,7 @@ def _readout(result: RunResult, shown: int) -> dict[str, Any] | None:
     if readout.size > _CLASSES_SHOWN:
         return None
     depth = result.program.depths[readout.name]
-    return {"name": readout.name, "depth": depth, "logits": _pack(result.logits[:shown])}
+    return {"name": readout.name, "depth": depth, "logits": pack(result.logits[:shown])}
 
 
 def _layer(name: str, depth: int, spikes: npt.NDArray[Any], shown: int) -> dict[str, Any]:
@@ -67,8 +68,8 @@ def _layer(name: str, depth: int, spikes: npt.NDArray[Any], shown: int) -> dict[
         "depth": depth,
         "neurons": fired.shape[1],
         "rows": len(fired),
-        "fired": _pack(np.count_nonzero(fired, axis=0).astype(np.int32)),
-        "raster": _pack(fired[:shown]),
+        "fired": pack(np.count_nonzero(fired, axis=0).astype(np.int32)),
+        "raster": pack(fired[:shown]),
     }
 
 
@@ -83,7 +84,8 @@ def confusion_document(result: RunResult, y: ArrayLike | None) -> dict[str, Any]
     return {"labels": [str(label) for label in labels], "counts": counts.tolist()}
 
 
-def _pack(array: npt.NDArray[Any]) -> dict[str, Any]:
+def pack(array: npt.NDArray[Any]) -> dict[str, Any]:
+    """Return an array, of bool, int32 or int64, as a packed entry."""
     data = np.packbits(array) if array.dtype == bool else array.astype(array.dtype.newbyteorder("<"))
     return {
         "dtype": "bits" if array.dtype == bool else array.dtype.name,

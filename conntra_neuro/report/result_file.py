@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from conntra_hardware.base.errors import FileFormatError
+from conntra_hardware.base.errors import MALFORMED, FileFormatError, in_short
 
 __all__ = ["kind_of", "read_result"]
 
@@ -41,7 +41,7 @@ def read_result(path: str | Path) -> dict[str, Any]:
     """Return the document in ``path``; FileFormatError for what is none, and for an energy without its source."""
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not JSON"
         raise FileFormatError(f"{path}: {reason}; {_WRITE}") from None
     if not isinstance(document, dict):
@@ -51,7 +51,12 @@ def read_result(path: str | Path) -> dict[str, Any]:
     if missing:
         raise FileFormatError(f"{path}: {', '.join(missing)} missing; {_WRITE}")
     if kind == "run":
-        _check_sources(document, path)
+        try:
+            _check_sources(document, path)
+        except MALFORMED as error:
+            raise FileFormatError(
+                f"{path}: its energy is not what a run has ({in_short(repr(error))}); {_WRITE}"
+            ) from None
     return document
 
 

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.base.errors import FileFormatError, InputError
+from conntra_hardware.base.arguments import whole
+from conntra_hardware.base.errors import MALFORMED, FileFormatError, InputError, in_short
 from conntra_hardware.base.files import read_container, write_container
-from conntra_neuro.training.parameters import Parameters
+from conntra_neuro.network.levels import Levels
+from conntra_neuro.training.parameters import BIAS_LIMIT, Parameters
 from conntra_neuro.training.result import Record
-from conntra_neuro.training.task import Task
+from conntra_neuro.training.task import Gear, Task
 
-__all__ = ["Checkpoints", "TrainingState", "checkpoint_file", "load_checkpoint", "read_settings", "settings_of"]
+__all__ = [
+    "Checkpoints",
+    "TrainingState",
+    "checkpoint_file",
+    "load_checkpoint",
+    "read_settings",
+    "settings_of",
+    "take_up",
+]
 
 _KIND = "checkpoint"
 _NAME = "checkpoint.conntra"
@@ -113,7 +123,11 @@ def settings_of(task: Task, gear: str, options: Any, sweeps: float, validation_f
 
 def read_settings(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the settings of the training that ``folder`` holds; FileFormatError where it holds none."""
-    return dict(read_container(checkpoint_file(folder), _KIND).body["settings"])
+    path = checkpoint_file(folder)
+    settings = read_container(path, _KIND).body.get("settings")
+    if not isinstance(settings, dict):
+        raise FileFormatError(f"{path}: a checkpoint without settings; start anew")
+    return settings
 
 
 def load_checkpoint(folder: str | os.PathLike[str], settings: Mapping[str, Any]) -> TrainingState:
@@ -123,18 +137,66 @@ def load_checkpoint(folder: str | os.PathLike[str], settings: Mapping[str, Any])
     try:
         before = found.body["settings"]
         _check_same(path, before, settings)
+        first, second = found.body["key"]
         return TrainingState(
-            sweep=found.body["sweep"],
-            seconds=found.body["seconds"],
+            sweep=whole(found.body["sweep"], "sweep", 0),
+            seconds=_number(found.body["seconds"]),
             gear=_part(found.tensors, "gear."),
             best=Parameters.from_arrays(_part(found.tensors, "best.")),
-            key=(found.body["key"][0], found.body["key"][1]),
-            best_error=found.body["best_error"],
-            history=tuple(Record(*record) for record in found.body["history"]),
-            schedule=found.body.get("schedule"),
+            key=(_number(first), _number(second)),
+            best_error=_number(found.body["best_error"]),
+            history=tuple(_record(entry) for entry in found.body["history"]),
+            schedule=_schedule(found.body.get("schedule")),
         )
-    except (KeyError, IndexError, TypeError) as error:
-        raise FileFormatError(f"{path}: a checkpoint with parts missing ({error!r}); start anew") from None
+    except InputError:  # other settings, or other data
+        raise
+    except MALFORMED as error:
+        raise FileFormatError(
+            f"{path}: a checkpoint with parts missing ({in_short(repr(error))}); start anew"
+        ) from None
+
+
+def take_up(gear: Gear, state: TrainingState, levels: Levels) -> None:
+    """Have ``gear`` take up ``state``; FileFormatError where its arrays are not those of this gear and network."""
+    stored = {f"gear.{name}": array for name, array in state.gear.items()}
+    stored |= {f"best.{name}": array for name, array in state.best.arrays().items()}
+    expected = {f"gear.{name}": array for name, array in gear.state().items()}
+    expected |= {f"best.{name}": array for name, array in gear.parameters().arrays().items()}
+    for name, array in expected.items():
+        found, array = stored.get(name), np.atleast_1d(array)  # files know no arrays without dimensions
+        if found is None or (found.shape, found.dtype) != (array.shape, array.dtype):
+            what = "missing" if found is None else f"{found.dtype} {found.shape}"
+            raise FileFormatError(
+                f"checkpoint: array {name} is {what}; {array.dtype} {array.shape} expected: start anew"
+            )
+    gear.restore(state.gear)
+    for parameters in (gear.parameters(), state.best):
+        if any(not np.isin(weight, levels.array).all() for weight in parameters.weights):
+            raise FileFormatError(f"checkpoint: weights that are none of the levels {levels}; start anew")
+        if any(np.abs(bias.astype(np.int64)).max(initial=0) > BIAS_LIMIT for bias in parameters.biases):
+            raise FileFormatError(f"checkpoint: biases beyond {BIAS_LIMIT}; start anew")
+
+
+def _schedule(value: Any) -> float | None:
+    if value is not None and not _number(value) > 0:
+        raise ValueError(f"schedule {value!r}: more than 0 expected")
+    return value
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise TypeError(f"{value!r}: a number expected")
+    return value
+
+
+def _schedule(value: Any) -> float | None:
+    return None if value is None else _number(value)
+
+
+def _record(entry: Sequence[Any]) -> Record:
+    seconds, sweep, objective, error, validation = entry
+    held_out = None if validation is None else _number(validation)
+    return Record(_number(seconds), whole(sweep, "sweep", 0), _number(objective), _number(error), held_out)
 
 
 def _check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from conntra_hardware.base.arrays import ArrayLike
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.suggest import did_you_mean
 from conntra_hardware.program.input_encoding import Encoder
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.levels import Levels
@@ -133,7 +134,7 @@ def _gear(name: str, task: Task, options: dict[str, Any], threads: Threads, crew
 
         chosen = parse_options(StraightThroughOptions, options, name)
         return _straight_through(task)(task, chosen, threads), chosen
-    raise InputError(f"gear {name!r}: unknown; allowed: {', '.join(GEARS)}")
+    raise InputError(f"gear {name!r}: unknown{did_you_mean(name, GEARS)}; allowed: {', '.join(GEARS)}")
 
 
 def _straight_through(task: Task) -> type[StraightThrough]:

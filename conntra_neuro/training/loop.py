@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 
 from conntra_neuro.training.best import Keeper
-from conntra_neuro.training.checkpoint import Checkpoints, TrainingState
+from conntra_neuro.training.checkpoint import Checkpoints, TrainingState, take_up
 from conntra_neuro.training.result import Progress, Record
 from conntra_neuro.training.schedule import Pace
 from conntra_neuro.training.task import Clock, Evaluation, Gear, Task
@@ -32,7 +32,7 @@ def drive(
     A time limit that leaves no room for the gear's sweeps makes it begin anew, once, with a shorter schedule.
     """
     if resumed is not None:
-        engine.restore(resumed.gear)
+        take_up(engine, resumed, task.levels)
         keeper, sweeps = _keeper(engine, task), resumed.schedule or engine.sweeps
         keeper.restore(resumed)
         return keeper, sweeps, _sweeps(engine, keeper, clock, sweeps, progress, checkpoints, None)

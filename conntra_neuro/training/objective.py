@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.jit import jit
 
 __all__ = ["QUANTA", "SMALLEST_SCALE", "Objective", "sample_loss"]
 
@@ -68,7 +68,7 @@ class Objective:
         return total / QUANTA / max(n, 1)
 
 
-@nb.njit(nogil=True, cache=True)
+@jit
 def sample_loss(logits: IntArray, y: int, table: npt.NDArray[np.float64], scale: float, margin: int) -> np.int64:
     """Return the loss of one sample in quanta; the only place where it is computed."""
     target = logits[y] - margin
@@ -83,7 +83,7 @@ def sample_loss(logits: IntArray, y: int, table: npt.NDArray[np.float64], scale:
     return np.int64(np.rint((math.log(total) + scale * (top - target)) * QUANTA))
 
 
-@nb.njit(nogil=True, cache=True)
+@jit
 def _losses(logits, y, table, scale, margin, out):
     for n in range(y.size):
         out[n] = sample_loss(logits[n], y[n], table, scale, margin)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.suggest import did_you_mean
 
 __all__ = ["COUNT", "SHARE", "SIGMA", "SWEEPS", "Allowed", "check_options", "parse_options"]
 
@@ -52,7 +53,8 @@ def parse_options(kind: type[Any], options: Mapping[str, Any], gear: str) -> Any
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for name, value in options.items():
         if name not in fields:
-            raise InputError(f"option {name!r}: unknown to gear {gear}; allowed: {', '.join(fields)}")
+            meant = did_you_mean(name, fields)
+            raise InputError(f"option {name!r}: unknown to gear {gear}{meant}; allowed: {', '.join(fields)}")
         whole = "int" in str(fields[name].type)
         kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
         missing = value is None and "None" in str(fields[name].type)

@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.suggest import did_you_mean
 from conntra_neuro.training.architecture.architecture import Architecture, Node
 
 __all__ = ["PENALTIES", "Prices", "parse_penalty", "prices_of"]
@@ -131,6 +132,7 @@ def parse_penalty(text: str) -> dict[str, float]:
             number = math.nan
         if name not in PENALTIES or not equals or not 0 <= number < math.inf:
             allowed = ", ".join(f"{known}=NUMBER" for known in PENALTIES)
-            raise InputError(f"penalty {part!r}: {allowed} expected, with commas, each number 0 or more")
+            meant = "" if name in PENALTIES else did_you_mean(name, PENALTIES)
+            raise InputError(f"penalty {part!r}{meant}: {allowed} expected, with commas, each number 0 or more")
         found[f"penalty_{name}"] = number
     return found

@@ -14,13 +14,16 @@ import numpy.typing as npt
 
 from conntra_hardware.base.arrays import ArrayLike, SpikeArray, as_spikes
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.suggest import did_you_mean
 from conntra_hardware.program.input_encoding import (
+    CodeEncoder,
     Encoder,
     LatencyEncoder,
     RateEncoder,
     ThermometerEncoder,
     ThresholdEncoder,
 )
+from conntra_hardware.program.signal_encoding import SignalEncoder
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.levels import Levels
 from conntra_neuro.training import warm
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 METHODS = ("conntra", "backprop", "warm")
+_ENCODERS = (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder, CodeEncoder, SignalEncoder)
 _CHANNELS = (1, 3, 4)  # of grey, colour, and colour with transparency
 
 
@@ -82,9 +86,9 @@ def train(
                          two need JAX
     gear                 "blocks" (fast, the default), "annealed", or "exact" (the objective never rises)
     seed                 of everything that is random: the same seed gives the same network, bit for bit
-    encoder              "auto" fits one to the training data, "thermometer:3" and the like one of that kind (see
-                         ``fit_encoder``); None takes features that are spikes already, (n, ...), and for neurons of
-                         T time steps (n, T, ...)
+    encoder              "auto" fits one to the training data, or none to spikes over time; "thermometer:3" and the like
+                         one of that kind (see ``fit_encoder``); None takes features that are spikes already, (n, ...),
+                         and for neurons of T time steps (n, T, ...)
     time_limit_s         seconds; a limit that is not reached changes nothing. Where it leaves no room for all sweeps,
                          the first steps choose a shorter schedule, once; ``sweeps`` and ``stop_after`` of the result
                          give its network again
@@ -109,7 +113,8 @@ def train(
     cluster that does not answer.
     """
     if method not in METHODS:
-        raise InputError(f"method {method!r}: unknown; allowed: {', '.join(METHODS)}")
+        meant = did_you_mean(method, METHODS)
+        raise InputError(f"method {method!r}: unknown{meant}; allowed: {', '.join(METHODS)}")
     if cluster is not None and method != "conntra":
         raise InputError(f"cluster {cluster!r}: method {method} trains on one machine; use conntra, or no cluster")
     layers = default_layers(len(data.y_train)) if layers is None else layers
@@ -162,10 +167,10 @@ def _steps_of(data: Dataset, encoder: Encoder | None, neuron: str, steps: int | 
 
 def _encoder_for(data: Dataset, encoder: Encoder | str | None) -> Encoder | None:
     if isinstance(encoder, str):
-        from conntra_neuro.datasets import fit_encoder
+        from conntra_neuro.datasets import encoder_of
 
-        return fit_encoder(data.x_train, encoder)
-    if encoder is None or isinstance(encoder, (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder)):
+        return encoder_of(data, encoder)
+    if encoder is None or isinstance(encoder, _ENCODERS):
         return encoder
     raise InputError(f"encoder {encoder!r}: an encoder of fit_encoder, the name of one, or None expected")
 

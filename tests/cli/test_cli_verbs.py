@@ -20,6 +20,7 @@ VERBS = (
     "run",
     "verify",
     "report",
+    "show",
     "chips",
     "datasets",
     "doctor",

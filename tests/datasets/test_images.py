@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from conntra_hardware.base.errors import ConntraError, FileFormatError, InputError
-from conntra_neuro.datasets import images, load_dataset
+from conntra_neuro.datasets import images, kept, load_dataset
 from conntra_neuro.datasets.mapped import is_mapped
 from conntra_neuro.training import train
 
@@ -106,7 +106,7 @@ def test_a_stopped_decoding_leaves_nothing(tmp_path: Path, cache: Path, monkeypa
 def test_large_sets_stay_in_their_file_and_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = _write(tmp_path / "set", ((8, 8),) * 6)
     memory = train(load_dataset(f"images:{folder}?size=8"), layers="conv2k3", sweeps=2)
-    monkeypatch.setattr(images, "_IN_MEMORY", 0)
+    monkeypatch.setattr(kept, "_IN_MEMORY", 0)
     data = load_dataset(f"images:{folder}?size=8")
     assert is_mapped(data.x_train)
     streamed = train(data, layers="conv2k3", sweeps=2)

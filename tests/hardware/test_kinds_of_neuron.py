@@ -25,6 +25,7 @@ from conntra_hardware.neurons import (
     Lif,
     Neuron,
     Readout,
+    SigmaDelta,
     Threshold,
     neuron_from_dict,
     neuron_to_dict,
@@ -162,7 +163,7 @@ def test_training_from_a_kind_that_it_does_not_know_is_refused_by_name(kinds: No
 
 def test_every_table_has_a_row_for_every_kind_of_the_package() -> None:
     package = [Threshold(), GradedRelu(2), IntegrateAndFire(3, 4), IntegrateAndFire(3, 4, "soft"), Readout()]
-    package += [Lif(3, voltage_decay=4), Readout("max", voltage_decay=4)]
+    package += [Lif(3, voltage_decay=4), Readout("max", voltage_decay=4), SigmaDelta(3)]
     assert {type(neuron) for neuron in package} == set(NEURON_KINDS.values())
     forms = {neuron.facts.form for neuron in package}
     assert "other" not in forms

@@ -10,12 +10,12 @@ from hypothesis.extra import numpy as arrays
 
 from conntra_hardware.base.errors import FileFormatError
 from conntra_neuro.report.documents import run_document
-from conntra_neuro.report.recorded import _pack, unpack
+from conntra_neuro.report.recorded import pack, unpack
 
 
 @given(arrays.arrays(st.sampled_from([np.int32, np.int64, np.bool_]), arrays.array_shapes(max_dims=2, max_side=9)))
 def test_packed_arrays_come_back(array):
-    entry = json.loads(json.dumps(_pack(array)))
+    entry = json.loads(json.dumps(pack(array)))
     assert np.array_equal(unpack(entry), array)
 
 

@@ -38,7 +38,7 @@ def neuron(kind: Neuron | None, z: int, state: dict[tuple[int, int], int], key: 
     if isinstance(kind, Threshold):
         return 1 if z > 0 else 0
     if isinstance(kind, GradedRelu):
-        return z // 2**kind.shift if z > 0 else 0
+        return min(z // 2**kind.shift, kind.ceiling) if z > 0 else 0
     assert isinstance(kind, IntegrateAndFire)
     v = state.get(key, 0) + z
     fired = v >= kind.threshold

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Lif, Neuron, Threshold
+from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Lif, Neuron, SigmaDelta, Threshold
 from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.layers import INPUT_LAYER, Conv2d, Dense, Flatten, Layer, MaxPool, Residual, SumPool
@@ -15,7 +15,8 @@ from conntra_neuro.network.layers import INPUT_LAYER, Conv2d, Dense, Flatten, La
 __all__ = ["ALL_KINDS", "KINDS", "image_layers", "inputs", "networks", "residuals"]
 
 KINDS = ("threshold", "graded", "integrate_and_fire")
-ALL_KINDS = (*KINDS, "lif")
+IN_TIME = ("lif", "sigma_delta")
+ALL_KINDS = (*KINDS, *IN_TIME)
 
 
 @st.composite
@@ -23,7 +24,7 @@ def networks(draw: Any, kinds: tuple[str, ...] = KINDS, residual: bool = True) -
     """Small networks of images: convolutions, pooling and dense layers, with or without residual connections."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     kind = draw(st.sampled_from(kinds))
-    steps = draw(st.integers(1, 4)) if kind in ("integrate_and_fire", "lif") else 1
+    steps = draw(st.integers(1, 4)) if kind in ("integrate_and_fire", *IN_TIME) else 1
     shape: tuple[int, ...] = draw(st.tuples(st.integers(1, 4), st.integers(3, 7), st.integers(3, 7)))
     layers: list[Layer] = []
     binary = True
@@ -39,8 +40,8 @@ def networks(draw: Any, kinds: tuple[str, ...] = KINDS, residual: bool = True) -
         shape = (size,)
     classes = draw(st.integers(2, 4))
     layers.append(Dense(_weights(rng, classes, int(np.prod(shape))), _bias(rng, classes), "readout"))
-    joined = residuals(layers, rng) if residual and draw(st.booleans()) else []
-    return DiscreteNetwork(layers, residuals=joined, steps=steps if kind == "lif" else None)
+    joined = residuals(layers, rng) if residual and draw(st.booleans()) and kind != "sigma_delta" else []
+    return DiscreteNetwork(layers, residuals=joined, steps=steps if kind in IN_TIME else None)
 
 
 @st.composite
@@ -98,6 +99,9 @@ def _neuron(draw: Any, kind: str, steps: int) -> Neuron:
         decays = [draw(st.sampled_from([0, 1, 163, 1024, 4095, 4096])) for _ in range(2)]
         reset = draw(st.sampled_from(["hard", "soft"]))
         return Lif(draw(st.integers(1, 6)), voltage_decay=decays[0], current_decay=decays[1], reset=reset)
+    if kind == "sigma_delta":
+        activation = draw(st.sampled_from(["relu", "linear"]))
+        return SigmaDelta(draw(st.integers(0, 9)), draw(st.integers(0, 2)), activation, draw(st.booleans()))
     return Threshold()
 
 

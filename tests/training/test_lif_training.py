@@ -170,7 +170,6 @@ def test_what_cannot_be_trained_is_refused_by_name() -> None:
     data = over_time(100)
     for options, message in (
         ({"gear": "exact"}, "use gear blocks"),
-        ({"method": "backprop"}, "lif neurons"),
         ({"neuron": "threshold", "steps": 3}, "steps 3: 'threshold' has its own"),
     ):
         with pytest.raises(InputError, match=message):

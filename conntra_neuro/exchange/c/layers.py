@@ -201,7 +201,11 @@ class Code:
 
     def _graded(self, index: int, facts: Facts) -> list[str]:
         shift = self._parameter(f"s{index}", facts.shift)
-        too_large = [f"if (z > {GRADED_MAX})", "    failed = -1;"]
+        if facts.ceiling == GRADED_MAX:
+            too_large = [f"if (z > {GRADED_MAX})", "    failed = -1;"]
+        else:
+            ceiling = self._parameter(f"c{index}", facts.ceiling)
+            too_large = [f"if (z > {ceiling})", f"    z = {ceiling};"]
         sent = "logits[i] += z;" if index == self.last else "y[i] = (int32_t)z;"
         return [f"z = z > 0 ? z >> {shift} : 0;", *too_large, sent]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from conntra_hardware.base.arrays import IntArray
-from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.errors import MALFORMED, ConntraError, FileFormatError, InputError, in_short
 from conntra_hardware.neurons import FORGETS, Lif, Neuron, Readout
 from conntra_hardware.program.input_encoding import DrivenEncoder, Encoder
 from conntra_neuro.exchange.assume import steps_or_assumed
@@ -50,7 +50,12 @@ def read_lava_dl(
     rule = semantics or "slayer"
     if rule not in SEMANTICS:
         raise InputError(f"semantics {semantics!r}: unknown; allowed: {', '.join(SEMANTICS)}")
-    blocks = read_blocks(path)
+    try:
+        blocks = read_blocks(path)
+    except ConntraError:  # it names what is wrong
+        raise
+    except (OSError, RuntimeError, *MALFORMED) as error:
+        raise FileFormatError(f"{path}: not a sound .net file ({in_short(error)}); export it again") from None
     refusal = f"{path}: lava-dl's files do not say how many time steps a sample takes; give --steps T"
     steps = steps_or_assumed(steps, assumed, refusal)
     first, *rest = blocks

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conntra_hardware.base.errors import ConntraError, FileFormatError, InputError
+from conntra_hardware.base.errors import MALFORMED, ConntraError, FileFormatError, InputError
 from conntra_hardware.neurons import IntegrateAndFire, Neuron, Readout, Threshold
 from conntra_neuro.exchange.assume import steps_or_assumed
 from conntra_neuro.exchange.exact_integers import finite, integers, threshold_bias
@@ -71,7 +71,7 @@ def read_nir_with_report(
         if given:
             raise InputError(f"--{given[0]} is of graphs with spiking neurons in floating point; this one is exact")
         return network_of_graph(graph, steps, assumed), None
-    except (TypeError, ValueError, IndexError, AttributeError, OverflowError, ConntraError) as error:
+    except (*MALFORMED, ConntraError) as error:
         raise FileFormatError(f"{path}: {error}") from None
 
 

@@ -18,6 +18,7 @@ from conntra_neuro.exchange.nir.float_graph import FloatLayer, float_layers
 from conntra_neuro.exchange.nir.quantise import Rounding, quantised
 from conntra_neuro.exchange.nir.simulate import simulate
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.training.repair.loop import Repaired
 
 __all__ = ["Agreement", "SpikingImport", "import_spiking"]
 
@@ -38,12 +39,17 @@ class Agreement:
 
 @dataclass(frozen=True, eq=False)
 class SpikingImport:
-    """The ``network``, what was ``rounded`` in each layer, and the float ``layers`` with their ``convention``."""
+    """The ``network``, what was ``rounded`` in each layer, and the float ``layers`` with their ``convention``.
+
+    ``before`` and ``repair``: the network before repair and how it went, None where nothing was repaired.
+    """
 
     network: DiscreteNetwork
     rounded: tuple[Rounding, ...]
     layers: tuple[FloatLayer, ...]
     convention: Convention
+    before: DiscreteNetwork | None = None
+    repair: Repaired | None = None
 
     def simulate(self, spikes: ArrayLike) -> list[npt.NDArray[np.float64]]:
         """Return what each float layer sends, (n, steps, size), at ``spikes`` (n, steps, n_in).

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.base.errors import FileFormatError, InputError
+from conntra_hardware.base.errors import ConntraError, FileFormatError, InputError
 from conntra_neuro.exchange.metadata import KEY, read_note
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["Graph", "Node", "evaluate_by_onnx", "load_graph"]
+__all__ = ["Graph", "Node", "evaluate_by_onnx", "load_graph", "reading"]
 
 Array = npt.NDArray[Any]
 
@@ -95,6 +96,17 @@ def evaluate_by_onnx(node: Node, arrays: Sequence[Array | None]) -> Array:
         raise InputError(f"{node}: operator {node.op} on constants cannot be folded ({what})") from None
 
 
+@contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """Name the file ``path`` in what goes wrong inside: a FileFormatError of one line."""
+    try:
+        yield
+    except FileFormatError:
+        raise
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError, ConntraError) as error:
+        raise FileFormatError(f"{path}: {error}") from None
+
+
 def _graph(graph: onnx.GraphProto, path: str) -> Graph:
     if not graph.node:
         raise FileFormatError(f"{path}: not an ONNX file, or one without a node")
@@ -103,12 +115,41 @@ def _graph(graph: onnx.GraphProto, path: str) -> Graph:
     if graph.sparse_initializer:
         raise FileFormatError(f"{path}: sparse initializers; write them in full")
     budget = _Budget(path)
-    constants = {tensor.name: budget.array(tensor) for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in constants]
-    if len(inputs) != 1 or len(graph.output) != 1:
-        raise FileFormatError(f"{path}: {len(inputs)} inputs and {len(graph.output)} outputs; 1 of each expected")
-    nodes = _in_order([_node(proto, budget) for proto in graph.node], {*constants, inputs[0].name}, path)
-    return Graph(nodes, constants, inputs[0].name, _input_shape(inputs[0], path), graph.output[0].name)
+    output = _output(graph, path)
+    protos = graph.node if len(graph.output) == 1 else _before(graph.node, output)
+    used = {name for proto in protos for name in proto.input} if len(graph.output) > 1 else None
+    constants = {t.name: budget.array(t) for t in graph.initializer if used is None or t.name in used}
+    initial = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in initial]
+    if len(inputs) != 1:
+        raise FileFormatError(f"{path}: {len(inputs)} inputs; 1 expected")
+    nodes = _in_order([_node(proto, budget) for proto in protos], {*constants, inputs[0].name}, path)
+    return Graph(nodes, constants, inputs[0].name, _input_shape(inputs[0], path), output)
+
+
+def _output(graph: onnx.GraphProto, path: str) -> str:
+    """Return the output that is read: the only one, or of a classifier's class and probabilities the latter."""
+    import onnx
+
+    if len(graph.output) == 1:
+        return graph.output[0].name
+    # scikit-learn's classifiers: the class, and the probabilities as a tensor or, by ZipMap, as a list of mappings.
+    maps = {proto.output[0]: proto.input[0] for proto in graph.node if proto.op_type == "ZipMap" and proto.input}
+    kinds = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE)
+    found = [v.name for v in graph.output if v.name in maps or v.type.tensor_type.elem_type in kinds]
+    if len(found) != 1:
+        raise FileFormatError(f"{path}: {len(graph.output)} outputs; 1, or a classifier's class and probabilities")
+    return maps.get(found[0], found[0])
+
+
+def _before(protos: Sequence[onnx.NodeProto], output: str) -> list[onnx.NodeProto]:
+    """Return the nodes that ``output`` depends on."""
+    wanted, kept = {output}, []
+    for proto in reversed(protos):
+        if wanted & set(proto.output):
+            wanted |= set(proto.input)
+            kept.append(proto)
+    return kept[::-1]
 
 
 class _Budget:

@@ -12,7 +12,7 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.program.input_encoding import Encoder, ThermometerEncoder, ThresholdEncoder
 from conntra_neuro.exchange.metadata import encoder_of
 from conntra_neuro.exchange.onnx.graph import Graph, Node
-from conntra_neuro.exchange.onnx.values import Raw, Settled, Tensor
+from conntra_neuro.exchange.onnx.values import Raw, Settled, Tensor, TooFine
 
 __all__ = ["INPUTS", "SPIKES", "THRESHOLDS", "own_encoder", "spikes_of"]
 
@@ -78,7 +78,7 @@ def _thresholds(raw: Raw, size: int) -> tuple[list[npt.NDArray[Any]], list[npt.N
     levels, edges = [value(_floats(start))], []
     while (levels[-1] != last_value).any():
         if len(edges) == _MOST_LEVELS:
-            raise InputError(
+            raise TooFine(
                 f"input: features take more than {_MOST_LEVELS + 1} values at the first layer; inputs are spikes of 0 "
                 "and 1: quantise them in the graph (sign, step, few bits), or before it"
             )
@@ -114,7 +114,7 @@ def _check_steps(value: Any, edges: Sequence[Any], levels: Sequence[Any]) -> Non
             found = value(np.asarray(x).astype(np.float32))
             if not np.array_equal(found, expected):
                 wrong = int(np.flatnonzero(found != expected)[0])
-                raise InputError(
+                raise TooFine(
                     f"input: feature {wrong} is no staircase of its value at the first layer; inputs are spikes of 0 "
                     "and 1: quantise them in the graph (sign, step, few bits), or before it"
                 )

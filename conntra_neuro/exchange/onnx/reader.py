@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.base.errors import ConntraError, FileFormatError, InputError
+from conntra_hardware.base.errors import InputError
 from conntra_hardware.program.convolution import Geometry
 from conntra_hardware.program.input_encoding import Encoder
 from conntra_neuro.exchange.metadata import labels_of
-from conntra_neuro.exchange.onnx.graph import Graph, Node, load_graph
+from conntra_neuro.exchange.onnx.graph import Graph, Node, load_graph, reading
 from conntra_neuro.exchange.onnx.input import INPUTS, SPIKES, own_encoder, spikes_of
 from conntra_neuro.exchange.onnx.ops import ELEMENTWISE, evaluate_constant
 from conntra_neuro.exchange.onnx.shapes import RESHAPING, constant_pad, convolution, reshaped, window
@@ -27,6 +27,7 @@ from conntra_neuro.exchange.onnx.values import (
     Raw,
     Settled,
     Tensor,
+    TooFine,
     apply,
     by_channel,
     factored,
@@ -38,10 +39,11 @@ from conntra_neuro.exchange.onnx.values import (
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.layers import Conv2d, Dense, Layer, MaxPool, SumPool
 
-__all__ = ["WEIGHTED", "network_of_onnx", "read_onnx"]
+__all__ = ["WEIGHTED", "exact_or_graph", "network_of_onnx", "read_onnx"]
 
 WEIGHTED = ("Conv", "Gemm", "MatMul")
 _FINAL = ("ArgMax", "LogSoftmax", "Softmax", "TopK")
+_FEW_BITS = ("BipolarQuant", "Floor", "Greater", "GreaterOrEqual", "Less", "MultiThreshold", "Quant", "Round", "Sign")
 _PARTS = 10**9
 _POOLS = ("AveragePool", "GlobalAveragePool", "MaxPool")
 Array = npt.NDArray[Any]
@@ -52,16 +54,29 @@ def read_onnx(path: str | Path, inputs: str = "binary", scale: float = 1.0) -> D
 
     ``scale``: features are divided by it before they enter the graph, as 255 for pixels where it takes 0 to 1.
     """
+    _check_options(inputs, scale)
+    with reading(path):
+        return network_of_onnx(load_graph(path), inputs, scale)
+
+
+def exact_or_graph(path: str | Path, inputs: str = "binary", scale: float = 1.0) -> tuple[DiscreteNetwork | Graph, str]:
+    """Return ``read_onnx``'s network, or the graph and why where its numbers are too fine, as in floating point."""
+    _check_options(inputs, scale)
+    with reading(path):
+        graph = load_graph(path)
+        try:
+            return network_of_onnx(graph, inputs, scale), ""
+        except TooFine as refusal:
+            if any(node.op in _FEW_BITS for node in graph.nodes):
+                raise
+            return graph, str(refusal)
+
+
+def _check_options(inputs: str, scale: float) -> None:
     if not isinstance(scale, (int, float)) or isinstance(scale, bool) or not 0 < scale < 1e12:
         raise InputError(f"scale {scale!r}: a number above 0 expected, as 255 for pixels where the graph takes 0 to 1")
     if inputs not in INPUTS:
         raise InputError(f"inputs {inputs!r}: unknown; allowed: {', '.join(INPUTS)}")
-    try:
-        return network_of_onnx(load_graph(path), inputs, scale)
-    except FileFormatError:
-        raise
-    except (ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError, ConntraError) as error:
-        raise FileFormatError(f"{path}: {error}") from None
 
 
 def network_of_onnx(graph: Graph, inputs: str = "binary", scale: float = 1.0) -> DiscreteNetwork:

@@ -14,7 +14,7 @@ from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.exchange.onnx.graph import Node
 from conntra_neuro.exchange.onnx.values import Raw, Tensor
 
-__all__ = ["RESHAPING", "constant_pad", "convolution", "reshaped", "window"]
+__all__ = ["RESHAPING", "constant_pad", "convolution", "reshaped", "window", "window_of"]
 
 RESHAPING = ("Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 Array = npt.NDArray[Any]
@@ -74,7 +74,7 @@ def convolution(node: Node, weight: Array, given: Tensor) -> tuple[Geometry, Int
         raise InputError(f"{node}: weight {weight.shape}; (outputs, inputs, height, width) expected")
     shape = _image(node, given)
     kernel = (weight.shape[2], weight.shape[3])
-    geometry = _geometry(node, given, shape, weight.shape[0], kernel, int(node.attributes.get("group", 1)))
+    geometry = window_of(node, shape, weight.shape[0], kernel, int(node.attributes.get("group", 1)), given.pad)
     if geometry.kernel_shape != weight.shape:
         raise InputError(f"{node}: weight {weight.shape}; {geometry.kernel_shape} expected for input {shape}")
     if (any(node.attributes.get("pads", ())) or _same(node)) and (given.table[0] != 0).any():
@@ -100,7 +100,7 @@ def window(node: Node, given: Tensor) -> Geometry:
         raise InputError(f"{node}: ceil_mode; windows have to lie inside")
     if any(given.pad) and given.table[0].min() != given.table.min():
         raise InputError(f"{node}: padded by the higher value; pad by the lower one")
-    return _geometry(node, given, shape, shape[0], (kernel[0], kernel[1]), shape[0])
+    return window_of(node, shape, shape[0], (kernel[0], kernel[1]), shape[0], given.pad)
 
 
 def _image(node: Node, given: Tensor) -> tuple[int, int, int]:
@@ -111,9 +111,15 @@ def _image(node: Node, given: Tensor) -> tuple[int, int, int]:
     return given.shape[0], given.shape[1], given.shape[2]
 
 
-def _geometry(
-    node: Node, given: Tensor, shape: tuple[int, int, int], channels: int, kernel: tuple[int, int], groups: int
+def window_of(
+    node: Node,
+    shape: tuple[int, ...],
+    channels: int,
+    kernel: tuple[int, int],
+    groups: int,
+    padded: tuple[int, int, int, int] = (0, 0, 0, 0),
 ) -> Geometry:
+    """Return the windows of a Conv or pooling node over images of ``shape``, which a Pad node has ``padded``."""
     attributes = node.attributes
     strides = [int(s) for s in attributes.get("strides", (1, 1))]
     dilations = [int(d) for d in attributes.get("dilations", (1, 1))]
@@ -128,11 +134,11 @@ def _geometry(
     if _same(node):
         spans = [(size - 1) * step + 1 for size, step in zip(kernel, dilations, strict=True)]
         pads = _same_pads(node, shape, spans, strides)
-    top, left, bottom, right = (a + b for a, b in zip(pads, given.pad, strict=True))
+    top, left, bottom, right = (a + b for a, b in zip(pads, padded, strict=True))
     if (top, left) != (bottom, right):
         raise InputError(f"{node}: pads {[top, left, bottom, right]}; the same on opposite sides expected")
     window = ((strides[0], strides[1]), (top, left), groups, (dilations[0], dilations[1]))
-    return Geometry(shape, channels, kernel, *window)
+    return Geometry((shape[0], shape[1], shape[2]), channels, kernel, *window)
 
 
 def _same(node: Node) -> bool:
@@ -143,7 +149,7 @@ def _same(node: Node) -> bool:
     return text.startswith("SAME")
 
 
-def _same_pads(node: Node, shape: tuple[int, int, int], spans: list[int], strides: list[int]) -> list[int]:
+def _same_pads(node: Node, shape: tuple[int, ...], spans: list[int], strides: list[int]) -> list[int]:
     totals = [
         max((-(-side // step) - 1) * step + size - side, 0)
         for side, size, step in zip(shape[1:], spans, strides, strict=True)

@@ -25,6 +25,7 @@ __all__ = [
     "Raw",
     "Settled",
     "Tensor",
+    "TooFine",
     "apply",
     "by_channel",
     "factored",
@@ -37,6 +38,10 @@ __all__ = [
 Array = npt.NDArray[Any]
 _MOST_ENTRIES = 2**26
 _SELF = "the tensor itself"
+
+
+class TooFine(InputError):
+    """Weights or values of more levels than are taken exactly, as those in floating point: others may round them."""
 
 
 @dataclass(eq=False)
@@ -177,7 +182,7 @@ def rows_of(low: IntArray, high: IntArray, node: Node) -> IntArray:
     """Return all u that a table has rows for; InputError where it would be too large."""
     rows = int(high.max()) - int(low.min()) + 1
     if rows * len(low) > _MOST_ENTRIES:
-        raise InputError(f"{node}: sums of {rows:,} values in {len(low):,} units; quantise its weights to fewer levels")
+        raise TooFine(f"{node}: sums of {rows:,} values in {len(low):,} units; quantise its weights to fewer levels")
     return np.arange(int(low.min()), int(high.max()) + 1)
 
 
@@ -222,11 +227,11 @@ def stairs_of(tensor: Tensor, what: str) -> tuple[IntArray, npt.NDArray[np.bool_
     unit = float(np.diff(seen).min(initial=np.inf))
     steps = round((seen[-1] - seen[0]) / unit)
     if steps > _MOST_STEPS:
-        raise InputError(f"{what}: its activation takes {steps + 1} values; {_MOST_STEPS + 1} at most: quantise it")
+        raise TooFine(f"{what}: its activation takes {steps + 1} values; {_MOST_STEPS + 1} at most: quantise it")
     levels = seen[0] + unit * np.arange(steps + 1)
     places = np.rint((seen - seen[0]) / unit).astype(int)
     if not np.allclose(levels[places], seen, rtol=1e-6, atol=1e-6 * unit):
-        raise InputError(f"{what}: its activation takes values {seen[:4]}, ... that do not stand equally far apart")
+        raise TooFine(f"{what}: its activation takes values {seen[:4]}, ... that do not stand equally far apart")
     changes = np.where(real[1:] & real[:-1], np.diff(table, axis=0), 0.0)
     falls = (changes < 0).any(axis=0)
     if (falls & (changes > 0).any(axis=0)).any():
@@ -297,13 +302,13 @@ def factored(weight: Array, what: str) -> tuple[IntArray, Array]:
     whole = np.rint(flat / scale[:, None])
     wrong = np.flatnonzero(~_fits(flat, scale) | (np.abs(whole).max(axis=1, initial=0) > 2**15))
     if wrong.size:
-        raise InputError(
+        raise TooFine(
             f"{what}: row {wrong[0]} has weights that are no small multiples of one number, such as "
             f"{flat[wrong[0]][0]:.6g}; "
             "weights of a few bits expected: export the quantised network, not its latent weights"
         )
     if (different := len(np.unique(whole))) > _MOST_WEIGHTS:
-        raise InputError(f"{what}: {different:,} different weights; {_MOST_WEIGHTS} at most, as of 8 bits")
+        raise TooFine(f"{what}: {different:,} different weights; {_MOST_WEIGHTS} at most, as of 8 bits")
     return whole.astype(np.int64).reshape(weight.shape), scale
 
 

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.fit.overflow import largest_spikes, synaptic_bounds
-from conntra_hardware.neurons import row_for
+from conntra_hardware.fit.overflow import spans_of, synaptic_bounds
+from conntra_hardware.neurons import GRADED_MAX, row_for
+from conntra_hardware.program.input_encoding import ThermometerEncoder, ThresholdEncoder
 from conntra_neuro.compiler.lower import lower
 from conntra_neuro.exchange.metadata import KEY, network_note
 from conntra_neuro.exchange.onnx.input import SPIKES, THRESHOLDS
@@ -42,9 +43,9 @@ def onnx_bytes(network: DiscreteNetwork, about: Mapping[str, Any] | None = None)
 
 def _check_exact(network: DiscreteNetwork) -> None:
     lowered = lower(network)
-    largest = largest_spikes(lowered.populations, lowered.incoming)
+    spans = spans_of(lowered.populations, lowered.incoming, lowered.steps)
     for population, incoming in lowered.layers:
-        low, high = synaptic_bounds(population, incoming, largest)
+        low, high = synaptic_bounds(population, incoming, spans)
         reach = max(-int(low.min()), int(high.max()))
         if reach > _EXACT:
             raise InputError(
@@ -70,6 +71,8 @@ class _Writer:
         network, encoder = self.network, self.network.encoder
         kind, shape = TensorProto.FLOAT, network.layers[0].input_shape
         if encoder is not None:
+            if not isinstance(encoder, (ThresholdEncoder, ThermometerEncoder)):
+                raise InputError(f"export to ONNX: encoder {encoder.kind}: only thresholds can be said; encode outside")
             kind, shape = TensorProto.DOUBLE, (encoder.n_features,)
             self.outputs[-1] = self._encoded(np.asarray(encoder.thresholds))
         for index, layer in enumerate(network.layers):
@@ -157,7 +160,13 @@ class _Writer:
             shift = np.asarray(facts.shift)
             shift = shift.reshape(layer.output_shape) if shift.ndim else shift
             scaled = self._add("Mul", at, self._constant(2.0**-shift))
-            return self._add("Relu", self._add("Floor", scaled))
+            sent = self._add("Relu", self._add("Floor", scaled))
+            if facts.ceiling == GRADED_MAX:
+                return sent
+            ceiling = np.asarray(facts.ceiling)
+            return self._add(
+                "Min", sent, self._constant(ceiling.reshape(layer.output_shape) if ceiling.ndim else ceiling)
+            )
 
         rows = {"threshold": lambda: self._step(at, self._constant(0)), "graded": graded, "readout": lambda: at}
         remedy = "these graphs have no time steps: use threshold or graded_relu neurons, or --format nir"

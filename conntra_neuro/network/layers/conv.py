@@ -108,4 +108,4 @@ class Conv2d(Weighted):
         extras += [] if g.dilation == (1, 1) else [f"dilation {g.dilation}"]
         extras += [f"groups {g.groups}"] if g.groups > 1 else []
         listed = ", ".join([f"{g.input_shape} -> {g.output_shape}", f"kernel {kernel}", *extras, self.neuron.kind])
-        return f"Conv2d({listed}, levels {self.levels})"
+        return f"Conv2d({listed}, levels {self.levels.short})"

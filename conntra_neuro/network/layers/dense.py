@@ -91,4 +91,4 @@ class Dense(Weighted):
         return lambda x: self._product(x, self.weight * chosen)
 
     def __repr__(self) -> str:
-        return f"Dense({self.n_in} -> {self.n_out}, {self.neuron.kind}, levels {self.levels})"
+        return f"Dense({self.n_in} -> {self.n_out}, {self.neuron.kind}, levels {self.levels.short})"

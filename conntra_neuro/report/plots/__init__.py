@@ -21,17 +21,28 @@ from conntra_neuro.report.plots.activity import layer_rates, spike_raster
 from conntra_neuro.report.plots.confusion import confusion_matrix
 from conntra_neuro.report.plots.cores import core_map
 from conntra_neuro.report.plots.energy import energy_breakdown
+from conntra_neuro.report.plots.traces import membrane_traces
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["confusion_matrix", "core_map", "draw", "energy_breakdown", "figures", "layer_rates", "spike_raster"]
+__all__ = [
+    "confusion_matrix",
+    "core_map",
+    "draw",
+    "energy_breakdown",
+    "figures",
+    "layer_rates",
+    "membrane_traces",
+    "spike_raster",
+]
 
 _PICTURES: dict[str, tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Figure]]] = {
     "core-map": (("cores", "mesh"), core_map),
     "energy": (("energy",), energy_breakdown),
     "layer-rates": (("recorded",), layer_rates),
     "spike-raster": (("recorded",), spike_raster),
+    "membrane-traces": (("traces",), membrane_traces),
     "confusion": (("confusion",), confusion_matrix),
 }
 """Each picture with the fields that it is drawn from."""

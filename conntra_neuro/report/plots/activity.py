@@ -38,6 +38,7 @@ def spike_raster(document: Mapping[str, Any]) -> Figure:
         step, width = row + layer["depth"], min(2.5, max(0.12, _PANEL_POINTS / layer["neurons"]))
         axis.hlines(neuron, step - 0.4, step + 0.4, colors=COLOURS[index % 6], lw=width, rasterized=True)
         axis.set_ylim(layer["neurons"] - 0.5, -0.5)
+        axis.locator_params(axis="y", integer=True)
         axis.set_ylabel(f"{layer['name']}\nneuron", fontsize=8)
         axis.tick_params(labelsize=7)
         bare(axis)

@@ -188,6 +188,11 @@ def architecture_of(
     for number, spec in enumerate(specs):
         maker.add(number, spec)
     maker.dense("readout", n_classes, Readout())
+    if len(neurons.by_layer) > maker.placed:
+        named = len(neurons.by_layer)
+        raise InputError(
+            f"neuron {neurons}: decays of {named} layers; there are {maker.placed} hidden ones with neurons"
+        )
     if neurons.recurrent and all(node.loop < 0 for node in maker.nodes):
         raise InputError("recurrent: no dense hidden layer, and convolutions are trained without; give one, as in 128")
     return Architecture(tuple(specs), neurons, shape, input_steps, tuple(maker.nodes), tuple(maker.weight_shapes))
@@ -200,6 +205,7 @@ class _Maker:
         self.neurons, self.inputs, self.largest_level = neurons, inputs, largest_level
         self.nodes: list[Node] = []
         self.weight_shapes: list[tuple[int, int]] = []
+        self.placed = 0  # hidden layers that have neurons of the network's kind
 
     def shape(self, number: int) -> Shape:
         """Of the outputs of a node; -1: of the inputs."""
@@ -296,7 +302,9 @@ class _Maker:
     def _neuron(self, fan_in: int) -> Neuron:
         """Return the hidden neuron of a layer; what a random ternary kernel's potential spreads by says how large."""
         first = not self.nodes
-        return of_word(self.neurons.kind).of_layer(fan_in, self.largest_level, first, self.neurons)
+        wanted = self.neurons.of_layer(self.placed)
+        self.placed += 1
+        return of_word(self.neurons.kind).of_layer(fan_in, self.largest_level, first, wanted)
 
 
 def _is_chain(specs: Sequence[LayerSpec], neurons: Neurons) -> bool:

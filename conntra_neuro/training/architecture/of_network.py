@@ -56,8 +56,9 @@ def refuse_time(network: DiscreteNetwork) -> None:
     found = [connection.layer for connection in network.recurrent]
     for connection in network.recurrent:
         layer, way = network.layers[connection.layer], connection.connection
-        plain = isinstance(layer, Dense) and isinstance(way, Dense) and not way.is_delayed
-        if not plain or layer.neuron.facts.form != "leaky" or found.count(connection.layer) > 1:
+        leaky = isinstance(layer, Dense) and layer.neuron.facts.form == "leaky"
+        plain = isinstance(way, Dense) and not way.is_delayed
+        if not leaky or not plain or found.count(connection.layer) > 1:
             raise InputError(
                 f"{connection}: cannot be trained; one a dense layer of leaky neurons, dense and without a delay, can"
             )
@@ -112,14 +113,15 @@ def _spec(number: int, layer: Layer, residual: Residual | None) -> LayerSpec:
 
 
 def _neurons(hidden: Sequence[Layer], steps: int) -> Neurons:
-    found = {
-        _kind(layer.neuron, steps) for layer in hidden if layer.neuron is not None and not isinstance(layer, MaxPool)
-    } or {Neurons("threshold")}
-    if len(found) > 1:
+    given = [layer.neuron for layer in hidden if layer.neuron is not None and not isinstance(layer, MaxPool)]
+    kinds = [kind for kind in (_kind(neuron, steps) for neuron in given) if kind is not None]
+    found = set(kinds) or {Neurons("threshold")}
+    alike = {dataclasses.replace(kind, voltage_decay=0, current_decay=0) for kind in found}
+    if len(alike) > 1:
         raise InputError(f"neurons of several kinds ({', '.join(sorted(map(str, found)))}): one kind can be trained")
-    kind = found.pop()
-    assert kind is not None
-    return kind
+    if len(found) == 1:
+        return found.pop()
+    return dataclasses.replace(kinds[0], by_layer=tuple((kind.voltage_decay, kind.current_decay) for kind in kinds))
 
 
 def _kind(neuron: Neuron | None, steps: int) -> Neurons | None:

@@ -25,12 +25,14 @@ import numpy as np
 
 from conntra_hardware.base.arguments import whole
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.suggest import did_you_mean
 from conntra_hardware.neurons import FORGETS, MAX_STEPS, IntegrateAndFire, Lif
 
 __all__ = ["Conv", "LayerSpec", "Neurons", "Pool", "as_specs", "names_of", "parse_layers", "parse_neurons"]
 
 _TOKEN = "a width such as 256, conv16k5s2p1g4, conv16k3d2, dwconvk3, maxpool2 or sumpool2 expected"
 _RECURRENT = "+recurrent"
+_DECAYS = r"lif:(\d{1,4})(?::(\d{1,4}))?"
 _PARTS = {"k": "kernel", "s": "stride", "p": "padding", "g": "groups", "d": "dilation"}
 
 
@@ -94,7 +96,8 @@ class Neurons:
 
     Thresholds and shifts follow from the number of inputs of a layer, and of leaky neurons from the ``rate`` of the
     network's: the share of them that spike at a step. ``reset`` is that of the last two. ``recurrent``: the units of
-    each dense hidden layer see each other's spikes a step later; leaky ones alone can.
+    each dense hidden layer see each other's spikes a step later; leaky ones alone can. ``by_layer``: the decays of
+    voltage and current of each hidden layer of leaky neurons; empty where all have the same.
     """
 
     kind: str = "threshold"
@@ -103,16 +106,27 @@ class Neurons:
     voltage_decay: int = 0
     current_decay: int = FORGETS
     recurrent: bool = False
+    by_layer: tuple[tuple[int, int], ...] = ()
     rate: float = field(default=0.225, compare=False)
+
+    def of_layer(self, number: int) -> Neurons:
+        """Return the neurons of hidden layer ``number``, of those that have some; InputError where none are named."""
+        if not self.by_layer:
+            return self
+        if number >= len(self.by_layer):
+            named = len(self.by_layer)
+            raise InputError(f"neuron {self}: decays of {named} layers; one a hidden layer expected, or one for all")
+        voltage, current = self.by_layer[number]
+        return replace(self, voltage_decay=voltage, current_decay=current, by_layer=())
 
     def __str__(self) -> str:
         reset = "" if self.reset == "hard" else self.reset
         if self.kind == "if":
             return f"if{self.steps}{reset}"
         if self.kind == "lif":
-            current = "" if self.current_decay == FORGETS else f":{self.current_decay}"
-            back = _RECURRENT if self.recurrent else ""
-            return f"lif:{self.voltage_decay}{current}{reset}{back}@{self.steps}"
+            decays = self.by_layer or ((self.voltage_decay, self.current_decay),)
+            named = [f"lif:{v}" + ("" if u == FORGETS else f":{u}") for v, u in decays]
+            return f"{','.join(named)}{reset}{_RECURRENT if self.recurrent else ''}@{self.steps}"
         return self.kind
 
 
@@ -145,10 +159,14 @@ def names_of(specs: Sequence[LayerSpec]) -> tuple[int | str, ...]:
     return tuple(spec if isinstance(spec, int) else str(spec) for spec in specs)
 
 
+_NEURON_WORDS = ("threshold", "relu", "if8", "if8soft", "lif:163:1024", "lif:163:1024soft", "lif:163+recurrent")
+
+
 def parse_neurons(text: str | Neurons, steps: int | None = None, recurrent: bool = False) -> Neurons:
     """Return the neurons that ``text`` names: "threshold", "relu", "if8" (hard reset), "if8soft", "lif:163:1024".
 
-    ``steps`` are those of leaky neurons; "lif:163@40" has them of its own. ``recurrent`` makes dense hidden layers
+    "lif:163,lif:1024:512" has decays for each of two hidden layers; what follows them (soft, +recurrent, @40) is of
+    all. ``steps`` are those of leaky neurons; "lif:163@40" has them of its own. ``recurrent`` makes dense hidden layers
     recurrent, as "lif:163+recurrent" does. InputError for anything else.
     """
     found = text if isinstance(text, Neurons) else _parse_neurons(text, steps)
@@ -160,31 +178,40 @@ def parse_neurons(text: str | Neurons, steps: int | None = None, recurrent: bool
 def _parse_neurons(text: str, steps: int | None) -> Neurons:
     if text in ("threshold", "relu"):
         return Neurons(text)
-    leaky = re.fullmatch(r"lif:(\d{1,4})(?::(\d{1,4}))?(hard|soft)?(\+recurrent)?(?:@(\d{1,4}))?", text)
-    if leaky:
-        return _leaky(text, leaky, steps)
+    *others, last = text.split(",")
+    leaky = re.fullmatch(rf"{_DECAYS}(hard|soft)?(\+recurrent)?(?:@(\d{{1,4}}))?", last)
+    before = [found for found in (re.fullmatch(_DECAYS, other) for other in others) if found]
+    if leaky and len(before) == len(others):
+        return _leaky(text, [*before, leaky], steps)
     found = re.fullmatch(r"if(\d{1,4})(hard|soft)?", text)
     if not found:
         raise InputError(
-            f"neuron {text!r}: unknown; allowed: threshold, relu, ifT or ifTsoft with T time steps, as in if8, and "
-            "lif:VOLTAGE_DECAY[:CURRENT_DECAY] or the like with soft, as in lif:163:1024soft"
+            f"neuron {text!r}: unknown{did_you_mean(text, _NEURON_WORDS)}; "
+            "allowed: threshold, relu, ifT or ifTsoft with T time steps, as in if8, and "
+            "lif:VOLTAGE_DECAY[:CURRENT_DECAY] or the like with soft, as in lif:163:1024soft; with commas one a layer"
         )
     steps = int(found[1])
     IntegrateAndFire(1, steps)  # says what is allowed
     return Neurons("if", steps, found[2] or "hard")
 
 
-def _leaky(text: str, found: re.Match[str], steps: int | None) -> Neurons:
-    voltage, current, reset, back, own = found.groups()
+def _leaky(text: str, found: Sequence[re.Match[str]], steps: int | None) -> Neurons:
+    reset, back, own = found[-1].groups()[2:]
     if own is not None and steps is not None and int(own) != steps:
         raise InputError(f"neuron {text!r}: {own} time steps of its own, {steps} given; leave one of them out")
     taken = int(own) if own is not None else steps
     if taken is None:
         raise InputError(f"neuron {text!r}: lives in time; give the time steps of a sample, --steps T")
     whole(taken, "steps", 1, MAX_STEPS)
+    decays = [_decays(layer[1], layer[2]) for layer in found]
+    by_layer = tuple(decays) if len(decays) > 1 else ()
+    return Neurons("lif", taken, reset or "hard", *decays[0], recurrent=back is not None, by_layer=by_layer)
+
+
+def _decays(voltage: str, current: str | None) -> tuple[int, int]:
     decays = int(voltage), FORGETS if current is None else int(current)
     Lif(1, voltage_decay=decays[0], current_decay=decays[1])  # says what is allowed
-    return Neurons("lif", taken, reset or "hard", *decays, recurrent=back is not None)
+    return decays
 
 
 def _parse_token(token: str, text: str) -> LayerSpec:

@@ -20,7 +20,6 @@ __all__ = ["leak"]
 
 _ONE = 1 << FRACTION_BITS
 _HALF = 2.0**23  # of the range of a register
-_UNROLLED = 8
 
 
 def leak(z: jax.Array, bias: jax.Array, loop: jax.Array | None, neuron: Lif, width: jax.Array, steps: int) -> jax.Array:
@@ -40,8 +39,8 @@ def leak(z: jax.Array, bias: jax.Array, loop: jax.Array | None, neuron: Lif, wid
         u, v, sent, waits = state
         sums = sums if loop is None else sums + sent @ loop
         u = _wrapped(_left(u, keeps_u) + _ONE * sums)
-        charged = jnp.clip(_left(v, keeps_v) + u + _ONE * bias, 1 - _HALF, _HALF - 1)
-        v = jnp.where(waits > 0, v, charged) if waiting else charged
+        charged: jax.Array = jnp.clip(_left(v, keeps_v) + u + _ONE * bias, 1 - _HALF, _HALF - 1)
+        v = jax.lax.select(waits > 0, v, charged) if waiting else charged
         fired = spike(v - (least - 0.5), scale)  # whole numbers: half below is never met
         fired = jnp.where(waits > 0, 0, fired) if waiting else fired
         known = jax.lax.stop_gradient(fired)
@@ -50,7 +49,8 @@ def leak(z: jax.Array, bias: jax.Array, loop: jax.Array | None, neuron: Lif, wid
         return (u, v, fired, waits), fired
 
     none = jnp.zeros_like(by_step[0])
-    _, spikes = jax.lax.scan(step, (none, none, none, none), by_step, unroll=min(steps, _UNROLLED))
+    # Not unrolled, which compiles for twice as long and runs no faster [measured: 240-128-10, 40 steps].
+    _, spikes = jax.lax.scan(step, (none, none, none, none), by_step)
     return spikes.swapaxes(0, 1).reshape(z.shape)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from conntra_hardware.neurons import GRADED_MAX, IntegrateAndFire, Lif, Neuron, Readout, row_for, values
+from conntra_hardware.neurons import IntegrateAndFire, Lif, Neuron, Readout, row_for, values
 from conntra_neuro.training.architecture.architecture import Architecture
 from conntra_neuro.training.backprop.folded_steps import potentials
 from conntra_neuro.training.backprop.leaky_steps import leak
@@ -96,18 +96,18 @@ def _answer_of(neuron: Neuron) -> Callable[[jax.Array, Any, jax.Array], jax.Arra
 
 
 @jax.custom_jvp
-def _graded(z: jax.Array, scale: jax.Array) -> jax.Array:
+def _graded(z: jax.Array, scale: jax.Array, top: jax.Array) -> jax.Array:
     """What a graded neuron puts out, ``scale`` 2**-shift; its derivative is ``scale`` from 0 to the top."""
-    return jnp.clip(jnp.floor(z * scale), 0, GRADED_MAX)
+    return jnp.clip(jnp.floor(z * scale), 0, top)
 
 
 @_graded.defjvp
 def _graded_jvp(
-    primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]
+    primals: tuple[jax.Array, jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array, jax.Array]
 ) -> tuple[jax.Array, jax.Array]:
-    z, scale = primals
-    y = _graded(z, scale)
-    return y, jnp.where((z > 0) & (y < GRADED_MAX), scale, 0) * tangents[0]
+    z, scale, top = primals
+    y = _graded(z, scale, top)
+    return y, jnp.where((z > 0) & (y < top), scale, 0) * tangents[0]
 
 
 def _integrate(z: jax.Array, neuron: IntegrateAndFire, width: jax.Array) -> jax.Array:
@@ -133,6 +133,8 @@ def _integrate(z: jax.Array, neuron: IntegrateAndFire, width: jax.Array) -> jax.
 _ANSWERS: dict[str, Callable[[jax.Array, Any, jax.Array], jax.Array]] = {
     "readout": lambda z, neuron, width: z,
     "threshold": lambda z, neuron, width: z,
-    "graded": lambda z, neuron, width: _graded(z, jnp.asarray(0.5 ** values(neuron.shift), z.dtype)),
+    "graded": lambda z, neuron, width: _graded(
+        z, jnp.asarray(0.5 ** values(neuron.shift), z.dtype), jnp.asarray(values(neuron.ceiling), z.dtype)
+    ),
     "integrating": _integrate,
 }

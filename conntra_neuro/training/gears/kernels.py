@@ -5,8 +5,9 @@ Their plain NumPy twins are the oracles of the tests.
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
+
+from conntra_hardware.base.jit import jit
 
 __all__ = [
     "add_average",
@@ -14,7 +15,7 @@ __all__ = [
     "radix_histogram",
 ]
 
-_fast = nb.njit(nogil=True, cache=True)
+_fast = jit
 
 
 @_fast

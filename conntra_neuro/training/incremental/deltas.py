@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from conntra_hardware.base.jit import jit
 from conntra_hardware.neurons import GRADED_MAX
 from conntra_neuro.training.incremental.graph import (
     DENSE,
@@ -27,10 +27,10 @@ from conntra_neuro.training.objective import sample_loss
 
 __all__ = ["move_together", "try_moves"]
 
-_fast = nb.njit(nogil=True, cache=True)
+_fast = jit
 # They hand arrays on by the million and make none: without numba's counting of references to these, which took two
 # thirds of the time.
-_inner = nb.njit(nogil=True, cache=True, _nrt=False)  # type: ignore[call-overload]
+_inner = jit(_nrt=False)
 
 
 class _Room(NamedTuple):

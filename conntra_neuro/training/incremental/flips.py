@@ -13,15 +13,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from conntra_hardware.base.jit import jit
 from conntra_neuro.training.objective import sample_loss
 
 __all__ = ["Loss", "Net", "gather_gains", "move_unit", "score_readout", "try_moves"]
 
-_fast = nb.njit(nogil=True, cache=True)
+_fast = jit
 _DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
 _BIT = np.zeros(64, dtype=np.int64)
 for _i in range(64):

@@ -7,16 +7,17 @@ value of the nearest one that it comes from. All of it is whole numbers, so it i
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
+
+from conntra_hardware.base.jit import jit
 
 __all__ = ["GRID", "UNIT", "bend_dense", "bend_sparse", "control_table"]
 
 GRID = 4  # control points along each side of an image
 UNIT = 64  # parts of a pixel, and of a cell of the grid
 
-_fast = nb.njit(nogil=True, cache=True)
+_fast = jit
 
 
 def control_table(rows: int, columns: int) -> npt.NDArray[np.int32]:

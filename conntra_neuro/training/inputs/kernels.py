@@ -5,8 +5,9 @@ Their plain NumPy twins are the oracles of the tests. All floats here are exact;
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
+
+from conntra_hardware.base.jit import jit
 
 __all__ = [
     "gather_dense",
@@ -15,7 +16,7 @@ __all__ = [
     "sparse_scores",
 ]
 
-_fast = nb.njit(nogil=True, cache=True)
+_fast = jit
 
 
 @_fast

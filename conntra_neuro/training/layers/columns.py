@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from conntra_hardware.base.jit import jit
 from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.training.threads import Threads
 
 __all__ = ["gather", "scatter"]
 
 Floats = npt.NDArray[Any]
-_fast = nb.njit(nogil=True, cache=True)
+_fast = jit
 
 
 def gather(x: Floats, geometry: Geometry, threads: Threads) -> Floats:

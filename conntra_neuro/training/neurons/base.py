@@ -1,7 +1,7 @@
 """What training asks of a kind of neuron: how a layer gets one, how it responds, and what its potentials are worth.
 
 A kind of neuron is one file here, listed in ``neurons.TRAINABLE``; its surrogate derivative for backpropagation is a
-row in conntra_neuro/training/backprop/whole_steps.py.
+row in conntra_neuro/training/backprop/whole_steps.py, of leaky ones leaky_steps.py beside it.
 """
 
 from __future__ import annotations

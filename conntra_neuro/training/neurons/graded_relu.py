@@ -33,7 +33,7 @@ class GradedReluTraining(TrainableNeuron):
         self, neuron: Neuron, z: Floats, bias: Floats | float = 0.0, steps: int = 1, loop: Floats | None = None
     ) -> tuple[Floats, Floats]:
         """Return potentials and graded spikes."""
-        return z, np.maximum(np.floor(z * z.dtype.type(0.5 ** _shift(neuron))), 0)
+        return z, np.clip(np.floor(z * z.dtype.type(0.5 ** _shift(neuron))), 0, values(neuron.facts.ceiling))
 
     def unit(self, neuron: Neuron) -> float:
         """Return the potential behind a spike of the usual size."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
+
+from conntra_hardware.base.jit import jit
 
 __all__ = ["lower_gains", "price_spikes"]
 
-_fast = nb.njit(nogil=True, cache=True)
+_fast = jit
 
 
 @_fast

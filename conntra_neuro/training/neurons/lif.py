@@ -1,7 +1,8 @@
 """Leaky integrate-and-fire neurons over T time steps; credit goes backward through current, leak and reset.
 
 What enters at a step is worth what it adds to v at that step and, less what leaks away, at all later ones, until a hard
-reset forgets it. A bias enters v and not the current; where currents stay on, its scores are those of a weight, and
+reset forgets it. In a recurrent layer a spike is also worth what it brings to all units a step later, less what its
+reset takes. A bias enters v and not the current; where currents stay on, its scores are those of a weight, and
 their order is what counts.
 """
 
@@ -19,8 +20,6 @@ from conntra_neuro.training.threads import Threads
 
 __all__ = ["LifTraining"]
 
-_RESETS = False
-_CARRIES = False
 _RATE = 0.225  # of input spikes, which ``spread_of`` takes
 
 
@@ -103,15 +102,10 @@ class LifTraining(ThresholdTraining):
             price[:] = np.broadcast_to(how.price, gain.shape[1:]).ravel()
         keeps_v, keeps_u = ((FORGETS - decay) / FORGETS for decay in decays)
         bound = (how.bound + float(price.max(initial=0))) * largest
-        way = (
-            _looped(None if loop is None or not _CARRIES else loop.T, np.float64),
-            keeps_u,
-            keeps_v,
-            self.unit(neuron),
-            found.reset == "hard",
-            _RESETS,
-        )
-        threads.run(kernels.credit, len(g), over, s, price, curve, *way, bound, grid, g)
+        # What comes back through a loop comes back again: it is taken too large where resets are not counted.
+        way, resets = _looped(None if loop is None else loop.T, np.float64), loop is not None
+        reset = (self.unit(neuron), found.reset == "hard", resets)
+        threads.run(kernels.credit, len(g), over, s, price, curve, way, keeps_u, keeps_v, *reset, bound, grid, g)
         return gain
 
 

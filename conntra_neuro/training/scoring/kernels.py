@@ -6,8 +6,9 @@ they are summed. Nothing is compiled with fastmath, so no multiply-add is contra
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
+
+from conntra_hardware.base.jit import jit
 
 __all__ = [
     "log_rows",
@@ -16,7 +17,7 @@ __all__ = [
     "top_gains",
 ]
 
-_fast = nb.njit(nogil=True, cache=True)
+_fast = jit
 
 
 @_fast

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from conntra_hardware.backends.protocol import Backend
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.suggest import did_you_mean
 
 __all__ = ["BACKENDS", "load_backend"]
 
@@ -43,4 +44,4 @@ def load_backend(name: str) -> Backend:
         from conntra_hardware.backends.loihi.backend import LoihiBackend
 
         return LoihiBackend(on_chip=name == "loihi")
-    raise InputError(f"backend {name!r}: unknown; allowed: {', '.join(BACKENDS)}")
+    raise InputError(f"backend {name!r}: unknown{did_you_mean(name, BACKENDS)}; allowed: {', '.join(BACKENDS)}")

@@ -78,9 +78,9 @@ def _arriving(matrix: IntArray, sent: IntArray) -> IntArray:
     return sums
 
 
-State = tuple[int, int, int]
-"""A neuron's u and v, and for how many steps it is refractory."""
-_BEGINNING: State = (0, 0, 0)
+State = tuple[int, ...]
+"""A neuron's u and v, and for how many steps it is refractory; or its sigma, act, residue and error."""
+_BEGINNING: State = (0, 0, 0, 0)
 Answer = Callable[[Facts, int, State, int, int], tuple[int, State]]
 """What a neuron (its index given) with a state sends at a synaptic sum and a bias, and the state that it is left in."""
 
@@ -91,7 +91,7 @@ def _answers(population: Population, answer: Answer, state: list[State], sums: I
     facts = population.neuron.facts
     for neuron, (total, bias) in enumerate(zip(sums.tolist(), population.bias.tolist(), strict=True)):
         sent[neuron], state[neuron] = answer(facts, neuron, state[neuron], total, bias)
-        if population.neuron.graded and sent[neuron] > GRADED_MAX:
+        if population.neuron.graded and abs(sent[neuron]) > GRADED_MAX:
             raise BackendError(
                 f"loop: population {population.name}: a spike of {sent[neuron]}; at most {GRADED_MAX} fits"
             )
@@ -108,7 +108,9 @@ def _threshold(facts: Facts, index: int, state: State, total: int, bias: int) ->
 
 
 def _graded(facts: Facts, index: int, state: State, total: int, bias: int) -> tuple[int, State]:
-    return max((total + bias) // 2 ** _of(facts.shift, index), 0), _BEGINNING
+    ceiling = _of(facts.ceiling, index)
+    y = max((total + bias) // 2 ** _of(facts.shift, index), 0)
+    return y if ceiling == GRADED_MAX else min(y, ceiling), _BEGINNING
 
 
 def _readout(facts: Facts, index: int, state: State, total: int, bias: int) -> tuple[int, State]:
@@ -139,6 +141,21 @@ def _leaky(facts: Facts, index: int, state: State, total: int, bias: int) -> tup
     return 1, (u, 0 if facts.reset == "hard" else v - theta, _of(facts.refractory, index))
 
 
+def _sigma_delta(facts: Facts, index: int, state: State, total: int, bias: int) -> tuple[int, State]:
+    """Lava's SigmaDelta, line by line: what arrives is added to sigma, and what changes is sent."""
+    sigma, act, residue, error = state
+    sigma += total
+    activated = sigma + bias
+    if facts.delta == "relu" and activated < 0:
+        activated = 0
+    delta = activated - act + residue
+    error += delta
+    size = abs(error) if facts.cumulative_error else abs(delta)
+    if size < _of(facts.threshold, index) or delta == 0:
+        return 0, (sigma, activated, delta, error)
+    return delta // 2 ** _of(facts.shift, index), (sigma, activated, 0, 0)
+
+
 def _charged(facts: Facts, index: int, state: State, total: int, bias: int) -> tuple[int, int]:
     u = _decayed(state[0], _of(facts.current_decay, index)) + 64 * total
     while u > 2**23:
@@ -159,6 +176,7 @@ ANSWERS: dict[str, Answer] = {
     "graded": _graded,
     "integrating": _integrating,
     "leaky": _leaky,
+    "sigma delta": _sigma_delta,
     "readout": _readout,
     "leaky readout": _leaky_readout,
 }

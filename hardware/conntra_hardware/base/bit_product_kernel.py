@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba as nb
 import numpy as np
 from numba import types
 from numba.extending import intrinsic
+
+from conntra_hardware.base.jit import jit
 
 __all__ = ["count_products"]
 
@@ -23,7 +24,7 @@ def _ones(typing_context: Any, word: Any) -> Any:
 _count: Any = _ones  # called without the typing context, which the decorator gives it
 
 
-@nb.njit(nogil=True, cache=True)
+@jit
 def count_products(rows: Any, plus: Any, minus: Any, out: Any) -> None:
     """Write the products of words of spikes (n, words) with those of weights (targets, words) into out (n, targets)."""
     for start in range(0, len(rows), _ROWS):

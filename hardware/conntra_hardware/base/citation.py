@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conntra_hardware.base.errors import FileFormatError, InputError
+from conntra_hardware.base.errors import FileFormatError, InputError, in_short
 
 __all__ = ["Cited", "cited_from_table", "read_toml"]
 
@@ -61,8 +61,8 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise FileFormatError(f"{what}: cannot be read ({error.strerror or error}); check the path {path}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
+        reason = in_short(error)
         raise FileFormatError(
             f"{what}: not TOML ({reason}); compare it with the files that come with the package"
         ) from None

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = [
+    "MALFORMED",
     "BackendError",
     "ConntraError",
     "DoesNotFit",
@@ -17,6 +18,7 @@ __all__ = [
     "InputError",
     "UnsupportedProgram",
     "Violation",
+    "in_short",
 ]
 
 
@@ -32,6 +34,19 @@ class InputError(ConntraError, ValueError):
 
 class FileFormatError(ConntraError):
     """A file that is missing, truncated, damaged, or of another kind or version."""
+
+
+MALFORMED = (
+    KeyError,
+    IndexError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    AssertionError,
+)
+"""What Python raises where a file holds something else than its reader expects: a reader catches all of it."""
 
 
 class BackendError(ConntraError):
@@ -79,3 +94,9 @@ class DoesNotVerify(ConntraError):
     """Backends that disagree; raised only by callers that ask for an exception."""
 
     exit_status = 1
+
+
+def in_short(what: object, most: int = 200) -> str:
+    """Return ``what``, an error or a value out of a file, in at most ``most`` characters of one line."""
+    text = " ".join(str(what).split()) or type(what).__name__
+    return text if len(text) <= most else f"{text[: most - 4]} ..."

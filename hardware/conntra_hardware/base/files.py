@@ -52,13 +52,14 @@ remedies = {
 
 @dataclass(frozen=True, eq=False)
 class Container:
-    """A file: ``kind`` ("model", "program"), JSON ``body``, arrays by name, checksum, and bytes on disk."""
+    """A file: ``kind`` ("model", "program"), JSON ``body``, arrays by name, checksum, bytes on disk, and format."""
 
     kind: str
     body: Mapping[str, Any]
     tensors: Mapping[str, npt.NDArray[Any]]
     sha256: str
     size: int
+    format: int = FORMAT
 
 
 def container_bytes(kind: str, body: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> bytes:
@@ -108,7 +109,7 @@ def read_container(path: str | Path, kind: str | None = None) -> Container:
         tensors = load(data)
     except SafetensorError as error:
         raise FileFormatError(f"{path}: damaged ({error}); {_AGAIN}") from None
-    return Container(found, header["body"], tensors, digest, len(data))
+    return Container(found, header["body"], tensors, digest, len(data), version)
 
 
 def write_atomically(path: str | Path, data: bytes) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from conntra_hardware.base.jit import jit
 
 __all__ = ["add_rows", "add_small_rows", "tally_ranges", "tally_rows"]
 
 
-@njit(nogil=True, cache=True)
+@jit
 def _list_active(spikes: Any, active: Any) -> int:
     """Write the sources that spike into ``active``, one longer than they are; return their number."""
     count = 0
@@ -23,7 +24,7 @@ def _list_active(spikes: Any, active: Any) -> int:
     return count
 
 
-@njit(nogil=True, cache=True)
+@jit
 def add_rows(spikes: Any, weights: Any, out: Any) -> None:
     """Write into out (n, targets) the sums of the rows of ``weights`` (sources, targets) of the sources that spike.
 
@@ -38,7 +39,7 @@ def add_rows(spikes: Any, weights: Any, out: Any) -> None:
         _add(active[:count], weights, out[row])
 
 
-@njit(nogil=True, cache=True)
+@jit
 def add_small_rows(spikes: Any, weights: Any, several: int, out: Any) -> None:
     """Do what ``add_rows`` does, ``several`` rows at a time in the type of the weights, which must hold their sum."""
     rows, sources = spikes.shape
@@ -55,7 +56,7 @@ def add_small_rows(spikes: Any, weights: Any, several: int, out: Any) -> None:
                 sums[t] += part[t]
 
 
-@njit(nogil=True, inline="always")
+@jit(inline="always")
 def _add(active: Any, weights: Any, sums: Any) -> None:
     exact = sums.dtype.type
     at = 0
@@ -74,7 +75,7 @@ def _add(active: Any, weights: Any, sums: Any) -> None:
         at += 1
 
 
-@njit(nogil=True, cache=True)
+@jit
 def tally_rows(spikes: Any, group: Any, of_all: Any, of_groups: Any, all_sums: Any, group_sums: Any) -> None:
     """Add up, of the sources that spike, rows of ``of_all`` (sources, k) and of ``of_groups`` (sources, m).
 
@@ -92,7 +93,7 @@ def tally_rows(spikes: Any, group: Any, of_all: Any, of_groups: Any, all_sums: A
                 group_sums[row, group[source], m] += of_groups[source, m]
 
 
-@njit(nogil=True, cache=True)
+@jit
 def tally_ranges(spikes: Any, edges: Any, of_all: Any, of_groups: Any, all_sums: Any, group_sums: Any) -> None:
     """Do what ``tally_rows`` does for groups of neighbours and few sums, without a branch.
 
@@ -108,7 +109,7 @@ def tally_ranges(spikes: Any, edges: Any, of_all: Any, of_groups: Any, all_sums:
                 group_sums[row, group, m] = _dot(spiking, of_groups[m, start:stop])
 
 
-@njit(nogil=True, inline="always")
+@jit(inline="always")
 def _dot(spiking: Any, values: Any) -> int:
     total = 0
     for i in range(len(spiking)):

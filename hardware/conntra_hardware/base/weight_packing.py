@@ -5,11 +5,13 @@ Ternary weights stand five to a byte (3^5 = 243 <= 256), 1.6 bits each; binary e
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
+from conntra_hardware.base.arguments import whole
 from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.base.errors import InputError
 
@@ -51,7 +53,7 @@ def pack(values: IntArray, alphabet: tuple[int, ...]) -> npt.NDArray[np.uint8]:
 
 def unpack(packed: npt.NDArray[np.uint8], alphabet: tuple[int, ...], shape: tuple[int, ...]) -> IntArray:
     """Return the array of ``shape`` that ``pack`` was given, in the smallest integer type that holds it."""
-    count = int(np.prod(shape, dtype=np.int64))
+    count = math.prod(whole(side, "packed weights: side", 0) for side in shape)
     if packed.size != packed_size(count, len(alphabet)):
         expected = packed_size(count, len(alphabet))
         raise InputError(f"packed weights: {packed.size} bytes; {expected} expected for shape {shape}")

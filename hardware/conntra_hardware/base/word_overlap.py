@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from conntra_hardware.base.jit import jit
 
 __all__ = ["count_traced", "overlaps"]
 
 
-@njit(nogil=True, cache=True)
+@jit
 def overlaps(spiking: Any, wired: Any, out: Any) -> None:
     """Set in ``out`` (rows, targets) where words (rows, words) and (targets, words) share a bit, and leave the rest."""
     rows, count = spiking.shape
@@ -30,7 +31,7 @@ def overlaps(spiking: Any, wired: Any, out: Any) -> None:
                     break
 
 
-@njit(nogil=True, cache=True)
+@jit
 def count_traced(
     traces: Any, first: int, last: int, spiking: Any, wired: Any, biased: Any, groups: Any, out: Any
 ) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from conntra_hardware.base.citation import Cited, cited_from_table, read_toml
-from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.errors import InputError, in_short
+from conntra_hardware.base.suggest import did_you_mean
 
 __all__ = ["Chip", "Cited", "chip_names", "load_chip"]
 
@@ -134,7 +135,8 @@ def load_chip(name_or_path: str | Path) -> Chip:
     if text.endswith(".toml"):
         return _read(Path(text))
     names = ", ".join(chip_names())
-    raise InputError(f"chip {text!r}: unknown; allowed: {names}, several of one as in loihi1x2, or a .toml file")
+    meant = did_you_mean(text, chip_names())
+    raise InputError(f"chip {text!r}: unknown{meant}; allowed: {names}, several of one as in loihi1x2, or a .toml file")
 
 
 def _read(path: Path) -> Chip:
@@ -170,16 +172,25 @@ def _read(path: Path) -> Chip:
 
 
 _SIGNED = ("weight_min", "weight_max")
+_LISTS = {"weight_bits": int, "index_bits": int, "encodings": str}
+_LARGEST = 2**53
+_MAY_LACK = ("input_axons_per_core", "output_axons_per_core")
 
 
 def _limit(key: str, entry: Cited, what: str) -> Any:
     """Return a limit's value: an integer of at least 1, or signed where it is a weight; a tuple; None for "none"."""
-    if entry.value == "none":
+    if entry.value == "none" and key in _MAY_LACK:
         return None
-    if isinstance(entry.value, tuple):
+    if key in _LISTS:
+        kind = _LISTS[key]
+        if not isinstance(entry.value, tuple) or not entry.value or any(type(v) is not kind for v in entry.value):
+            raise InputError(f"{what}: {in_short(entry.value)}; a list of {kind.__name__} expected")
         return entry.value
-    if isinstance(entry.value, str) or not float(entry.value).is_integer():
-        raise InputError(f'{what}: {entry.value!r}; an integer, a list or "none" expected')
-    if entry.value < 1 and key not in _SIGNED:
-        raise InputError(f"{what}: {entry.value}; at least 1 expected")
-    return int(entry.value)
+    number = isinstance(entry.value, (int, float)) and abs(entry.value) < _LARGEST
+    if not number or not float(entry.value).is_integer():  # type: ignore[arg-type]  # a number, as the line above says
+        allowed = 'an integer, or "none"' if key in _MAY_LACK else "an integer"
+        raise InputError(f"{what}: {in_short(entry.value)}; {allowed} below 2^53 expected")
+    whole = int(entry.value)  # type: ignore[arg-type]
+    if whole < 1 and key not in _SIGNED:
+        raise InputError(f"{what}: {whole}; at least 1 expected")
+    return whole

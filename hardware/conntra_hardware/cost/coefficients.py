@@ -12,6 +12,7 @@ import numpy as np
 
 from conntra_hardware.base.citation import Cited, cited_from_table, read_toml
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.suggest import did_you_mean
 
 __all__ = ["Coefficients", "coefficient_names", "load_coefficients"]
 
@@ -74,7 +75,8 @@ def load_coefficients(name_or_path: str | Path) -> Coefficients:
     text = str(name_or_path)
     if text not in coefficient_names() and not text.endswith(".toml"):
         names = ", ".join(coefficient_names())
-        raise InputError(f"coefficients {text!r}: unknown; allowed: {names}, or a .toml file")
+        meant = did_you_mean(text, coefficient_names())
+        raise InputError(f"coefficients {text!r}: unknown{meant}; allowed: {names}, or a .toml file")
     path = Path(text) if text.endswith(".toml") else _FOLDER / f"{text}.toml"
     what = f"coefficients {path.name}"
     table = read_toml(path, what)

@@ -1,9 +1,10 @@
 """Static overflow proof: the least and the largest potential a neuron can reach, against the registers that hold it.
 
 Inputs are 0 or 1, so ``potential = weights @ x + bias`` lies between the bias plus all negative weights and the bias
-plus all positive ones, and so does every partial sum of the synapses in any order. Graded spikes go from 0 to the
-largest that their neuron can send, which the bounds of its own potential say. Neurons with state, and readouts, add up
-the potentials of a sample's time steps. Nothing outside can occur, whatever the input.
+plus all positive ones, and so does every partial sum of the synapses in any order. Graded spikes go from the least to
+the largest that their neuron can send, which the bounds of its own potential say. Neurons with state, and readouts, add
+up the potentials of a sample's time steps; what sigma-delta neurons send adds up to an activation again, however many
+steps there are. Nothing outside can occur, whatever the input.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.chip import Chip
-from conntra_hardware.neurons import GRADED_MAX, Neuron
+from conntra_hardware.neurons import GRADED_MAX, Neuron, Span
 from conntra_hardware.program import AnyProjection, Population, Program, Projection
 
 __all__ = [
     "REGISTERS",
     "Bounds",
     "OverflowProof",
-    "largest_spikes",
     "prove_no_overflow",
     "register_bounds",
     "register_limit",
+    "spans_of",
     "synaptic_bounds",
 ]
 
@@ -94,53 +95,79 @@ def register_limit(chip: Chip, neuron: Neuron | None = None) -> int:
 
 
 def synaptic_bounds(
-    population: Population, incoming: Sequence[AnyProjection], largest: Mapping[str, Bounds] | None = None
+    population: Population, incoming: Sequence[AnyProjection], spans: Mapping[str, Span] | None = None
 ) -> tuple[Bounds, Bounds]:
     """Return the least and the largest value (size,) of each neuron's synaptic sum and potential of one step together.
 
-    ``largest`` holds for sources with graded spikes the largest that each of their neurons can send.
+    ``spans`` holds for sources with graded spikes what each of their neurons can send.
     """
     low = np.zeros(population.size, dtype=np.int64)
     high = np.zeros(population.size, dtype=np.int64)
     for projection in incoming:
-        spike = (largest or {}).get(projection.source)
-        negative, positive = _extremes(projection, spike)
+        span = (spans or {}).get(projection.source)
+        negative, positive = _extremes(projection, None if span is None else (span.low, span.high))
         low += negative
         high += positive
     return np.minimum(low, low + population.bias), np.maximum(high, high + population.bias)
 
 
-def _extremes(projection: AnyProjection, largest: Bounds | None) -> tuple[Bounds, Bounds]:
-    """Return the sums of negative and of positive weights, times the largest spikes, (n_target,) each."""
-    if isinstance(projection, Projection) and largest is None:
+def _extremes(projection: AnyProjection, spikes: tuple[Bounds, Bounds] | None) -> tuple[Bounds, Bounds]:
+    """Return the least and the largest sums (n_target,) of ``spikes`` (from, to), None for those of 0 and 1."""
+    if isinstance(projection, Projection) and spikes is None:
         # Two reductions without a copy of the matrix: sum and sum of magnitudes.
         total = projection.weights.sum(axis=1, dtype=np.int64)
         positive = np.maximum(projection.weights, 0).sum(axis=1, dtype=np.int64)
         return total - positive, positive
-    matrix = projection.matrix().astype(np.int64)
-    spikes = np.ones(projection.shape[1], np.int64) if largest is None else largest
-    total, magnitude = matrix @ spikes, abs(matrix) @ spikes
-    return (total - magnitude) // 2, (total + magnitude) // 2
+    matrix, n_source = projection.matrix().astype(np.int64), projection.shape[1]
+    low, high = (np.zeros(n_source, np.int64), np.ones(n_source, np.int64)) if spikes is None else spikes
+    # Half the sum and half the spread of both ends: a negative weight turns them round.
+    total, spread = matrix @ (high + low), abs(matrix) @ (high - low)
+    return (total - spread) // 2, (total + spread) // 2
 
 
-def largest_spikes(
-    populations: Sequence[Population], incoming: Callable[[str], Sequence[AnyProjection]]
-) -> dict[str, Bounds]:
-    """Return for each population with graded spikes the largest that each of its neurons can send, at most 24 bits.
+def spans_of(
+    populations: Sequence[Population], incoming: Callable[[str], Sequence[AnyProjection]], steps: int
+) -> dict[str, Span]:
+    """Return for each population with graded spikes what each of its neurons can send in a sample of ``steps`` steps.
 
-    ``populations`` in feed-forward order; ``incoming`` returns the projections into one of them.
+    ``populations`` in feed-forward order; ``incoming`` returns the projections into one of them. Neurons that lead back
+    to themselves may send all that 24 bits hold.
     """
-    largest: dict[str, Bounds] = {}
+    spans: dict[str, Span] = {}
     for population in populations:
-        if population.neuron.graded:
-            _, high = synaptic_bounds(population, incoming(population.name), largest)
-            largest[population.name] = population.neuron.largest_spike(high)
-    return largest
+        if not population.neuron.graded:
+            continue
+        arriving = incoming(population.name)
+        if any(p.source == population.name for p in arriving):
+            most = np.full(population.size, GRADED_MAX, np.int64)
+            spans[population.name] = Span(-most if population.neuron.facts.delta else 0 * most, most)
+            continue
+        low, high = register_bounds(population, arriving, steps, spans)
+        spans[population.name] = population.neuron.span(low, high, steps)
+    return spans
 
 
-def register_bounds(neuron: Neuron, low: Bounds, high: Bounds, steps: int) -> tuple[Bounds, Bounds]:
-    """Return what a neuron's register can reach in a sample of ``steps`` steps, from the bounds of each step."""
-    return neuron.register_bounds(low, high, steps)
+def register_bounds(
+    population: Population, incoming: Sequence[AnyProjection], steps: int, spans: Mapping[str, Span]
+) -> tuple[Bounds, Bounds]:
+    """Return the least and the largest value (size,) of each neuron's register in a sample of ``steps`` steps.
+
+    ``spans`` as in ``synaptic_bounds``.
+    """
+    neuron, bias = population.neuron, population.bias
+    summed = [spans.get(p.source) for p in incoming]
+    if neuron.facts.form not in ("sigma delta", "readout") or all(s is None or s.least is None for s in summed):
+        return neuron.register_bounds(*synaptic_bounds(population, incoming, spans), steps)
+    low, high = np.zeros(population.size, np.int64), np.zeros(population.size, np.int64)
+    for projection, span in zip(incoming, summed, strict=True):
+        if span is None or span.least is None or span.most is None:
+            fewest, most = _extremes(projection, None if span is None else (span.low, span.high))
+            fewest, most = steps * fewest, steps * most
+        else:
+            fewest, most = _extremes(projection, (np.minimum(span.least, 0), np.maximum(span.most, 0)))
+        low, high = low + fewest, high + most
+    times = steps if neuron.facts.form == "readout" else 1
+    return np.minimum(low, low + times * bias), np.maximum(high, high + times * bias)
 
 
 def prove_no_overflow(
@@ -149,12 +176,11 @@ def prove_no_overflow(
     """Return a proof, or the neuron and the input that would overflow, for each population on the chip and in each
     simulator.
     """
-    largest = largest_spikes(program.populations, program.incoming)
+    spans = spans_of(program.populations, program.incoming, program.steps)
     proofs = []
     for population in program.populations:
         incoming = program.incoming(population.name)
-        low, high = synaptic_bounds(population, incoming, largest)
-        low, high = register_bounds(population.neuron, low, high, program.steps)
+        low, high = register_bounds(population, incoming, program.steps, spans)
         neuron = int(np.maximum(-low, high).argmax())
         for register, limit in _limits(program, population.neuron, registers).items():
             stops = population.neuron.facts.fraction_bits > 0

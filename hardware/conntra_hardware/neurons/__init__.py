@@ -7,6 +7,7 @@ from conntra_hardware.neurons.base import (
     Facts,
     Neuron,
     Parameter,
+    Span,
     row_for,
     values,
 )
@@ -15,6 +16,7 @@ from conntra_hardware.neurons.integrate_and_fire import IntegrateAndFire
 from conntra_hardware.neurons.lif import Lif
 from conntra_hardware.neurons.readout import Readout
 from conntra_hardware.neurons.recurrence import later, respond_recurrently
+from conntra_hardware.neurons.sigma_delta import SigmaDelta
 from conntra_hardware.neurons.table import (
     MAX_STEPS,
     NEURON_KINDS,
@@ -39,6 +41,8 @@ __all__ = [
     "Neuron",
     "Parameter",
     "Readout",
+    "SigmaDelta",
+    "Span",
     "Threshold",
     "common_steps",
     "later",

@@ -28,6 +28,7 @@ __all__ = [
     "Facts",
     "Neuron",
     "Parameter",
+    "Span",
     "State",
     "parameter",
     "row_for",
@@ -61,7 +62,8 @@ class Facts:
     ``voltage_decay``. It spikes where v exceeds
     ``threshold``, or where it is at least that if not ``strict``; None never spikes, and its v is read. Then ``reset``
     sets v to 0 ("hard") or takes the threshold off ("soft"). Decays have 12 bits: ``FORGETS`` leaves nothing, 0 leaves
-    all. A graded neuron sends ``floor(v / 2**shift)``. For ``refractory`` steps after a spike v stays as it is, and no
+    all. A graded neuron sends ``floor(v / 2**shift)``, at
+    most its ``ceiling``. For ``refractory`` steps after a spike v stays as it is, and no
     spike is sent.
 
     With ``fraction_bits`` of 6 u and v are Loihi's registers, in units of a 64th of a weight: sums, bias and threshold
@@ -69,6 +71,10 @@ class Facts:
     checked for overflow, never reach an end.
 
     ``read`` says what of a v that is read is the logit: its "last" value in a sample, or its largest one ("max").
+
+    With ``delta``, an activation ("relu" or "linear"), all of this is otherwise: v is that activation of all sums with
+    the bias, and what is sent is its change, where that, or with ``cumulative_error`` the sum of changes that sent
+    nothing, reaches the threshold: ``SigmaDelta``.
     """
 
     threshold: Parameter | None = 0
@@ -79,15 +85,20 @@ class Facts:
     refractory: Parameter = 0
     graded: bool = False
     shift: Parameter = 0
+    ceiling: Parameter = GRADED_MAX
     fraction_bits: int = 0
     read: Literal["last", "max"] = "last"
+    delta: Literal["", "relu", "linear"] = ""
+    cumulative_error: bool = False
 
     @property
     def form(self) -> str:
         """What these facts come to, which tables have rows for: "threshold" (memoryless, spikes above 0), "graded",
         "integrating" (without leak, in whole numbers), "leaky" (Loihi's registers), "readout" (v is summed),
-        "leaky readout", or "other", which no table takes.
+        "leaky readout", "sigma delta", or "other", which no table takes.
         """
+        if self.delta:
+            return "sigma delta"
         if self.threshold is None:
             return self._readout_form
         if self.fraction_bits == FRACTION_BITS and not self.graded and self.shift == 0:
@@ -135,6 +146,20 @@ class Advance:
     held: IntArray
     left: IntArray
     state: State = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Span:
+    """What graded neurons can send: from ``low`` to ``high`` (size,) at a step.
+
+    Where it is known better than step by step, ``least`` and ``most`` bound all that they have sent since the sample
+    began, at any of its steps; None where it is not.
+    """
+
+    low: Bounds
+    high: Bounds
+    least: Bounds | None = None
+    most: Bounds | None = None
 
 
 class Neuron(ABC):
@@ -206,6 +231,10 @@ class Neuron(ABC):
     def largest_spike(self, high: Bounds) -> Bounds:
         """Return the largest value that it sends where no potential exceeds ``high`` (size,)."""
         return np.ones_like(high)
+
+    def span(self, low: Bounds, high: Bounds, steps: int) -> Span:
+        """Return what it can send in ``steps`` steps where its register stays from ``low`` to ``high`` (size,)."""
+        return Span(np.zeros_like(low), self.largest_spike(high))
 
     def _per_neuron(self) -> Mapping[str, tuple[int, ...]]:
         found = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
+
+from conntra_hardware.base.jit import jit
 
 __all__ = ["active", "feed_forward", "integrated", "recurrent", "traced"]
 
-_fast: Any = njit(nogil=True, cache=True)
+_fast = jit
 
 
 @_fast

@@ -35,7 +35,10 @@ class Stage:
 
 
 class Stream:
-    """Stages that run on from one call of ``push`` to the next; see ``DiscreteNetwork.stream``."""
+    """Stages that run on from one call of ``push`` to the next; see ``DiscreteNetwork.stream``.
+
+    ``rows`` is how many it has run, ``sent`` what each stage sent at those of the last call, (rows, size).
+    """
 
     def __init__(self, n_in: int, stages: Sequence[Stage]) -> None:
         self._n_in, self._stages = n_in, tuple(stages)
@@ -47,6 +50,7 @@ class Stream:
     def reset(self) -> None:
         """Begin anew: no state, and nothing on its way."""
         self.rows = 0
+        self.sent: list[npt.NDArray[Any]] = []
         self._states: list[State | None] = [None] * len(self._stages)
         self._past = {source: np.zeros((self._keeps[source], size), np.int64) for source, size in self._sizes.items()}
 
@@ -62,6 +66,7 @@ class Stream:
             found[index] = np.concatenate([self._past[index], sent.astype(np.int64)])
         self._past = {source: values[len(values) - self._keeps[source] :] for source, values in found.items()}
         self.rows += len(new)
+        self.sent = [found[index][self._keeps[index] :] for index in range(len(self._stages))]
         return found[len(self._stages) - 1][self._keeps[len(self._stages) - 1] :]
 
     def _run(self, index: int, stage: Stage, found: dict[int, npt.NDArray[Any]], rows: int) -> IntArray:

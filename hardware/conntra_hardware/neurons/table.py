@@ -8,11 +8,13 @@ from typing import Any
 
 from conntra_hardware.base.arguments import whole
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.base.suggest import did_you_mean
 from conntra_hardware.neurons.base import Neuron
 from conntra_hardware.neurons.graded_relu import GradedRelu
 from conntra_hardware.neurons.integrate_and_fire import IntegrateAndFire
 from conntra_hardware.neurons.lif import Lif
 from conntra_hardware.neurons.readout import Readout
+from conntra_hardware.neurons.sigma_delta import SigmaDelta
 from conntra_hardware.neurons.threshold import Threshold
 
 __all__ = [
@@ -29,7 +31,7 @@ MAX_STEPS = 4096
 """The most time steps that a sample may take."""
 
 NEURON_KINDS: dict[str, type[Neuron]] = {
-    kind.kind: kind for kind in (Threshold, GradedRelu, IntegrateAndFire, Lif, Readout)
+    kind.kind: kind for kind in (Threshold, GradedRelu, IntegrateAndFire, Lif, SigmaDelta, Readout)
 }
 
 
@@ -40,7 +42,9 @@ def neuron_from_name(name: str) -> Neuron:
     """
     kind = NEURON_KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise InputError(f"activation {name!r}: unknown; allowed: {', '.join(NEURON_KINDS)}")
+        raise InputError(
+            f"activation {name!r}: unknown{did_you_mean(name, NEURON_KINDS)}; allowed: {', '.join(NEURON_KINDS)}"
+        )
     needed = [f.name for f in fields(kind) if f.default is MISSING]  # type: ignore[arg-type]
     if needed:
         raise InputError(f"activation {name!r}: has parameters; give {kind.__name__}({', '.join(needed)})")

@@ -17,8 +17,10 @@ from conntra_hardware.base.arrays import ArrayLike, SpikeArray, as_array, frozen
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import FORGETS, MAX_STEPS, Lif
 from conntra_hardware.neurons.compiled import spikes_of
+from conntra_hardware.program.signal_encoding import SignalEncoder
 
 __all__ = [
+    "CodeEncoder",
     "DrivenEncoder",
     "Encoder",
     "LatencyEncoder",
@@ -103,6 +105,64 @@ class ThermometerEncoder:
         for channel, thresholds in enumerate(self.thresholds):
             np.greater(features, thresholds, out=spikes[:, channel, :].view(bool))
         return spikes.reshape(len(features), self.n_out)
+
+
+class CodeEncoder:
+    """The binary digits of a feature: ``code = clip(round((x - low) / step), 0, 2**bits - 1)``, halves to even.
+
+    low, step  numbers, or one a feature; steps above 0
+    n_features how many features
+    bits       1 to 8; digit 0 (the least) of all features comes first, then digit 1, one spike each
+
+    Neurons of weights 1, 2, 4, ... put a code together again. InputError for anything else.
+    """
+
+    kind: ClassVar[str] = "code"
+    steps: ClassVar[int] = 1
+
+    def __init__(self, low: ArrayLike, step: ArrayLike, n_features: int, bits: int = 8) -> None:
+        self.n_features = whole(n_features, "code encoder: features", 1)
+        self.bits = whole(bits, "code encoder: bits", 1, 8)
+        lows, sizes = np.asarray(low, np.float64), np.asarray(step, np.float64)
+        if any(part.ndim > 1 or part.size not in (1, self.n_features) for part in (lows, sizes)):
+            raise InputError(f"code encoder: low {lows.shape}, step {sizes.shape}; one, or {self.n_features} expected")
+        if not np.isfinite(lows).all() or not np.isfinite(sizes).all() or not (sizes > 0).all():
+            raise InputError("code encoder: finite numbers, and steps above 0, expected")
+        self.low = frozen(np.broadcast_to(lows, self.n_features).copy())
+        self.step = frozen(np.broadcast_to(sizes, self.n_features).copy())
+
+    @property
+    def n_out(self) -> int:
+        """Number of input spikes, digits times features."""
+        return self.bits * self.n_features
+
+    @property
+    def thresholds(self) -> npt.NDArray[np.float64]:
+        """Its numbers as files hold them, (3, n_features): low, step, bits."""
+        return np.stack([self.low, self.step, np.full(self.n_features, float(self.bits))])
+
+    @classmethod
+    def of_numbers(cls, numbers: npt.NDArray[np.float64]) -> CodeEncoder:
+        """Return the encoder whose ``thresholds`` are ``numbers``, (3, n_features); InputError for anything else."""
+        if numbers.ndim != 2 or len(numbers) != 3 or not numbers.size or (numbers[2] != numbers[2, 0]).any():
+            raise InputError(
+                f"code encoder: numbers of shape {numbers.shape}; (3, features) expected, one number of bits"
+            )
+        bits = float(numbers[2, 0])
+        return cls(numbers[0], numbers[1], numbers.shape[1], int(bits) if bits.is_integer() else -1)
+
+    def codes(self, x: ArrayLike) -> npt.NDArray[np.uint8]:
+        """Return the codes (n, n_features) of raw features (n, n_features)."""
+        scaled = (as_features(x, self.n_features) - self.low) / self.step
+        return np.clip(np.rint(scaled), 0, 2**self.bits - 1).astype(np.uint8)
+
+    def encode(self, x: ArrayLike) -> SpikeArray:
+        """Return the spikes (n, n_out) of raw features (n, n_features)."""
+        codes = self.codes(x)
+        spikes = np.empty((len(codes), self.bits, self.n_features), np.uint8)
+        for digit in range(self.bits):
+            spikes[:, digit] = codes >> digit & 1
+        return spikes.reshape(len(codes), self.n_out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,18 +314,22 @@ class DrivenEncoder:
 
 _LARGEST_DRIVE = 2**16
 
-Encoder: TypeAlias = ThresholdEncoder | ThermometerEncoder | RateEncoder | LatencyEncoder | DrivenEncoder
+Encoder: TypeAlias = (
+    ThresholdEncoder | ThermometerEncoder | RateEncoder | LatencyEncoder | DrivenEncoder | CodeEncoder | SignalEncoder
+)
 _KINDS: tuple[type[Any], ...] = (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder)
+_OF_NUMBERS: tuple[type[Any], ...] = (DrivenEncoder, CodeEncoder, SignalEncoder)
 
 
 def encoder_from_dict(kind: str, thresholds: ArrayLike) -> Encoder:
     """Return the encoder of a file's ``kind`` and ``thresholds``."""
-    if kind == DrivenEncoder.kind:
-        return DrivenEncoder.of_numbers(np.asarray(thresholds, np.float64))
+    for encoder in _OF_NUMBERS:
+        if kind == encoder.kind:
+            return encoder.of_numbers(np.asarray(thresholds, np.float64))
     for encoder in _KINDS:
         if encoder.kind == kind:
             return encoder(np.asarray(thresholds))
-    raise InputError(f"encoder {kind!r}: unknown; allowed: {', '.join(k.kind for k in (*_KINDS, DrivenEncoder))}")
+    raise InputError(f"encoder {kind!r}: unknown; allowed: {', '.join(k.kind for k in (*_KINDS, *_OF_NUMBERS))}")
 
 
 def _thresholds(values: ArrayLike, ndim: int) -> npt.NDArray[np.float64]:

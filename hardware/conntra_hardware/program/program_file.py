@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from conntra_hardware.base.arguments import whole
 from conntra_hardware.base.citation import Cited
-from conntra_hardware.base.errors import ConntraError, FileFormatError, InputError
+from conntra_hardware.base.errors import MALFORMED, ConntraError, FileFormatError, InputError, in_short
 from conntra_hardware.base.files import Container, read_container, write_container
 from conntra_hardware.base.weight_packing import pack, unpack
 from conntra_hardware.chip import Chip
@@ -48,6 +49,7 @@ __all__ = [
 KIND = "program"
 _DELAYED = "delayed"
 _LARGEST_ALPHABET = 256
+_MOST_THRESHOLDS = 2**24  # that all features share: a file of a few bytes may say any number of them
 
 Tensors = dict[str, npt.NDArray[Any]]
 
@@ -82,9 +84,9 @@ def program_from_container(container: Container, path: str | Path) -> Program:
             labels=None if body["labels"] is None else tuple(body["labels"]),
             steps=body.get("steps"),  # type: ignore[arg-type]  # None where neurons say it
         )
-    except (KeyError, TypeError, IndexError, ValueError, ConntraError) as error:
+    except (*MALFORMED, ConntraError) as error:
         raise FileFormatError(
-            f"{path}: sound, but its contents are not a program ({error}); compile it again"
+            f"{path}: sound, but its contents are not a program ({in_short(error)}); compile it again"
         ) from error
 
 
@@ -160,7 +162,12 @@ def encoder_from_file(entry: Mapping[str, Any] | None, tensors: Mapping[str, npt
     if entry is None:
         return None
     stored = tensors["encoder.thresholds"]
-    thresholds = np.broadcast_to(stored, (*stored.shape[:-1], entry["n_features"]))
+    features = whole(entry["n_features"], "encoder: features", 1)
+    if features * max(stored.size, 1) > _MOST_THRESHOLDS and stored.shape[-1:] == (1,):
+        raise InputError(
+            f"encoder: {features:,} features of {stored.size} thresholds; {_MOST_THRESHOLDS:,} in all allowed"
+        )
+    thresholds = np.broadcast_to(stored, (*stored.shape[:-1], features))
     return encoder_from_dict(entry["kind"], thresholds)
 
 

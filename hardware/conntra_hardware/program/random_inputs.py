@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.arguments import whole
-from conntra_hardware.program.input_encoding import DrivenEncoder
+from conntra_hardware.program.input_encoding import CodeEncoder, DrivenEncoder
 from conntra_hardware.program.program import Program
+from conntra_hardware.program.signal_encoding import SignalEncoder
 
 __all__ = ["random_inputs"]
 
@@ -30,8 +31,8 @@ def random_inputs(program: Program, samples: int, seed: int) -> npt.NDArray[Any]
     """Return ``samples`` random samples as ``program`` takes them.
 
     Raw features (n, n_features) where it has an encoder: numbers between its thresholds, and beyond the outermost;
-    whole numbers of all magnitudes for a driven one. Else 0/1 spikes (n, steps, n_inputs). InputError for a number of
-    samples below 1 or beyond what fits, and for a negative seed.
+    codes of a code encoder; whole numbers of all magnitudes for driven neurons and signals. Else 0/1 spikes (n, steps,
+    n_inputs). InputError for a number of samples below 1 or beyond what fits, and for a negative seed.
     """
     most = max(1, _MOST_VALUES // (program.n_inputs * program.steps))
     samples = whole(samples, "random inputs: samples", 1, most)
@@ -40,7 +41,12 @@ def random_inputs(program: Program, samples: int, seed: int) -> npt.NDArray[Any]
     if encoder is None:
         return _spikes(rng, (samples, program.steps, program.n_inputs))
     if isinstance(encoder, DrivenEncoder):
-        return _drives(rng, samples, encoder.n_features)
+        return _whole(rng, samples, encoder.n_features, 16)
+    if isinstance(encoder, SignalEncoder):
+        return _whole(rng, samples, encoder.n_features, 15)
+    if isinstance(encoder, CodeEncoder):
+        codes = _levels(rng, (samples, encoder.n_features), 2**encoder.bits)
+        return encoder.low + codes * encoder.step
     return _between(rng, samples, np.atleast_2d(encoder.thresholds))
 
 
@@ -53,9 +59,9 @@ def _spikes(rng: np.random.Generator, shape: tuple[int, int, int]) -> npt.NDArra
     return spikes
 
 
-def _drives(rng: np.random.Generator, samples: int, features: int) -> npt.NDArray[np.int64]:
+def _whole(rng: np.random.Generator, samples: int, features: int, bits: int) -> npt.NDArray[np.int64]:
     """Return whole numbers (samples, features) of either sign, a sample's up to a power of two of its own."""
-    largest = 2 ** rng.integers(0, 17, (samples, 1))
+    largest = 2 ** rng.integers(0, bits + 1, (samples, 1))
     return rng.integers(-largest, largest + 1, (samples, features))
 
 
@@ -64,9 +70,14 @@ def _between(rng: np.random.Generator, samples: int, thresholds: npt.NDArray[np.
     rising = np.sort(thresholds, axis=0)
     outside = 1 + np.abs(rising[[0, -1]])
     values = np.concatenate([rising[:1] - outside[:1], (rising[1:] + rising[:-1]) / 2, rising[-1:] + outside[1:]])
-    features = np.empty((samples, rising.shape[1]))
-    for sample in features:
-        draws = rng.integers(0, len(values), (int(rng.integers(1, _MOST_DRAWS + 1)), rising.shape[1]))
-        level = draws.max(axis=0) if rng.integers(0, 2) else draws.min(axis=0)
-        sample[:] = np.take_along_axis(values, level[None], axis=0)[0]
-    return features
+    levels = _levels(rng, (samples, rising.shape[1]), len(values))
+    return np.take_along_axis(values, levels, axis=0)
+
+
+def _levels(rng: np.random.Generator, shape: tuple[int, int], n: int) -> npt.NDArray[np.int64]:
+    """Return levels below ``n`` (samples, features), most of a sample's low or most of them high."""
+    levels = np.empty(shape, np.int64)
+    for sample in levels:
+        draws = rng.integers(0, n, (int(rng.integers(1, _MOST_DRAWS + 1)), shape[1]))
+        sample[:] = draws.max(axis=0) if rng.integers(0, 2) else draws.min(axis=0)
+    return levels

@@ -53,8 +53,8 @@ class FuzzReport:
 
     ``failures`` name backend, index, first divergence (None where the backend did not end), diagnosis, and the folder
     where the case was saved.
-    ``dilated`` tells whether convolutions were dilated, ``timed`` whether programs lived in time; in reports of earlier
-    versions, which do not say so, none were and none did.
+    ``dilated`` tells whether convolutions were dilated, ``timed`` whether programs lived in time, ``changing`` whether
+    there were sigma-delta neurons; in reports of earlier versions, which do not say so, there was none of it.
     """
 
     programs: int
@@ -66,6 +66,7 @@ class FuzzReport:
     versions: Mapping[str, str] = field(default_factory=dict)
     dilated: bool = True
     timed: bool = True
+    changing: bool = True
 
     @property
     def equal(self) -> bool:
@@ -98,6 +99,7 @@ def fuzz(
     limits: Mapping[str, int] | None = None,
     dilated: bool = True,
     timed: bool = True,
+    changing: bool = True,
     save_to: str | Path | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     time_limit_s: float = 60.0,
@@ -106,9 +108,10 @@ def fuzz(
 
     The reference, where it is named, runs all of them; each other backend as many as ``budget_s`` seconds allow, or
     ``limits[name]`` where that is given, and at least one. ``dilated`` False draws the programs of versions without
-    dilated convolutions, ``timed`` False those of versions without leaky neurons. ``save_to`` is the folder for
-    programs that fail; ``progress(backend, done, programs)`` is called after each. A backend may take ``time_limit_s``
-    for a program, and is given up after 5 programs in a row that it fails on.
+    dilated convolutions, ``timed`` False those of versions without leaky neurons, ``changing`` False those without
+    sigma-delta neurons. ``save_to`` is the folder for programs that fail; ``progress(backend, done, programs)`` is
+    called after each. A backend may take ``time_limit_s`` for a program, and is given up after 5 programs in a row that
+    it fails on.
 
     Raises InputError for numbers that cannot be, BackendError for a backend that is not there.
     """
@@ -122,7 +125,8 @@ def fuzz(
     if missing or not simulators:
         raise BackendError("; ".join(missing) or "fuzz: no backend given; reference, lava, brian2, ... expected")
     seconds(time_limit_s)
-    state = _State(seed, (dilated, timed), None if save_to is None else Path(save_to), progress, time_limit_s)
+    folder = None if save_to is None else Path(save_to)
+    state = _State(seed, (dilated, timed, changing), folder, progress, time_limit_s)
     order: list[int] = np.random.default_rng(seed).permutation(programs).tolist()
     for simulator in simulators:
         most = programs if simulator.name == "reference" else (limits or {}).get(simulator.name, programs)
@@ -138,6 +142,7 @@ def fuzz(
         versions=state.versions,
         dilated=dilated,
         timed=timed,
+        changing=changing,
     )
 
 
@@ -147,13 +152,13 @@ class _State:
     def __init__(
         self,
         seed: int,
-        space: tuple[bool, bool],
+        space: tuple[bool, bool, bool],
         save_to: Path | None,
         progress: Callable[[str, int, int], None] | None,
         time_limit_s: float,
     ) -> None:
         self.seed, self.save_to, self.progress, self.time_limit_s = seed, save_to, progress, time_limit_s
-        self.dilated, self.timed = space
+        self.dilated, self.timed, self.changing = self._drawn = space
         self.counts: dict[str, _Count] = {}
         self.failures: list[dict[str, Any]] = []
         self.versions: dict[str, str] = {}
@@ -167,7 +172,7 @@ class _State:
         for done, index in enumerate(indices):
             if done and budget_s is not None and time.perf_counter() - start > budget_s:
                 break
-            ended = self._one(simulator, random_case(self.seed, index, self.dilated, self.timed), count)
+            ended = self._one(simulator, random_case(self.seed, index, *self._drawn), count)
             in_a_row = 0 if ended else in_a_row + 1
             count.seconds = time.perf_counter() - start
             if self.progress is not None:
@@ -227,7 +232,7 @@ class _State:
         return self.save_to / f"{simulator.name}-{self.seed}-{case.index}"
 
     def _chosen(self, case: FuzzCase, shrunk: bool) -> dict[str, Any]:
-        drawn = {"dilated": self.dilated, "timed": self.timed, "shrunk": shrunk}
+        drawn = {"dilated": self.dilated, "timed": self.timed, "changing": self.changing, "shrunk": shrunk}
         return {"fuzz_seed": self.seed, "index": case.index, **drawn}
 
     def _failure(self, simulator: Backend, case: FuzzCase, certificate: Certificate) -> dict[str, Any]:

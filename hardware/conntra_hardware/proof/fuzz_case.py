@@ -21,7 +21,7 @@ from conntra_hardware.fit.overflow import register_limit
 from conntra_hardware.neurons import Readout, Threshold
 from conntra_hardware.program import INPUT, CoreSlice, Population, Program, Projection
 from conntra_hardware.proof.fuzz_layers import layered_case
-from conntra_hardware.proof.fuzz_time import timed_case
+from conntra_hardware.proof.fuzz_time import sigma_delta_case, timed_case
 
 __all__ = ["FuzzCase", "dense_case", "random_case"]
 
@@ -31,6 +31,7 @@ _SYNAPSE_BITS = 20  # at most, with its index and its share of headers: keeps sl
 _SLICES = 8
 _LAYERED_ONE_IN = 3
 _TIMED_ONE_IN = 4
+_CHANGING_ONE_IN = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,14 +59,17 @@ class FuzzCase:
         }
 
 
-def random_case(seed: int, index: int, dilated: bool = False, timed: bool = False) -> FuzzCase:
+def random_case(seed: int, index: int, dilated: bool = False, timed: bool = False, changing: bool = False) -> FuzzCase:
     """Return program ``index`` of the run with ``seed``: always the same.
 
-    ``dilated`` has some convolutions dilated, and ``timed`` some programs live in time, of which earlier versions knew
-    nothing; no other program changes.
+    ``dilated`` has some convolutions dilated, ``timed`` some programs live in time, and ``changing`` some have
+    sigma-delta neurons, of which earlier versions knew nothing; no other program changes.
     """
     if timed and index % _TIMED_ONE_IN == _TIMED_ONE_IN - 1:
         program, inputs = timed_case(np.random.default_rng([seed, index, 2]))
+        return FuzzCase(program, inputs, index)
+    if changing and index % _CHANGING_ONE_IN == 0:
+        program, inputs = sigma_delta_case(np.random.default_rng([seed, index, 3]))
         return FuzzCase(program, inputs, index)
     if index % _LAYERED_ONE_IN == _LAYERED_ONE_IN - 1:
         gaps = np.random.default_rng([seed, index, 1]) if dilated else None

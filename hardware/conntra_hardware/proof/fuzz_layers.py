@@ -180,7 +180,9 @@ class Draw:
 
 
 def _graded(rng: np.random.Generator, steps: int, largest: int, bound: int) -> GradedRelu:
-    return GradedRelu(max(0, bound.bit_length() - _GRADED_BITS) + int(rng.integers(2)))
+    shift = max(0, bound.bit_length() - _GRADED_BITS) + int(rng.integers(2))
+    # An odd bound is as good as a coin, and leaves what is drawn after it as it was.
+    return GradedRelu(shift, ceiling=max(1, bound >> (shift + 2))) if bound % 2 else GradedRelu(shift)
 
 
 def _integrating(rng: np.random.Generator, steps: int, largest: int, bound: int) -> IntegrateAndFire:

@@ -1,5 +1,7 @@
 """Random programs that live in time: leaky neurons of all parameters, delays, ways back, outputs of every kind.
 
+And chains of sigma-delta neurons, with graded spikes of both signs.
+
 Weights and thresholds are of a size at which some neurons spike and others do not; now and then they are as large as
 registers, so that currents wrap round and voltages stop at their ends.
 """
@@ -12,7 +14,7 @@ import numpy as np
 
 from conntra_hardware.base.arrays import IntArray, SpikeArray
 from conntra_hardware.chip import load_chip
-from conntra_hardware.neurons import IntegrateAndFire, Lif, Neuron, Readout, Threshold
+from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Lif, Neuron, Readout, SigmaDelta, Threshold
 from conntra_hardware.program import (
     INPUT,
     AnyProjection,
@@ -25,10 +27,11 @@ from conntra_hardware.program import (
 )
 from conntra_hardware.program.convolution import Geometry
 
-__all__ = ["timed_case"]
+__all__ = ["sigma_delta_case", "timed_case"]
 
 _DEEPEST, _WIDEST, _MOST_ROWS, _LONGEST = 3, 24, 60, 12
 _LARGE_ONE_IN = 8
+_GRADED_BITS = 7
 
 
 def timed_case(rng: np.random.Generator) -> tuple[Program, SpikeArray]:
@@ -65,6 +68,49 @@ def timed_case(rng: np.random.Generator) -> tuple[Program, SpikeArray]:
     density = rng.choice([0.05, 0.2, 0.5, 0.9], (samples, 1, 1))
     inputs = (rng.random((samples, steps, n_inputs)) < density).astype(np.uint8)
     return program, inputs.reshape(-1, n_inputs)
+
+
+def sigma_delta_case(rng: np.random.Generator) -> tuple[Program, SpikeArray]:
+    """Return a random chain of sigma-delta neurons, now and then with graded ReLUs or threshold neurons between them,
+    and its input spikes (samples * steps, n_inputs).
+
+    Shifts keep spikes below 2^7, so that sums of the next layer stay within every register.
+    """
+    steps, n_inputs = int(rng.integers(1, _LONGEST + 1)), int(rng.integers(1, _WIDEST + 1))
+    samples = int(rng.integers(1, max(2, _MOST_ROWS // steps)))
+    inputs = (rng.random((samples, steps, n_inputs)) < rng.choice([0.05, 0.2, 0.5, 0.9], (samples, 1, 1))).astype(
+        np.uint8
+    )
+    populations: list[Population] = []
+    projections: list[AnyProjection] = []
+    source, sent = INPUT, inputs.astype(np.int64)
+    for name in [*(f"h{depth}" for depth in range(int(rng.integers(1, _DEEPEST + 1)))), "out"]:
+        size = int(rng.integers(1, _WIDEST + 1))
+        weights = _weights(rng, (size, sent.shape[2]), False)
+        sums, bias = sent @ weights.T, rng.integers(-20, 21, size)
+        reached = int(np.abs(sums.cumsum(axis=1)).max()) + 20
+        neuron = Readout() if name == "out" and rng.random() < 0.5 else _changing(rng, reached)
+        populations.append(Population(name, neuron, bias))
+        projections.append(Projection(source, name, weights))
+        source, sent = name, neuron.advance(sums, bias).sent.astype(np.int64)
+    chip = load_chip("loihi2")
+    cores = rng.permutation(chip.cores)
+    slices = tuple(CoreSlice(p.name, 0, p.size, int(core)) for p, core in zip(populations, cores, strict=False))
+    program = Program(chip, n_inputs, tuple(populations), tuple(projections), slices, steps=steps)
+    return program, inputs.reshape(-1, n_inputs)
+
+
+def _changing(rng: np.random.Generator, reached: int) -> Neuron:
+    """Return neurons whose potentials are up to ``reached``."""
+    shift = max(0, (4 * reached).bit_length() - _GRADED_BITS)
+    kind = rng.random()
+    if kind < 0.1:
+        return Threshold()
+    if kind < 0.2:
+        return GradedRelu(shift)
+    threshold = int(rng.choice([0, 1, 2, 5, 1 << shift, max(1, reached // 4)]))
+    activation = "relu" if rng.random() < 0.6 else "linear"
+    return SigmaDelta(threshold, shift, activation, cumulative_error=bool(rng.random() < 0.4))
 
 
 def _weights(rng: np.random.Generator, shape: tuple[int, ...], large: bool) -> IntArray:

@@ -11,7 +11,7 @@ from typing import Any
 
 from conntra_hardware.backends.protocol import Backend
 from conntra_hardware.base.arrays import ArrayLike
-from conntra_hardware.base.errors import FileFormatError, InputError
+from conntra_hardware.base.errors import FileFormatError, InputError, in_short
 from conntra_hardware.program import Program
 from conntra_hardware.program.fingerprint import inputs_sha256, program_sha256
 from conntra_hardware.proof.fuzz import FuzzReport, fuzz
@@ -20,6 +20,15 @@ from conntra_hardware.proof.verify import Certificate, verify
 __all__ = ["Recheck", "read_certificate", "recheck", "recheck_fuzz"]
 
 _NEEDED = ("backends", "program_sha256", "inputs_sha256", "samples", "equal")
+_TYPES: dict[str, type] = {
+    "backends": list,
+    "program_sha256": str,
+    "inputs_sha256": str,
+    "samples": int,
+    "equal": bool,
+    "chosen": dict,
+    "versions": dict,
+}
 # In the order in which a difference says most; versions may differ, that is what checking elsewhere is for.
 _CLAIMS = ("equal", "chip", "samples", "compared", "recordings_sha256", "differing", "first_divergence", "overflow")
 
@@ -41,7 +50,7 @@ def read_certificate(path: str | Path) -> dict[str, Any]:
     """Read a certificate that ``Certificate.save`` wrote; FileFormatError where it is none."""
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not JSON"
         raise FileFormatError(f"certificate {path}: {reason}; give a file that `conntra verify --out` wrote") from error
     if not isinstance(document, dict):
@@ -50,6 +59,12 @@ def read_certificate(path: str | Path) -> dict[str, Any]:
     if missing and "fuzz" not in document:
         raise FileFormatError(
             f"certificate {path}: {', '.join(missing)} missing; give a file that `conntra verify --out` wrote"
+        )
+    wrong = [key for key, kind in _TYPES.items() if key in document and not isinstance(document[key], kind)]
+    if wrong and "fuzz" not in document:
+        raise FileFormatError(
+            f"certificate {path}: {wrong[0]} is {in_short(document[wrong[0]], 60)}; "
+            "give a file that `conntra verify --out` wrote"
         )
     return document
 
@@ -89,7 +104,7 @@ def recheck_fuzz(document: Mapping[str, Any], progress: Callable[[str, int, int]
         raise FileFormatError(
             f"fuzz report: {error} missing or unusable; give one of `conntra verify --fuzz`"
         ) from None
-    space: dict[str, Any] = {name: bool(document.get(name, False)) for name in ("dilated", "timed")}
+    space: dict[str, Any] = {name: bool(document.get(name, False)) for name in ("dilated", "timed", "changing")}
     fresh = fuzz(programs, seed=seed, backends=list(tallies), limits=limits, **space, progress=progress)
     ours = json.loads(json.dumps(fresh.to_dict()))
     document = copy.deepcopy(dict(document))

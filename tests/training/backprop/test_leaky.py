@@ -46,7 +46,7 @@ def neurons(draw: st.DrawFn) -> cn.Lif:
     )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(neurons(), st.booleans(), st.sampled_from([6, 120_000]), st.integers(0, 2**31))
 def test_spikes_are_those_of_the_neuron_wraps_and_saturation_included(
     neuron: cn.Lif, looped: bool, large: int, seed: int
@@ -142,6 +142,16 @@ def test_a_mini_batch_sees_the_network_that_is_returned(neuron: str, normalise: 
         np.testing.assert_array_equal(np.asarray(part), expected)
     np.testing.assert_array_equal(np.asarray(found[-1]), logits)
     assert gear.evaluate(held_out=False).error == np.mean(logits.argmax(axis=1) != task.y)
+
+
+def test_a_warm_start_goes_on_through_the_loop() -> None:
+    data = moving_pulses(120)
+    common: dict[str, Any] = {"layers": [8], "neuron": "lif:2048", "recurrent": True, "encoder": None, "sweeps": 4}
+    first = cn.train(data, method="backprop", threads=1, **common)
+    warm = cn.train(data, method="warm", threads=1, polish_sweeps=2, polish_fraction_recurrent=0.01, **common)
+    assert len(warm.history) == len(first.history) + 2
+    assert warm.network.error(data.x_train, data.y_train) == warm.train_error
+    assert warm.network.recurrent[0].weight.any()
 
 
 def test_a_recurrent_network_tells_the_direction_of_a_pulse() -> None:

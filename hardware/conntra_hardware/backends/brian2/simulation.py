@@ -88,9 +88,10 @@ def _source(inputs: SpikeArray, layout: _Layout) -> Any:
 class _Equations:
     """What a form of neuron does at a step: ``v`` is the synaptic sum, ``y`` what the neuron makes of it.
 
-    Parameters of the model are ``theta``, ``divisor``, ``keeps_u`` and ``keeps_v`` (of 4096), and ``pause``; until
-    time step ``until`` a neuron is refractory. {fresh} stands for 0 in the step in which a new sample reaches the
-    population, else 1; {now} for the time step.
+    Parameters of the model are ``theta``, ``divisor``, ``ceiling``, ``keeps_u`` and ``keeps_v`` (of 4096), ``pause``,
+    and of sigma-delta neurons the ``least`` activation and whether errors are ``cumulative``; until time step ``until``
+    a neuron is refractory. {fresh} stands for 0 in the step in which a new sample reaches the population, else 1; {now}
+    for the time step.
     """
 
     update: str
@@ -107,7 +108,7 @@ _VOLTAGE = "clip({fresh} * sign(y) * floor(abs(y) * keeps_v / 4096.0) + u + 64 *
 # Every sum is cleared at every step, below, so that only a state needs a reset of its own.
 _EQUATIONS = {
     "threshold": _Equations("y = v + bias"),
-    "graded": _Equations("y = floor((v + bias) / divisor)"),
+    "graded": _Equations("y = clip(floor((v + bias) / divisor), -1.0, ceiling)"),
     "readout": _Equations("y = y * {fresh} + v + bias", "", ""),
     "integrating": _Equations("y = y * {fresh} + v + bias", "{above}", "{reset}"),
     "leaky": _Equations(
@@ -116,6 +117,18 @@ _EQUATIONS = {
         f"y = int({{now}} <= until) * y + int({{now}} > until) * {_VOLTAGE}",
         "{above} and {now} > until",
         "{reset}\nuntil = {now} + pause",
+    ),
+    "sigma delta": _Equations(
+        "u = {fresh} * u + v\n"
+        "now = clip(u + bias, least, 1e300)\n"
+        "change = now + {fresh} * (residue - act)\n"
+        "error = {fresh} * cumulative * error + change\n"
+        "whole = change * int(abs(error) >= theta)\n"
+        "error = error * int(whole == 0)\n"
+        "residue = change - whole\n"
+        "act = now\n"
+        "y = floor(whole / divisor)",
+        "y != 0",
     ),
     "leaky readout": _Equations(f"{_CURRENT}\ny = {_VOLTAGE}", "", ""),
 }
@@ -136,11 +149,16 @@ def _neurons(population: Compartments, layout: _Layout, depth: int) -> Any:
         "bias": population.bias,
         "theta": 0 if facts.threshold is None else scale * values(facts.threshold),
         "divisor": 2.0 ** values(facts.shift),
+        "ceiling": values(facts.ceiling),
         "keeps_u": FORGETS - values(facts.current_decay),
         "keeps_v": FORGETS - values(facts.voltage_decay),
         "pause": values(facts.refractory),
+        "least": 0 if facts.delta == "relu" else -1e300,
+        "cumulative": int(facts.cumulative_error),
     }
-    model = "v : 1\ny : 1\nu : 1\nuntil : 1\n" + "\n".join(f"{name} : 1 (constant)" for name in parameters)
+    model = "v : 1\ny : 1\nu : 1\nuntil : 1\nact : 1\nresidue : 1\nerror : 1\n" + "\n".join(
+        f"{name} : 1 (constant)" for name in parameters
+    )
     spiking: dict[str, Any] = {"threshold": form.threshold.format(**words), "reset": form.reset.format(**words)}
     group: Any = brian2.NeuronGroup(
         population.size * layout.batch, model, method="euler", **(spiking if population.spikes else {})

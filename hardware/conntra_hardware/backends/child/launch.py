@@ -14,8 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +73,11 @@ def run_in_child(
     one. BackendError where the child fails or runs past ``time_limit_s``.
     """
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="conntra-") as name:
-        folder = Path(name)
-        write_job(folder, program, inputs, settings)
+    with _job_folder(what) as folder:
+        try:
+            write_job(folder, program, inputs, settings)
+        except OSError as error:
+            raise _no_room(what, error) from None
         supervise(what, child_command(module, folder, python), folder, time_limit_s, other=bool(python))
         run_seconds = read_result(folder)
         if run_seconds is None:
@@ -84,6 +86,24 @@ def run_in_child(
         measured = read_measured(folder)
     seconds = time.perf_counter() - start
     return Recording(spikes, logits, run_seconds=run_seconds, start_seconds=seconds - run_seconds, measured=measured)
+
+
+@contextmanager
+def _job_folder(what: str) -> Iterator[Path]:
+    """Yield a temporary folder that goes when the block ends."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="conntra-")
+    except OSError as error:
+        raise _no_room(what, error) from None
+    with folder as name:
+        yield Path(name)
+
+
+def _no_room(what: str, error: OSError) -> BackendError:
+    where = os.environ.get("TMPDIR") or tempfile.gettempdir()
+    return BackendError(
+        f"{what}: its temporary files cannot be written ({error.strerror}); free some space in {where}, or set TMPDIR"
+    )
 
 
 def child_command(module: str, folder: Path, python: str = "") -> list[str]:

@@ -1,8 +1,8 @@
 """What a program's parts are in Lava: ``Stock`` for Lava's own processes, ``Batched`` for many samples at once.
 
 ``Batched`` takes Lava's neurons where they accept a batch and do what is needed: LIFReset for threshold neurons,
-readouts, leaky neurons and hard resets. The others, and the synapses, are of ours (``processes``), and equal to the
-stock ones, which is what ``Stock`` is for.
+readouts, leaky neurons and hard resets, SigmaDelta. The others, and the synapses, are of ours (``processes``), and
+equal to the stock ones, which is what ``Stock`` is for.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from lava.proc.conv.process import Conv
 from lava.proc.dense.process import DelayDense, Dense
 from lava.proc.graded.process import GradedReluVec
 from lava.proc.lif.process import LIFReset
+from lava.proc.sdn.process import ActivationMode, SigmaDelta
 from lava.proc.sparse.process import Sparse
 from lava.utils.weightutils import SignMode
 from scipy.sparse import csr_matrix
@@ -26,6 +27,7 @@ from conntra_hardware.backends.lava.processes.process import (
     GradedNeurons,
     LeakyNeurons,
     SampleGate,
+    SigmaDeltaClearer,
     SoftResetNeurons,
     StateClearer,
 )
@@ -63,7 +65,10 @@ class Batched:
 
     def _graded(self, population: Compartments) -> Any:
         return GradedNeurons(
-            shape=self.shape(population.size), bias=population.bias, shift=_column(values(population.facts.shift))
+            shape=self.shape(population.size),
+            bias=population.bias,
+            shift=_column(values(population.facts.shift)),
+            ceiling=_column(values(population.facts.ceiling)),
         )
 
     def _integrating(self, population: Compartments) -> Any:
@@ -95,6 +100,9 @@ class Batched:
             depth=self.job.depths[population.name],
         )
 
+    def _sigma_delta(self, population: Compartments) -> Any:
+        return sigma_delta(self.job, population, self.shape(population.size))
+
     def connect(self, projection: AnyProjection, out_port: Any, neurons: Any) -> None:
         """Connect a source's ``out_port`` with ``neurons`` by the synapses of ``projection``."""
         registers = weight_registers(projection)
@@ -122,7 +130,7 @@ class Stock:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.graded = {p.name for p in job.populations if p.graded}
-        self.shift: dict[str, Any] = {p.name: p.facts.shift for p in job.populations if p.graded}
+        self.shift: dict[str, Any] = {p.name: p.facts.shift for p in job.populations if p.facts.form == "graded"}
         self.doubled = {p.name: int(is_soft(p.facts)) for p in job.populations}
 
     def shape(self, size: int) -> tuple[int, ...]:
@@ -143,6 +151,9 @@ class Stock:
 
     def _leaky(self, population: Compartments) -> Any:
         return lif(self.job, population, self.shape(population.size))
+
+    def _sigma_delta(self, population: Compartments) -> Any:
+        return sigma_delta(self.job, population, self.shape(population.size))
 
     def _integrating(self, population: Compartments) -> Any:
         return self._soft(population) if is_soft(population.facts) else self._lif(population)
@@ -279,6 +290,28 @@ def lif(job: Job, population: Compartments, shape: tuple[int, ...]) -> LIFReset:
     )
 
 
+def sigma_delta(job: Job, population: Compartments, shape: tuple[int, ...]) -> SigmaDelta:
+    """Return Lava's own neurons, with a host that clears their state between samples.
+
+    Lava multiplies threshold and bias by 2^state_exp, which divides them exactly here first, as doubles.
+    """
+    facts = population.facts
+    assert isinstance(facts.shift, int)  # ``SigmaDelta`` has one for all, and one threshold
+    column = np.broadcast_to(population.bias.reshape(-1, *(1 for _ in shape[1:])), shape)
+    neurons = SigmaDelta(
+        shape=shape,
+        vth=facts.threshold / 2**facts.shift,  # type: ignore[operator]
+        bias=column / 2**facts.shift,  # type: ignore[arg-type]
+        act_mode=ActivationMode.RELU if facts.delta == "relu" else ActivationMode.UNIT,
+        cum_error=facts.cumulative_error,
+        state_exp=facts.shift,
+    )
+    clearer = SigmaDeltaClearer(shape=shape, interval=job.steps, depth=job.depths[population.name])
+    for name in ("sigma", "act", "residue", "error"):
+        getattr(clearer, name).connect_var(getattr(neurons, name))
+    return neurons
+
+
 def _column(value: Any) -> Any:
     """Return a parameter, one a neuron, so that it goes with (size, batch)."""
     return value if isinstance(value, int) else value.reshape(-1, 1)
@@ -292,6 +325,7 @@ def _neurons(graph: Batched | Stock, population: Compartments, backend: str) -> 
         "graded": graph._graded,
         "integrating": graph._integrating,
         "leaky": graph._leaky,
+        "sigma delta": graph._sigma_delta,
         "leaky readout": graph._leaky,
     }
     return row_for(rows, population, f"{backend}: population {population.name}", "use backend reference")(population)

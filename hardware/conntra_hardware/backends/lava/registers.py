@@ -18,7 +18,7 @@ from conntra_hardware.backends.reference import ReferenceBackend
 from conntra_hardware.backends.refuse import refuse_neurons
 from conntra_hardware.base.arrays import IntArray, SpikeArray
 from conntra_hardware.base.errors import BackendError, UnsupportedProgram
-from conntra_hardware.fit.overflow import largest_spikes, register_bounds, synaptic_bounds
+from conntra_hardware.fit.overflow import register_bounds, spans_of, synaptic_bounds
 from conntra_hardware.neurons import GRADED_MAX, Facts
 from conntra_hardware.program import INPUT, AnyProjection, Population, Program, Projection
 from conntra_hardware.program.arrivals import arriving_sums
@@ -37,7 +37,7 @@ __all__ = [
     "weight_registers",
 ]
 
-FORMS = ("threshold", "graded", "integrating", "leaky", "readout", "leaky readout")
+FORMS = ("threshold", "graded", "integrating", "leaky", "sigma delta", "readout", "leaky readout")
 """The forms of neuron that Lava's processes, and ours beside them, have rows for."""
 
 MAX_SUM = 2**17 - 1
@@ -141,7 +141,7 @@ def check_program(program: Program, inputs: SpikeArray, stock: bool = False) -> 
     computed. ``stock``: on Lava's own processes, of which ATRLIF takes everything doubled.
     """
     refuse_neurons("lava", program, FORMS, "use backend reference")
-    largest = largest_spikes(program.populations, program.incoming)
+    spans = spans_of(program.populations, program.incoming, program.steps)
     unbounded = []
     for population in program.populations:
         incoming = program.incoming(population.name)
@@ -149,11 +149,10 @@ def check_program(program: Program, inputs: SpikeArray, stock: bool = False) -> 
             weight_registers(projection)
         if not population.neuron.graded:
             bias_registers(population)
-        low, high = synaptic_bounds(population, incoming, largest)
         if population.neuron.facts.fraction_bits:
-            _check_wraps_once(population, low, high)
+            _check_wraps_once(population, *synaptic_bounds(population, incoming, spans))
             continue
-        low, high = register_bounds(population.neuron, low, high, program.steps)
+        low, high = register_bounds(population, incoming, program.steps, spans)
         if max(-int(low.min()), int(high.max())) > _limit(population, stock):
             unbounded.append(population)
     if unbounded:
@@ -227,7 +226,11 @@ def refuse_what_stock_cannot(program: Program) -> None:
     for population in program.populations:
         facts = population.neuron.facts
         what = f"lava-stock: population {population.name}"
-        if facts.graded:
+        if facts.form == "graded":
+            if facts.ceiling != GRADED_MAX:
+                raise UnsupportedProgram(
+                    f"{what}: a ceiling of its graded spikes: GradedReluVec has none; use backend lava"
+                )
             if not isinstance(facts.shift, int):
                 raise UnsupportedProgram(f"{what}: a shift for each neuron: a projection has one; use backend lava")
             if facts.shift and (len(program.incoming(population.name)) > 1 or np.any(population.bias % 2**facts.shift)):

@@ -64,7 +64,10 @@ def _remainders(program: Program) -> dict[str, IntArray]:
     found = {}
     for population in program.populations:
         facts = population.neuron.facts
-        if facts.form == "graded" and isinstance(facts.shift, int) and len(program.incoming(population.name)) == 1:
+        incoming = program.incoming(population.name)
+        if facts.form == "graded" and isinstance(facts.shift, int) and len(incoming) == 1:
+            if incoming[0].source != INPUT and program.population(incoming[0].source).neuron.facts.delta:
+                continue  # these send a constant once
             remainder = population.bias % 2**facts.shift
             if 0 < remainder.max(initial=0) <= _MOST * _LARGEST:
                 found[population.name] = remainder

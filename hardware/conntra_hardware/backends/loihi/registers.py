@@ -14,7 +14,7 @@ from conntra_hardware.backends.lava.registers import (
 from conntra_hardware.backends.refuse import refuse_neurons, refuse_ways_through_time
 from conntra_hardware.base.arrays import SpikeArray
 from conntra_hardware.base.errors import BackendError
-from conntra_hardware.fit.overflow import largest_spikes, synaptic_bounds
+from conntra_hardware.fit.overflow import spans_of, synaptic_bounds
 from conntra_hardware.program import Program, Projection
 
 __all__ = ["bias_weights", "check_deployable", "forgetful"]
@@ -48,8 +48,8 @@ def forgetful(program: Program) -> dict[str, bool]:
     A decay of 4095 leaves 1/4096 of a potential (of a negative one: a positive one spikes and is set to 0). In
     registers a weight is 64, so what is left of -4032 and above is less than one weight, rounded either way.
     """
-    largest = largest_spikes(program.populations, program.incoming)
-    lowest = {p.name: synaptic_bounds(p, program.incoming(p.name), largest)[0] for p in program.populations}
+    spans = spans_of(program.populations, program.incoming, program.steps)
+    lowest = {p.name: synaptic_bounds(p, program.incoming(p.name), spans)[0] for p in program.populations}
     return {name: bool(low.min(initial=0) >= -_LEFTOVER_EXACT) for name, low in lowest.items()}
 
 

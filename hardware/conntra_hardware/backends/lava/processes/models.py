@@ -20,6 +20,7 @@ from conntra_hardware.backends.lava.processes.process import (
     LeakyNeurons,
     PotentialRecorder,
     SampleGate,
+    SigmaDeltaClearer,
     SoftResetNeurons,
     SpikeRecorder,
     SpikeSource,
@@ -32,6 +33,7 @@ __all__ = [
     "PyLeakyNeurons",
     "PyPotentialRecorder",
     "PySampleGate",
+    "PySigmaDeltaClearer",
     "PySoftResetNeurons",
     "PySpikeRecorder",
     "PySpikeSource",
@@ -112,10 +114,11 @@ class PyGradedNeurons(PyLoihiProcessModel):
         super().__init__(proc_params)
         self.bias: np.ndarray = proc_params["bias"].reshape(-1, *(1 for _ in proc_params["shape"][1:]))
         self.shift: Any = proc_params["shift"]
+        self.ceiling: Any = proc_params["ceiling"]
 
     def run_spk(self) -> None:
         """Receive, and send at once."""
-        self.s_out.send(np.maximum((self.a_in.recv() + self.bias) >> self.shift, 0))
+        self.s_out.send(np.clip((self.a_in.recv() + self.bias) >> self.shift, 0, self.ceiling))
 
 
 @implements(proc=SoftResetNeurons, protocol=LoihiProtocol)
@@ -245,6 +248,35 @@ class PyStateClearer(PyLoihiProcessModel):
         # Without waiting, Lava may set them at the next time step only.
         self.v.wait()
         self.r.wait()
+
+
+@implements(proc=SigmaDeltaClearer, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PySigmaDeltaClearer(PyLoihiProcessModel):
+    """Writes 0 into all states in the management phase, as a host would."""
+
+    sigma: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+    act: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+    residue: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+    error: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.zeros = np.zeros(proc_params["shape"], np.int32)
+        self.interval, self.depth = int(proc_params["interval"]), int(proc_params["depth"])
+
+    def post_guard(self) -> Any:
+        """Ask for the management phase at the step before a sample arrives."""
+        return (self.time_step - self.depth) % self.interval == 0
+
+    def run_post_mgmt(self) -> None:
+        """Write the state that a sample begins with."""
+        ports = (self.sigma, self.act, self.residue, self.error)
+        for port in ports:
+            port.write(self.zeros)
+        for port in ports:
+            port.wait()  # as in PyStateClearer
 
 
 @implements(proc=SpikeSource, protocol=LoihiProtocol)

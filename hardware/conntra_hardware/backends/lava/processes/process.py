@@ -20,6 +20,7 @@ __all__ = [
     "LeakyNeurons",
     "PotentialRecorder",
     "SampleGate",
+    "SigmaDeltaClearer",
     "SoftResetNeurons",
     "SpikeRecorder",
     "SpikeSource",
@@ -56,13 +57,16 @@ class BatchedSynapses(AbstractProcess):
 
 
 class GradedNeurons(AbstractProcess):
-    """``GradedReluVec`` with a bias (size,), and a shift of the sum: max(0, floor((a_in + bias) / 2**shift)).
+    """``GradedReluVec`` with a bias (size,), and a shift of the sum: max(0, floor((a_in + bias) / 2**shift)), at most
+    ``ceiling``.
 
-    ``shift`` is a number, or one a neuron, (size, 1).
+    ``shift`` and ``ceiling`` are numbers, or one a neuron, (size, 1).
     """
 
-    def __init__(self, *, shape: tuple[int, ...], bias: np.ndarray, shift: int | np.ndarray) -> None:
-        super().__init__(shape=shape, bias=bias, shift=shift)
+    def __init__(
+        self, *, shape: tuple[int, ...], bias: np.ndarray, shift: int | np.ndarray, ceiling: int | np.ndarray
+    ) -> None:
+        super().__init__(shape=shape, bias=bias, shift=shift, ceiling=ceiling)
         self.a_in = InPort(shape=shape)
         self.s_out = OutPort(shape=shape)
 
@@ -133,6 +137,17 @@ class StateClearer(AbstractProcess):
         super().__init__(shape=shape, initial=initial, interval=interval, depth=depth)
         self.v = RefPort(shape=shape)
         self.r = RefPort(shape=shape)
+
+
+class SigmaDeltaClearer(AbstractProcess):
+    """Sets the states of ``SigmaDelta`` to 0, as ``StateClearer`` does those of ``ATRLIF``."""
+
+    def __init__(self, *, shape: tuple[int, ...], interval: int, depth: int) -> None:
+        super().__init__(shape=shape, interval=interval, depth=depth)
+        self.sigma = RefPort(shape=shape)
+        self.act = RefPort(shape=shape)
+        self.residue = RefPort(shape=shape)
+        self.error = RefPort(shape=shape)
 
 
 class SpikeSource(AbstractProcess):

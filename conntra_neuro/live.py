@@ -1,0 +1,259 @@
+"""Live streams: events as they come, a program that keeps its state, and sliding decisions.
+
+Time is cut into steps of the duration that the network was trained on, from the first event on. A step's spikes enter
+the program when an event of a later step arrives, or the stream ends. A decision looks at the last ``program.steps``
+steps: what the readout has added up in them, its largest value in them, its value now, or the spikes of a last layer
+that spikes. After as many steps it is what ``program.run`` says of such a sample; then it slides on, with all state
+kept.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conntra_hardware.base.arguments import whole
+from conntra_hardware.base.errors import InputError
+from conntra_hardware.cost.coefficients import load_coefficients
+from conntra_hardware.cost.energy import estimate
+from conntra_hardware.cost.events import count_events
+from conntra_hardware.program import Program
+from conntra_neuro.datasets.events.binning import Binning
+from conntra_neuro.datasets.events.recording import Recording
+
+__all__ = ["Chip", "Decision", "decide", "parse_events"]
+
+Event = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Chip:
+    """What the chip does, modelled from the events of the last ``program.steps`` steps; nothing here was measured.
+
+    power_w    mean: their dynamic energy over their duration, and leakage; ``dynamic_w`` without leakage
+    duty       share of their duration in which the chip computes
+    latency_s  from the end of a step to the decision about it, if the chip runs each step as soon as it can
+    coefficients  the set that priced it
+    """
+
+    power_w: float
+    dynamic_w: float
+    duty: float
+    latency_s: float
+    coefficients: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the program says at the end of a time step.
+
+    time_s    of the stream, from its first event on
+    step      steps so far
+    index     the class, ``label`` what it is called
+    lead      of the class over the best other one, as a share of the distance from the best to the worst; below 0 where
+              the other one leads, and hysteresis still holds the class
+    changed   whether it was another one before
+    logits    (classes,) of the last ``program.steps`` steps
+    events    so far, ``dropped`` how many of these no input saw: isolated ones, or of the other polarity
+    chip      of the last ``program.steps`` steps, at the end of each so many; None in between
+    """
+
+    time_s: float
+    step: int
+    index: int
+    label: Any
+    lead: float
+    changed: bool
+    logits: npt.NDArray[np.int64]
+    events: int
+    dropped: int
+    chip: Chip | None
+
+
+def decide(
+    program: Program, events: Iterable[Event], binning: Binning | Mapping[str, Any], hysteresis: float = 0.1
+) -> Iterator[Decision]:
+    """Yield a decision at the end of every time step of ``events``, (t, x, y, p) or (t, unit), in microseconds.
+
+    program     whose state goes on from step to step
+    events      in the order of time, as many as there are
+    binning     how they become spikes, as ``Dataset.binning`` says it; its steps need a duration
+    hysteresis  a class is given up where another one leads it by so large a share of the distance from the best logit
+                to the worst
+
+    At the end of the stream, steps of silence complete the last ``program.steps`` ones. InputError for events that go
+    back in time or lie outside the sensor, and for a binning that does not fit the program.
+    """
+    if isinstance(binning, Mapping):
+        binning = Binning.from_dict(binning)
+    if not 0 <= hysteresis <= 1:
+        raise InputError(f"hysteresis {hysteresis}: a share from 0 to 1 expected")
+    if program.encoder is not None:
+        raise InputError(
+            f"stream: the program encodes {program.encoder.n_features} features; events are spikes already"
+        )
+    if binning.n_inputs != program.n_inputs:
+        raise InputError(
+            f"stream: events of {binning.sensor} give {binning.n_inputs} inputs, the program takes {program.n_inputs}; "
+            "say the sensor's size with --sensor"
+        )
+    return _decisions(_Live(program, binning, hysteresis), _steps(events, binning), program.steps)
+
+
+def _decisions(live: _Live, steps: Iterable[tuple[int, Recording]], window: int) -> Iterator[Decision]:
+    for step, found in steps:
+        yield from live.silence(step - live.step)
+        yield live.advance(found)
+    yield from live.silence(-live.step % window)
+
+
+def parse_events(lines: Iterable[str], name: str, camera: bool) -> Iterator[Event]:
+    """Yield the events of lines ``t,x,y,p``, or ``t,unit``; a first line of names is passed over.
+
+    InputError for any other line, by its number.
+    """
+    width, form = (4, "t,x,y,p") if camera else (2, "t,unit")
+    for number, line in enumerate(lines, start=1):
+        texts = line.split(",")
+        try:
+            event = tuple(map(int, texts))
+        except ValueError:
+            if not line.strip() or line.startswith("#") or (number == 1 and not any(c.isdigit() for c in line)):
+                continue
+            raise InputError(f"{name}: line {number}: {line.strip()!r}; {form} expected, whole numbers") from None
+        if len(event) != width:
+            raise InputError(f"{name}: line {number}: {len(event)} numbers; {form} expected")
+        yield event
+
+
+def _steps(events: Iterable[Event], binning: Binning) -> Iterator[tuple[int, Recording]]:
+    """Yield each time step that has events, and these, as soon as a later event comes."""
+    step_us = whole(binning.recipe.step_us, "stream: step_us", 1)
+    found: list[Event] = []
+    start = end = count = 0
+    for event in events:
+        if count == 0:
+            start, end = event[0], event[0] + step_us
+        elif event[0] < found[-1][0]:
+            raise InputError(
+                f"stream: event {count}: time goes back, from {found[-1][0]} to {event[0]} us; ascending times expected"
+            )
+        count += 1
+        if event[0] >= end:
+            yield (end - start) // step_us - 1, _recording(found, count - 1)
+            found = []
+            end = start + ((event[0] - start) // step_us + 1) * step_us
+        found.append(event)
+    if found:
+        yield (end - start) // step_us - 1, _recording(found, count)
+
+
+def _recording(events: list[Event], count: int) -> Recording:
+    name = f"stream, events {count - len(events)} to {count - 1}"
+    return Recording.of(name, *np.array(events, np.int64).T)
+
+
+class _Live:
+    """A program, its state, and the last ``program.steps`` steps of what it did."""
+
+    def __init__(self, program: Program, binning: Binning, hysteresis: float) -> None:
+        self._program, self._binning, self._hysteresis = program, binning, hysteresis
+        self._stream, self._seen = program.stream(), binning.unseen()
+        self._outputs: deque[npt.NDArray[np.int64]] = deque(maxlen=program.steps + 1)
+        self._inputs: list[npt.NDArray[np.uint8]] = []
+        self._sent: list[list[npt.NDArray[Any]]] = []
+        self._costs = load_coefficients(program.chip.coefficients[0])
+        # Everything once, so that what is compiled is loaded before the first event.
+        self.step, self._events, self._dropped, self._held = 0, 0, 0, -1
+        for _ in range(program.steps):
+            self.advance(None)
+        self._stream.reset()
+        self._outputs.clear()
+        self.step, self._held = 0, -1
+
+    def advance(self, recording: Recording | None) -> Decision:
+        """Run one step, of silence where there is no recording."""
+        row = np.zeros((1, self._program.n_inputs), np.uint8)
+        if recording is not None:
+            if (recording.p is not None) != self._binning.sensor.is_camera:
+                raise InputError(f"{recording.name}: another form than that of the sensor, {self._binning.sensor}")
+            recording.check_within(self._binning.sensor)
+            inputs, kept = self._binning.inputs(recording, self._seen)
+            row[0, inputs[kept]] = 1
+            self._events += len(kept)
+            self._dropped += int((~kept).sum())
+        self._outputs.append(self._stream.push(row)[0].astype(np.int64))
+        self._inputs.append(row)
+        self._sent.append(self._stream.sent)
+        self.step += 1
+        return self._decision()
+
+    def silence(self, steps: int) -> Iterator[Decision]:
+        """Run so many steps without an event."""
+        for _ in range(steps):
+            yield self.advance(None)
+
+    def _decision(self) -> Decision:
+        logits = self._logits()
+        best, held = int(logits.argmax()), self._held
+        spread = max(int(logits.max() - logits.min()), 1)
+        if held < 0 or int(logits[best] - logits[held]) > self._hysteresis * spread:
+            self._held = best
+        others = np.delete(logits, self._held)
+        lead = float(logits[self._held] - others.max()) / spread if len(others) else 1.0
+        step_s = self._step_s
+        labels = self._program.labels
+        return Decision(
+            time_s=self.step * step_s,
+            step=self.step,
+            index=self._held,
+            label=self._held if labels is None else labels[self._held],
+            lead=lead,
+            changed=self._held != held,
+            logits=logits,
+            events=self._events,
+            dropped=self._dropped,
+            chip=self._chip() if self.step % self._program.steps == 0 else None,
+        )
+
+    @property
+    def _step_s(self) -> float:
+        assert self._binning.recipe.step_us is not None
+        return self._binning.recipe.step_us * 1e-6
+
+    def _logits(self) -> npt.NDArray[np.int64]:
+        """Return what the last ``program.steps`` steps say."""
+        neuron, steps = self._program.readout.neuron, self._program.steps
+        recent = list(self._outputs)[-steps:]
+        if neuron.spikes:
+            return np.sum(recent, axis=0)
+        if neuron.facts.form == "leaky readout":
+            return np.max(recent, axis=0) if neuron.facts.read == "max" else recent[-1]
+        if len(self._outputs) <= steps:
+            return recent[-1]
+        return recent[-1] - self._outputs[0]  # the potential grows for ever: what it has grown by
+
+    def _chip(self) -> Chip:
+        """Return the model's figures for the steps since the last call: ``program.steps``."""
+        program = self._program
+        sent = {
+            population.name: np.concatenate([row[at] for row in self._sent])
+            for at, population in enumerate(program.populations)
+            if population.neuron.spikes
+        }
+        counts = count_events(program, np.concatenate(self._inputs), sent)
+        self._inputs, self._sent = [], []
+        found = estimate(counts, program, self._costs)
+        duration_s = program.steps * self._step_s
+        return Chip(
+            dynamic_w=found.dynamic_j / duration_s,
+            power_w=found.dynamic_j / duration_s + self._costs.leakage_w * program.chip.chips,
+            duty=found.step_time_s * program.steps / duration_s,
+            latency_s=program.depth * found.step_time_s,
+            coefficients=self._costs.name,
+        )

@@ -1,0 +1,526 @@
+"""Mutations of files that keep most of their structure sound, so that more than the first check is reached.
+
+Containers get their checksum anew, PNG chunks and zip members theirs; JSON, HDF5, protobuf and TOML are changed entry
+by entry. A part of all mutations are plain ones of bytes. Everything follows from a generator.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import random
+import re
+import struct
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from reader_targets import CANARY
+
+__all__ = ["BOMBS", "mutate"]
+
+_NUMBERS = (
+    0,
+    1,
+    -1,
+    2,
+    3,
+    7,
+    64,
+    255,
+    256,
+    4097,
+    2**31 - 1,
+    2**31,
+    -(2**31),
+    2**63 - 1,
+    2**63,
+    -(2**63),
+    2**70,
+    10**30,
+)
+_FLOATS = (0.5, -0.0, 1e308, -1e308, 5e-324, float("nan"), float("inf"), -float("inf"))
+_TEXTS = (
+    "",
+    " ",
+    "a\nb",
+    CANARY,
+    "../../../etc/passwd",
+    "/etc/passwd",
+    "\x00",
+    "é" * 5,
+    "x" * 10_000,
+    "dense",
+    "ö\ud800",
+)
+_SHAPES = ((0,), (1,), (3,), (8,), (2, 3), (4, 8), (3, 4), (1, 1, 1), (2, 1, 3, 3), (0, 5), ())
+_DTYPES = ("int8", "uint8", "int64", "uint64", "float64", "float32", "float16", "bool", "complex128")
+
+
+def hostile(rng: random.Random) -> Any:
+    """Return a JSON value that nobody expects."""
+    kind = rng.randrange(8)
+    if kind < 3:
+        return rng.choice(_NUMBERS)
+    if kind == 3:
+        return rng.choice(_FLOATS)
+    if kind == 4:
+        return rng.choice(_TEXTS)
+    if kind == 5:
+        return rng.choice((None, True, False, [], {}, [[]], {"": None}))
+    if kind == 6:
+        return [rng.choice(_NUMBERS) for _ in range(rng.randrange(6))]
+    return {rng.choice(_TEXTS): rng.choice(_NUMBERS) for _ in range(rng.randrange(1, 4))}
+
+
+def hostile_array(rng: random.Random, like: np.ndarray | None = None) -> np.ndarray:
+    """Return an array that nobody expects: of another type or shape, or with extreme values."""
+    kind = rng.randrange(6)
+    shape = rng.choice(_SHAPES) if like is None or kind == 0 else like.shape
+    dtype = np.dtype(rng.choice(_DTYPES) if like is None or kind < 3 else like.dtype)
+    made = np.zeros(shape, dtype) if like is None or kind < 3 else np.array(like)
+    if like is not None and kind == 3 and like.ndim:
+        return np.concatenate([like, like]) if rng.random() < 0.5 else like[: rng.randrange(len(like) + 1)]
+    if made.size and made.dtype.kind in "iufb":
+        flat = made.reshape(-1)
+        extremes = [0, 1] if dtype.kind == "b" else list(_FLOATS) if dtype.kind == "f" else [
+            np.iinfo(dtype).min, np.iinfo(dtype).max, 0, 1, 3,
+        ]  # fmt: skip
+        with np.errstate(all="ignore"):
+            for _ in range(rng.randrange(1, 4)):
+                flat[rng.randrange(flat.size)] = rng.choice(extremes)
+    return made
+
+
+def mutate(reader: str, data: bytes, other: bytes, rng: random.Random) -> bytes:
+    """Return a mutation of ``data``, a file of the kind ``reader``; ``other`` is one to take parts from."""
+    structured = _STRUCTURED.get(reader)
+    if structured is None or rng.random() < 0.2:
+        return _bytes(data, other, rng)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            for _ in range(rng.choice((1, 1, 1, 2, 4))):
+                data = structured(data, other, rng)
+        except Exception:  # what is no longer sound enough to be changed by its structure
+            return _bytes(data, other, rng)
+    return data
+
+
+def _bytes(data: bytes, other: bytes, rng: random.Random) -> bytes:
+    found = bytearray(data)
+    for _ in range(rng.choice((1, 1, 2, 4, 16))):
+        kind, at = rng.randrange(8), rng.randrange(len(found) + 1)
+        if kind == 0 and found:
+            found[at % len(found)] ^= 1 << rng.randrange(8)
+        elif kind == 1 and found:
+            found[at % len(found)] = rng.choice((0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)))
+        elif kind == 2:
+            del found[at:]
+        elif kind == 3:
+            del found[at : at + rng.choice((1, 2, 4, 100))]
+        elif kind == 4:
+            found[at:at] = rng.randbytes(rng.choice((1, 2, 4, 8, 100)))
+        elif kind == 5 and other:
+            start = rng.randrange(len(other))
+            found[at:at] = other[start : start + rng.choice((4, 16, 256))]
+        elif kind == 6:
+            width = rng.choice((2, 4, 8))
+            value = rng.choice((0, 1, 2**15, 2**31 - 1, 2**32 - 1, 2**63 - 1)) % 2 ** (8 * width)
+            found[at : at + width] = value.to_bytes(width, rng.choice(("little", "big")))
+        else:
+            found[at:at] = found[at : at + 64]
+    return bytes(found)
+
+
+def _places(value: Any, found: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+    """Return every (container, key) of a JSON value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        found.append((value, key))
+        _places(inner, found)
+    return found
+
+
+def _tree(value: Any, rng: random.Random) -> Any:
+    """Change one entry of a JSON value, in place where there is one."""
+    places = _places(value, [])
+    if not places or rng.random() < 0.01:
+        return hostile(rng)
+    container, key = rng.choice(places)
+    kind = rng.randrange(10)
+    if kind < 6:
+        container[key] = hostile(rng)
+    elif kind == 6:
+        del container[key]
+    elif kind == 7:
+        source, name = rng.choice(places)
+        container[key] = copy.deepcopy(source[name]) if name in range(10**6) or isinstance(source, dict) else None
+    elif kind == 8 and isinstance(container, list):
+        container.extend(copy.deepcopy(container[key : key + 1]))
+    elif isinstance(container[key], (int, float)) and not isinstance(container[key], bool):
+        container[key] += rng.choice((-1, 1, 0.5, 1000))
+    elif isinstance(container, dict):
+        container[rng.choice(_TEXTS)] = container.pop(key)
+    return value
+
+
+def _json(data: bytes, other: bytes, rng: random.Random) -> bytes:
+    text = json.dumps(_tree(json.loads(data), rng))
+    if rng.random() < 0.02:
+        text = text.replace("{", "{" * rng.choice((2, 2000)), 1)
+    return text.encode()
+
+
+def _container(data: bytes, other: bytes, rng: random.Random) -> bytes:
+    from safetensors.numpy import load
+
+    from conntra_hardware.base.files import container_bytes
+
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["conntra"])
+    tensors, body = load(data), header["body"]
+    kind = rng.randrange(10)
+    if kind < 6:
+        body = _tree(body, rng)
+    elif tensors:
+        name = rng.choice(sorted(tensors))
+        if kind < 9:
+            tensors[name] = hostile_array(rng, tensors[name])
+        else:
+            tensors[rng.choice(sorted(tensors))] = tensors.pop(name)
+    if not isinstance(body, dict):
+        return _bytes(data, other, rng)
+    tensors = {name: array for name, array in tensors.items() if array.dtype.kind in "iufb"}
+    return container_bytes(header["kind"], body, tensors)
+
+
+def _hdf5(data: bytes, other: bytes, rng: random.Random) -> bytes:
+    import h5py
+
+    buffer = io.BytesIO(data)
+    with h5py.File(buffer, "r+") as file:
+        names: list[str] = []
+        file.visit(names.append)
+        name = rng.choice(names)
+        found, parent = file[name], file[name].parent
+        kind = rng.randrange(8)
+        if kind == 0:
+            del file[name]
+        elif kind == 1:
+            parent.move(found.name, rng.choice((*_TEXTS[3:6], rng.choice(names).rpartition("/")[2] + "x")))
+        elif kind == 2:
+            file.copy(rng.choice(names), parent, f"copy{rng.randrange(9)}")
+        elif isinstance(found, h5py.Dataset):
+            like, text = found[()], h5py.check_string_dtype(found.dtype) is not None
+            del file[name]
+            if text:
+                known = [file[n][()] for n in names if n in file and isinstance(file[n], h5py.Dataset)]
+                strings = [value for value in known if isinstance(value, bytes)]
+                file[name] = rng.choice((*_TEXTS[:5], *strings, 3.5))
+            elif rng.random() < 0.1:
+                file.create_dataset(name, (rng.choice((10**3, 10**6, 10**9)),), "u1", chunks=True, compression="gzip")
+            else:
+                file[name] = hostile_array(rng, np.asarray(like))
+        elif kind < 6:
+            file[f"{name}/{rng.choice(('type', 'weight', 'shape', 'neuron', 'x'))}y"] = rng.choice(_NUMBERS[:12])
+        else:
+            del file[name]
+            file[name] = hostile_array(rng)
+    return buffer.getvalue()
+
+
+def _onnx(data: bytes, other: bytes, rng: random.Random) -> bytes:
+    import onnx
+
+    model = onnx.ModelProto.FromString(data)
+    messages: list[Any] = []
+
+    def walk(message: Any) -> None:
+        messages.append(message)
+        for field, value in message.ListFields():
+            if field.message_type is not None:
+                for inner in value if field.is_repeated else [value]:
+                    walk(inner)
+
+    walk(model.graph)
+    message = rng.choice([found for found in messages if found.ListFields()])
+    field, value = rng.choice(message.ListFields())
+    kind = rng.randrange(6)
+    if kind == 0:
+        message.ClearField(field.name)
+    elif field.message_type is not None:
+        if field.is_repeated and kind < 3:
+            value.add().CopyFrom(rng.choice(list(value)))
+        elif field.is_repeated and kind < 5:
+            del value[rng.randrange(len(value))]
+        elif field.is_repeated:
+            value[rng.randrange(len(value))].CopyFrom(rng.choice(list(value)))
+    else:
+        new = _scalar(field, rng, messages)
+        if not field.is_repeated:
+            setattr(message, field.name, new)
+        elif kind < 3:
+            value[rng.randrange(len(value))] = new
+        else:
+            value.append(new)
+    return model.SerializeToString()
+
+
+def _scalar(field: Any, rng: random.Random, messages: list[Any]) -> Any:
+    """Return a value for a field of protobuf: extreme, or one that another field of its kind has."""
+    alike = [getattr(m, field.name) for m in messages if type(m).__name__ == field.containing_type.name]
+    alike = [a for a in alike if isinstance(a, (str, bytes))]
+    if field.cpp_type == field.CPPTYPE_STRING:
+        if field.type == field.TYPE_BYTES:
+            return rng.choice((b"", b"\xff" * 7, rng.randbytes(12)))
+        ops = (
+            "Add",
+            "Mul",
+            "Div",
+            "Pad",
+            "Reshape",
+            "Gather",
+            "Tile",
+            "Expand",
+            "ConstantOfShape",
+            "Range",
+            "Transpose",
+        )
+        return rng.choice((*_TEXTS[:9], *ops, *alike))
+    if field.cpp_type in (field.CPPTYPE_FLOAT, field.CPPTYPE_DOUBLE):
+        return rng.choice(_FLOATS)
+    if field.cpp_type == field.CPPTYPE_ENUM:
+        return rng.choice([v.number for v in field.enum_type.values])
+    return rng.choice(_NUMBERS[:13])
+
+
+def _npy(data: bytes, other: bytes, rng: random.Random) -> bytes:
+    kind = rng.randrange(4)
+    if kind < 3:
+        array = hostile_array(rng, np.load(io.BytesIO(data), allow_pickle=False))
+        buffer = io.BytesIO()
+        np.save(buffer, array, allow_pickle=False)
+        return buffer.getvalue()
+    header = data[10 : 10 + int.from_bytes(data[8:10], "little")].decode("latin1").rstrip()
+    numbers = list(re.finditer(r"\d+", header)) or list(re.finditer(r".", header))
+    match = rng.choice(numbers)
+    changed = header[: match.start()] + str(rng.choice(_NUMBERS)) + header[match.end() :]
+    packed = changed.encode("latin1") + b"\n"
+    return data[:8] + len(packed).to_bytes(2, "little") + packed + data[10 + int.from_bytes(data[8:10], "little") :]
+
+
+def _npz(data: bytes, other: bytes, rng: random.Random) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    name = rng.choice(sorted(members))
+    kind = rng.randrange(10)
+    if kind == 0:
+        del members[name]
+    elif kind == 1:
+        members[rng.choice((*sorted(members), *_TEXTS[3:6]))] = members.pop(name)
+    elif kind == 2:
+        members[name] = _bytes(members[name], other, rng)
+    else:
+        members[name] = _npy(members[name], other, rng)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", rng.choice((0, 0, 8, 12, 14))) as archive:
+        for each, content in members.items():
+            archive.writestr(each.replace("\x00", "0"), content)
+    return buffer.getvalue()
+
+
+def _png(data: bytes, other: bytes, rng: random.Random) -> bytes:
+    if not data.startswith(b"\x89PNG"):
+        return _bytes(data, other, rng)
+    chunks, at = [], 8
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        chunks.append((data[at + 4 : at + 8], data[at + 8 : at + 8 + size]))
+        at += 12 + size
+    index, kind = rng.randrange(len(chunks)), rng.randrange(5)
+    name, content = chunks[index]
+    if kind < 2:
+        head = list(struct.unpack(">IIBBBBB", chunks[0][1]))
+        head[rng.randrange(7)] = rng.choice((0, 1, 2, 3, 4, 6, 8, 16, 100, 20_000, 2**31 - 1))
+        head = [h % 256 if i > 1 else h for i, h in enumerate(head)]
+        chunks[0] = (chunks[0][0], struct.pack(">IIBBBBB", *head))
+    elif kind == 2:
+        chunks[index] = (name, _bytes(content, other, rng))
+    elif kind == 3:
+        extra = (
+            rng.choice((b"tEXt", b"zTXt", b"iCCP", b"eXIf", b"tRNS", b"PLTE", b"acTL")),
+            _bytes(content, other, rng),
+        )
+        chunks.insert(index, extra)
+    else:
+        del chunks[index]
+    made = [struct.pack(">I", len(c)) + n + c + struct.pack(">I", zlib.crc32(n + c)) for n, c in chunks]
+    return data[:8] + b"".join(made)
+
+
+def _toml(data: bytes, other: bytes, rng: random.Random) -> bytes:
+    text = data.decode()
+    token = rng.choice(list(re.finditer(r"\"[^\"\n]*\"|-?\d+(?:\.\d+)?|\[[^\]\n]*\]|true|false|\w+", text)))
+    value = hostile(rng)
+    shown = '"none"' if value is None else json.dumps(value)  # TOML writes nan and inf otherwise: refused, too
+    if rng.random() < 0.2:
+        lines = text.splitlines(keepends=True)
+        return "".join(line for line in lines if line is not rng.choice(lines)).encode()
+    return (text[: token.start()] + shown + text[token.end() :]).encode("utf-8", "surrogatepass")
+
+
+def _idx(data: bytes, other: bytes, rng: random.Random) -> bytes:
+    import gzip
+
+    plain = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+    at = rng.randrange(4)
+    value = rng.choice((0, 1, 29, 31, 28 * 28, 2**31 - 1, 2**32 - 1))
+    changed = bytearray(plain)
+    changed[4 * at : 4 * at + 4] = (
+        value.to_bytes(4, "big") if at else bytes((0, 0, rng.choice((8, 9, 13)), rng.randrange(5)))
+    )
+    return gzip.compress(bytes(changed)) if rng.random() < 0.5 else bytes(changed)
+
+
+_Structured = Callable[[bytes, bytes, random.Random], bytes]
+_STRUCTURED: dict[str, _Structured] = {
+    "model": _container, "program": _container, "checkpoint": _container, "result": _json, "certificate": _json,
+    "spikes": _npy, "nir": _hdf5, "netx": _hdf5, "onnx": _onnx, "npz": _npz, "events": _npz, "idx": _idx,
+    "images": _png, "chip": _toml, "chip-check": _toml,
+}  # fmt: skip
+
+
+def _npy_of_zeros(shape: tuple[int, ...], bytes_there: int) -> bytes:
+    text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}"
+    packed = text.encode() + b" " * 20 + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(packed).to_bytes(2, "little") + packed + bytes(bytes_there)
+
+
+def _zip_bomb(declared: tuple[int, ...], there: int) -> Callable[[list[bytes]], bytes]:
+    def make(seeds: list[bytes]) -> bytes:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(seeds[0])) as sound, zipfile.ZipFile(buffer, "w", 8) as archive:
+            for name in sound.namelist():
+                whole = _npy_of_zeros(declared, there) if name == "x_train.npy" else sound.read(name)
+                archive.writestr(name, whole)
+        return buffer.getvalue()
+
+    return make
+
+
+def _gzip_bomb(seeds: list[bytes]) -> bytes:
+    import gzip
+
+    rows = 3_000_000_000 // 784
+    buffer = io.BytesIO()
+    with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=9) as file:
+        file.write(bytes((0, 0, 8, 3)) + np.array((rows, 28, 28), ">u4").tobytes())
+        for _ in range(3000):
+            file.write(bytes(10**6))
+    return buffer.getvalue()
+
+
+def _png_bomb(width: int, height: int) -> Callable[[list[bytes]], bytes]:
+    def make(seeds: list[bytes]) -> bytes:
+        packer = zlib.compressobj(9)
+        data = b"".join(packer.compress(bytes(1 + width)) for _ in range(height)) + packer.flush()
+        parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)), (b"IDAT", data), (b"IEND", b"")]
+        made = [struct.pack(">I", len(c)) + n + c + struct.pack(">I", zlib.crc32(n + c)) for n, c in parts]
+        return b"\x89PNG\r\n\x1a\n" + b"".join(made)
+
+    return make
+
+
+def _png_text_bomb(seeds: list[bytes]) -> bytes:
+    content = b"a\0\0" + zlib.compress(bytes(2 * 10**9 // 4), 9)
+    chunk = struct.pack(">I", len(content)) + b"zTXt" + content + struct.pack(">I", zlib.crc32(b"zTXt" + content))
+    return seeds[0][:33] + chunk + seeds[0][33:]
+
+
+def _hdf5_bomb(elements: int) -> Callable[[list[bytes]], bytes]:
+    def make(seeds: list[bytes]) -> bytes:
+        import h5py
+
+        buffer = io.BytesIO(seeds[0])
+        with h5py.File(buffer, "r+") as file:
+            names: list[str] = []
+            file.visit(names.append)
+            weights = next(n for n in names if isinstance(file[n], h5py.Dataset) and file[n].ndim == 2)
+            del file[weights]
+            file.create_dataset(weights, (4, elements // 4), "f4", chunks=(4, 2**16), compression="gzip")
+        return buffer.getvalue()
+
+    return make
+
+
+def _deep(opening: str, closing: str, depth: int) -> Callable[[list[bytes]], bytes]:
+    return lambda seeds: (opening * depth + closing * depth).encode()
+
+
+def _deep_header(seeds: list[bytes]) -> bytes:
+    inner = json.dumps({"__metadata__": {"conntra": '{"a":' * 10**5}}).encode()
+    return len(inner).to_bytes(8, "little") + inner
+
+
+def _body(change: Callable[[dict[str, Any]], None]) -> Callable[[list[bytes]], bytes]:
+    """Return a maker of containers with a changed body and a sound checksum."""
+
+    def make(seeds: list[bytes]) -> bytes:
+        from safetensors.numpy import load
+
+        from conntra_hardware.base.files import container_bytes
+
+        size = int.from_bytes(seeds[0][:8], "little")
+        header = json.loads(json.loads(seeds[0][8 : 8 + size])["__metadata__"]["conntra"])
+        change(header["body"])
+        return container_bytes(header["kind"], header["body"], load(seeds[0]))
+
+    return make
+
+
+def _many_features(body: dict[str, Any]) -> None:
+    if body.get("encoder"):
+        body["encoder"]["n_features"] = 10**10
+
+
+def _onnx_zeros(elements: int) -> Callable[[list[bytes]], bytes]:
+    def make(seeds: list[bytes]) -> bytes:
+        import onnx
+        from onnx import helper, numpy_helper
+
+        model = onnx.ModelProto.FromString(seeds[0])
+        shape = numpy_helper.from_array(np.array([4, elements // 4]), "shape")
+        model.graph.initializer.append(shape)
+        model.graph.node.insert(0, helper.make_node("ConstantOfShape", ["shape"], ["zeros"]))
+        model.graph.node[2].input[1] = "zeros"
+        return model.SerializeToString()
+
+    return make
+
+
+BOMBS: dict[tuple[str, str], Callable[[list[bytes]], bytes]] = {
+    ("npz", "2 GB of zeros, zipped"): _zip_bomb((16, 125_000_000), 2 * 10**9),
+    ("npz", "a declared shape of 10^15"): _zip_bomb((16, 10**15), 100),
+    ("idx", "3 GB of zeros, gzipped"): _gzip_bomb,
+    ("images", "a PNG of 20,000 x 20,000"): _png_bomb(20_000, 20_000),
+    ("images", "a PNG of 9,000 x 9,000"): _png_bomb(9_000, 9_000),
+    ("images", "a PNG with 500 MB of text"): _png_text_bomb,
+    ("nir", "HDF5 chunks of 10^8 zeros"): _hdf5_bomb(10**8),
+    ("nir", "HDF5 chunks of 10^12 zeros"): _hdf5_bomb(10**12),
+    ("netx", "HDF5 chunks of 10^8 zeros"): _hdf5_bomb(10**8),
+    ("result", "JSON 100,000 deep"): _deep("[", "]", 100_000),
+    ("result", "JSON objects 100,000 deep"): _deep('{"a":', "}", 100_000),
+    ("certificate", "JSON 100,000 deep"): _deep("[", "]", 100_000),
+    ("chip", "TOML 100,000 deep"): lambda seeds: b"a = " + b"[" * 100_000,
+    ("model", "a header 100,000 deep"): _deep_header,
+    ("model", "an encoder of 10^10 features"): _body(_many_features),
+    ("program", "an encoder of 10^10 features"): _body(_many_features),
+    ("onnx", "a constant of 10^9 zeros"): _onnx_zeros(10**9),
+    ("onnx", "a constant of 2 * 10^8 zeros"): _onnx_zeros(2 * 10**8),
+}
+"""Small files that ask for much, by reader and name; each is made from the reader's sound ones."""

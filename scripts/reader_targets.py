@@ -1,0 +1,420 @@
+"""What ``fuzz_readers.py`` reads: for each kind of file sound examples, and the command that reads one.
+
+A command runs in a forked child with 1 GiB of address space beyond what its libraries take, and ten seconds of a
+processor. What is allowed: success, or one clear line and exit status 2 (1 where the answer is no), nothing written
+then, no control character on a terminal, and no text of a file as HTML.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gzip
+import io
+import mmap
+import os
+import re
+import resource
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["CANARY", "MAP_SIZE", "READERS", "Reader", "Verdict", "confined", "fault_of", "make_sound"]
+
+CANARY = "<script>canary</script>\x1b[31m"
+MAP_SIZE = 2**16
+_MEMORY = 2**30
+_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A kind of file. ``seeds`` are sound ones, made from the folder of ``make_sound``; ``place`` puts bytes into a
+    folder and returns the command line that reads them there.
+    """
+
+    suffix: str
+    seeds: Callable[[Path], list[bytes]]
+    place: Callable[[bytes, Path, Path], list[str]]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a confined command did: its exit status (negative: the signal), output, seconds, bytes, files it left."""
+
+    status: int
+    out: str
+    err: str
+    seconds: float
+    peak_bytes: int
+    left: tuple[str, ...]
+
+
+def make_sound(folder: Path) -> None:
+    """Write sound files of every kind into ``folder``; the commands on mutated ones need some of them."""
+    import conntra_neuro as cn
+    from conntra_neuro.cli.app import main
+
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 17, (24, 8)).astype(np.uint8), np.arange(24) % 3
+    np.savez(folder / "data.npz", x_train=x[:16], y_train=y[:16], x_test=x[16:], y_test=y[16:])
+    spikes = rng.integers(0, 2, (24, 6, 8)).astype(np.uint8)
+    np.savez(folder / "events.npz", x_train=spikes[:16], y_train=y[:16], x_test=spikes[16:], y_test=y[16:])
+    conv = cn.Conv2d(rng.integers(-1, 2, (2, 1, 3, 3)), rng.integers(-1, 2, 2), input_shape=(1, 6, 6))
+    readout = cn.Dense(rng.integers(-1, 2, (3, 16)), activation="readout")
+    pooled = [conv, cn.SumPool(2, input_shape=(2, 4, 4)), cn.Dense(rng.integers(-1, 2, (3, 8)), activation="readout")]
+    cn.save(cn.DiscreteNetwork(pooled), folder / "conv.conntra")
+    lif = cn.Dense(rng.integers(-3, 4, (16, 8)), activation=cn.Lif(5, voltage_decay=128))
+    cn.save(cn.DiscreteNetwork([lif, readout], steps=6), folder / "lif.conntra")
+    data = f"npz:{folder / 'data.npz'}"
+    model, program, state = (str(folder / name) for name in ("model.conntra", "program.conntra", "state"))
+    train = ["train", data, "--layers", "4", "--sweeps", "2", "--out", model]
+    commands = [
+        [*train, "--checkpoint", state],
+        ["compile", model, "--out", program],
+        ["run", program, "--out", str(folder / "result.json")],
+        ["verify", program, "--backends", "reference,loop", "--out", str(folder / "certificate.json")],
+        ["verify", "--fuzz", "3", "--backends", "reference,loop", "--out", str(folder / "fuzz.json")],
+        ["export", model, "--out", str(folder / "model.nir")],
+        ["export", str(folder / "conv.conntra"), "--out", str(folder / "conv.nir")],
+        ["export", str(folder / "lif.conntra"), "--out", str(folder / "lif.net")],
+        ["export", model, "--out", str(folder / "model.net")],
+    ]
+    _spiking_graph(folder / "lif.nir", rng)
+    for command in commands:
+        with contextlib.redirect_stdout(io.StringIO()):
+            status = main([*command, "--quiet"])
+        if status != 0:
+            raise SystemExit(f"{' '.join(command)}: exit status {status}")
+
+
+def _spiking_graph(path: Path, rng: np.random.Generator) -> None:
+    import nir
+
+    def neurons(n: int) -> Any:
+        constants = {"tau_syn": 0.02, "tau_mem": 0.05, "r": 1.0, "w_in": 1.0, "v_leak": 0.01, "v_threshold": 1.0}
+        return nir.CubaLIF(**{name: np.full(n, value) for name, value in constants.items()}, v_reset=np.zeros(n))
+
+    def affine(n_out: int, n_in: int) -> Any:
+        return nir.Affine(rng.normal(0, 0.5, (n_out, n_in)), rng.normal(0, 0.05, n_out))
+
+    nodes = {"in": nir.Input(np.array([5])), "w1": affine(6, 5), "n1": neurons(6), "back": affine(6, 6)}
+    nodes |= {"w2": affine(3, 6), "n2": neurons(3), "out": nir.Output(np.array([3]))}
+    edges = [("in", "w1"), ("w1", "n1"), ("n1", "back"), ("back", "n1"), ("n1", "w2"), ("w2", "n2"), ("n2", "out")]
+    nir.write(path, nir.NIRGraph(nodes, edges))
+
+
+def confined(arguments: Sequence[str], folder: Path, covered: mmap.mmap | None = None) -> Verdict:
+    """Run a command line in ``folder`` and in a child of little memory and time; ``covered`` gets the lines it ran."""
+    before, beginning = _files(folder), time.monotonic()
+    out, err = folder.with_suffix(".out"), folder.with_suffix(".err")
+    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    child = os.fork()
+    if child == 0:
+        _child(arguments, folder, out, err, covered)
+    status, seconds, peak = _wait(child, beginning + 6 * _SECONDS)
+    left = tuple(sorted(_files(folder) - before))
+    texts = [path.read_bytes().decode(errors="backslashreplace") for path in (out, err)]
+    return Verdict(status, texts[0], texts[1], seconds, max(peak - base, 0) * 1024, left)
+
+
+def _child(arguments: Sequence[str], folder: Path, out: Path, err: Path, covered: mmap.mmap | None) -> None:
+    status = 99
+    try:
+        os.setsid()
+        os.chdir(folder)
+        for path, number in ((out, 1), (err, 2)):
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8") for number in (1, 2))
+        ctypes.CDLL(None).mallopt(-8, 1)  # one arena: each thread would reserve 64 MiB of addresses for its own
+        size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (size + _MEMORY, size + _MEMORY))
+        resource.setrlimit(resource.RLIMIT_CPU, (int(_SECONDS), int(_SECONDS) + 1))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        from conntra_neuro.cli.app import main
+
+        if covered is not None:
+            sys.settrace(_tracer(covered))
+        status = main(arguments)
+        sys.settrace(None)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    except BaseException as error:
+        status = 98
+        with contextlib.suppress(BaseException):
+            print(f"escaped: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    finally:
+        os._exit(status)
+
+
+def _tracer(covered: mmap.mmap) -> Any:
+    """Return a trace function that marks each line of the packages, with the one before it, in ``covered``."""
+    known: dict[str, int | None] = {}
+
+    def enter(frame: Any, event: str, _: Any) -> Any:
+        name = frame.f_code.co_filename
+        if name not in known:
+            known[name] = hash_of(name) if "conntra_" in name else None
+        start = known[name]
+        if start is None:
+            return None
+        last = 0
+
+        def line(frame: Any, event: str, _: Any) -> Any:
+            nonlocal last
+            here = (start + frame.f_lineno * 7919) % MAP_SIZE
+            covered[(here ^ last) % MAP_SIZE] = 1
+            last = here >> 1
+            return line
+
+        return line
+
+    def hash_of(name: str) -> int:
+        return int.from_bytes(name[-24:].encode(), "little") % MAP_SIZE
+
+    return enter
+
+
+def _wait(child: int, deadline: float) -> tuple[int, float, int]:
+    """Return the exit status (negative: a signal), processor seconds, and the peak of memory in KiB."""
+    ended = 0
+    while not ended:
+        ended, status, usage = os.wait4(child, os.WNOHANG)
+        if not ended and time.monotonic() > deadline:
+            os.killpg(child, signal.SIGALRM)
+        time.sleep(0.002)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+
+
+def _files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def fault_of(verdict: Verdict, folder: Path) -> str | None:
+    """Return what is wrong with a verdict, in a few words; None where all is as it should be."""
+    said = " ".join(verdict.err.split())
+    if -verdict.status in (signal.SIGALRM, signal.SIGXCPU):
+        return f"runs for more than {_SECONDS:g} s"
+    if verdict.status < 0:
+        return f"ended by {signal.Signals(-verdict.status).name}: {said[-200:]}"
+    if verdict.status not in (0, 1, 2):
+        return f"exit status {verdict.status}: {said[-200:]}"
+    if "conntra: unexpected" in verdict.err or "out of memory" in verdict.err or "Traceback" in verdict.err:
+        return said[-300:]
+    if verdict.status == 2 and (verdict.err.count("\n") != 1 or not verdict.err.startswith("conntra: ")):
+        return f"not one line: {said[:300]}"
+    if verdict.status == 2 and verdict.left:
+        return f"left {verdict.left[0]}"
+    if len(verdict.err) > 5000:
+        return f"a line of {len(verdict.err):,} characters: {said[:100]}"
+    if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", verdict.out + verdict.err):
+        return f"control characters: {said[:200]}"
+    if any(CANARY.encode() in (folder / name).read_bytes() for name in verdict.left if name.endswith(".html")):
+        return "text of the file stands in HTML unescaped"
+    if verdict.peak_bytes > _MEMORY:
+        return f"takes {verdict.peak_bytes / 2**20:,.0f} MiB"
+    return None
+
+
+def _result_seeds(sound: Path) -> list[bytes]:
+    """Return a result without its pictures, which take a second to draw, a certificate, a fuzz report, a whole one."""
+    import json
+
+    document = json.loads((sound / "result.json").read_text())
+    bare = {key: value for key, value in document.items() if key not in ("confusion", "recorded", "mesh")}
+    bare["energy"] = bare["energy"][:1]
+    small = json.dumps(bare).encode()
+    return [small, *_of("certificate.json", "fuzz.json", "result.json")(sound)]
+
+
+def _of(*names: str) -> Callable[[Path], list[bytes]]:
+    return lambda sound: [(sound / name).read_bytes() for name in names]
+
+
+def _alone(name: str, *arguments: str) -> Callable[[bytes, Path, Path], list[str]]:
+    """Return a ``place`` that writes one file; SOUND in an argument is the folder of sound files."""
+
+    def place(data: bytes, folder: Path, sound: Path) -> list[str]:
+        (folder / name).write_bytes(data)
+        return [argument.replace("SOUND", str(sound)) for argument in arguments]
+
+    return place
+
+
+def _in_state(data: bytes, folder: Path, sound: Path) -> list[str]:
+    (folder / "state").mkdir()
+    (folder / "state" / "checkpoint.conntra").write_bytes(data)
+    return [
+        *("train", f"npz:{sound / 'data.npz'}", "--layers", "4", "--sweeps", "2"),
+        *("--resume", "state", "--out", "again.conntra"),
+    ]
+
+
+def _idx_seeds(sound: Path) -> list[bytes]:
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (30, 28, 28)).astype(np.uint8)
+    plain = bytes((0, 0, 8, 3)) + np.array(images.shape, ">u4").tobytes() + images.tobytes()
+    return [plain, gzip.compress(plain)]
+
+
+def _beside_labels(data: bytes, folder: Path, sound: Path) -> list[str]:
+    labels = (np.arange(30) % 3).astype(np.uint8)
+    (folder / "mnist").mkdir()
+    (folder / "mnist" / "train-images-idx3-ubyte").write_bytes(data)
+    header = bytes((0, 0, 8, 1)) + np.array([30], ">u4").tobytes()
+    (folder / "mnist" / "train-labels-idx1-ubyte").write_bytes(header + labels.tobytes())
+    return ["train", "mnist:mnist", "--layers", "3", "--sweeps", "1", "--out", "m.conntra"]
+
+
+def _image_seeds(sound: Path) -> list[bytes]:
+    from PIL import Image
+
+    rng = np.random.default_rng(2)
+    pixels = rng.integers(0, 256, (12, 10, 3)).astype(np.uint8)
+    images = [(Image.fromarray(pixels), kind) for kind in ("PNG", "JPEG", "BMP")]
+    images += [(Image.fromarray(pixels).convert(mode), "PNG") for mode in ("L", "P", "1", "RGBA", "LA")]
+    images.append((Image.fromarray(pixels[..., 0].astype(np.uint16) * 200), "PNG"))
+    found = []
+    for image, kind in images:
+        buffer = io.BytesIO()
+        image.save(buffer, kind)
+        found.append(buffer.getvalue())
+    return found
+
+
+def _among_images(data: bytes, folder: Path, sound: Path) -> list[str]:
+    sane = _image_seeds(sound)[0]
+    for name in ("a", "b"):
+        (folder / "images" / "train" / name).mkdir(parents=True)
+        for index in range(6):
+            (folder / "images" / "train" / name / f"{index}.png").write_bytes(sane)
+    (folder / "images" / "train" / "a" / "0.png").write_bytes(data)
+    os.environ["CONNTRA_CACHE"] = str(folder.with_suffix(".cache"))
+    shutil.rmtree(folder.with_suffix(".cache"), ignore_errors=True)
+    return ["train", "images:images?size=8", "--layers", "3", "--sweeps", "1", "--out", "m.conntra"]
+
+
+def _chips(sound: Path) -> list[bytes]:
+    import conntra_hardware.chip as chip
+
+    limits = Path(chip.__file__).parent / "limits"
+    return [(limits / f"{name}.toml").read_bytes() for name in ("loihi1", "loihi2")]
+
+
+def _onnx_seeds(sound: Path) -> list[bytes]:
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    rng = np.random.default_rng(3)
+
+    def model(nodes: list[Any], constants: list[Any], shape: list[Any]) -> bytes:
+        x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", *shape])
+        y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])
+        graph = helper.make_graph(nodes, "net", [x], [y], constants)
+        made: onnx.ModelProto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+        return made.SerializeToString()
+
+    def array(name: str, *shape: int) -> Any:
+        return numpy_helper.from_array(rng.choice([-1.0, 1.0], shape).astype(np.float32), name)
+
+    dense = [
+        helper.make_node("Sign", ["x"], ["s0"]),
+        helper.make_node("Gemm", ["s0", "w", "b"], ["u"], transB=1),
+        helper.make_node("Sign", ["u"], ["s"]),
+        helper.make_node("Gemm", ["s", "v"], ["y"], transB=1),
+    ]
+    conv = [
+        helper.make_node("Sign", ["x"], ["s0"]),
+        helper.make_node("Conv", ["s0", "k", "b2"], ["c"], kernel_shape=[3, 3]),
+        helper.make_node("Sign", ["c"], ["s"]),
+        helper.make_node("MaxPool", ["s"], ["p"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Flatten", ["p"], ["f"]),
+        helper.make_node("Gemm", ["f", "v"], ["y"], transB=1),
+    ]
+    half, halves = (numpy_helper.from_array(np.full(n, 0.5, np.float32), name) for n, name in ((5, "b"), (2, "b2")))
+    return [
+        model(dense, [array("w", 5, 8), half, array("v", 3, 5)], [8]),
+        model(conv, [array("k", 2, 1, 3, 3), halves, array("v", 3, 8)], [1, 6, 6]),
+    ]
+
+
+def _spikes_seeds(sound: Path) -> list[bytes]:
+    found = []
+    for array in (np.random.default_rng(4).integers(0, 2, (8, 8)).astype(np.uint8), np.ones((8, 8))):
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        found.append(buffer.getvalue())
+    return found
+
+
+def _beside_certificate(data: bytes, folder: Path, sound: Path) -> list[str]:
+    import json
+
+    document = json.loads((sound / "certificate.json").read_text())
+    document["chosen"] = {"spikes": "spikes.npy"}
+    (folder / "spikes.npy").write_bytes(data)
+    (folder / "certificate.json").write_text(json.dumps(document))
+    return ["verify", str(sound / "program.conntra"), "--certificate", "certificate.json"]
+
+
+READERS: dict[str, Reader] = {
+    "model": Reader(
+        ".conntra", _of("model.conntra", "conv.conntra", "lif.conntra"), _alone("m.conntra", "check", "m.conntra")
+    ),
+    "program": Reader(
+        ".conntra",
+        _of("program.conntra"),
+        _alone("p.conntra", "run", "p.conntra", "--data", "npz:SOUND/data.npz", "--out", "r.json"),
+    ),
+    "checkpoint": Reader(".conntra", _of("state/checkpoint.conntra"), _in_state),
+    "result": Reader(
+        ".json",
+        _result_seeds,
+        _alone("r.json", "report", "r.json", "--out", "r.html"),
+    ),
+    "certificate": Reader(
+        ".json",
+        _of("certificate.json"),
+        _alone(
+            *("c.json", "verify", "SOUND/program.conntra", "--certificate", "c.json"),
+            *("--data", "npz:SOUND/data.npz", "--backends", "reference,loop"),
+        ),
+    ),
+    "spikes": Reader(".npy", _spikes_seeds, _beside_certificate),
+    "nir": Reader(
+        ".nir", _of("model.nir", "conv.nir", "lif.nir"), _alone("n.nir", "import", "n.nir", "--out", "n.conntra")
+    ),
+    "netx": Reader(
+        ".net",
+        _of("model.net", "lif.net"),
+        _alone("n.net", "import", "n.net", "--semantics", "lava", "--out", "n.conntra"),
+    ),
+    "onnx": Reader(".onnx", _onnx_seeds, _alone("n.onnx", "import", "n.onnx", "--out", "n.conntra")),
+    "npz": Reader(
+        ".npz",
+        _of("data.npz"),
+        _alone("d.npz", "train", "npz:d.npz", "--layers", "3", "--sweeps", "1", "--out", "m.conntra"),
+    ),
+    "events": Reader(
+        ".npz",
+        _of("events.npz"),
+        _alone(
+            *("d.npz", "train", "npz:d.npz", "--layers", "3", "--sweeps", "1", "--encoder", "none"),
+            *("--neuron", "lif:163", "--out", "m.conntra"),
+        ),
+    ),
+    "idx": Reader("", _idx_seeds, _beside_labels),
+    "images": Reader(".png", _image_seeds, _among_images),
+    "chip": Reader(".toml", _chips, _alone("c.toml", "chips", "c.toml")),
+    "chip-check": Reader(".toml", _chips, _alone("c.toml", "check", "SOUND/model.conntra", "--chip", "c.toml")),
+}
+"""Every reader, by name."""

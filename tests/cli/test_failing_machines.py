@@ -1,0 +1,188 @@
+"""Full disks, folders that cannot be written, closed streams, signals: one line, and the old file or the new one."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import conntra_neuro as cn
+from conntra_hardware.base.errors import BackendError
+from conntra_hardware.base.jit import jit
+from conntra_neuro.cli.terminal import printable
+
+COMMAND = (sys.executable, "-m", "conntra_neuro")
+
+
+def run(*arguments, cwd, limit: int | None = None, **options):
+    """Run the command line; with ``limit`` no file may have more bytes than that."""
+
+    def little_disk() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit or 0, limit or 0))
+
+    options.setdefault("capture_output", True)
+    before = None if limit is None else little_disk
+    return subprocess.run([*COMMAND, *map(str, arguments)], cwd=cwd, text=True, preexec_fn=before, **options)
+
+
+def one_line(done, status: int = 2) -> str:
+    assert done.returncode == status, done.stderr
+    assert done.stderr.startswith("conntra: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("verb", ["train", "compile", "run", "report"])
+def test_a_full_disk_leaves_the_old_file(verb, model, program, tmp_path) -> None:
+    result, out = tmp_path / "result.json", tmp_path / "out"
+    assert run("run", program, "--data", "iris", "--out", result, "-q", cwd=tmp_path).returncode == 0
+    arguments = {
+        "train": ("train", "iris", "--layers", "4", "--sweeps", "1"),
+        "compile": ("compile", model),
+        "run": ("run", program, "--data", "iris"),
+        "report": ("report", result),
+    }[verb]
+    out.write_bytes(b"old")
+    said = one_line(run(*arguments, "--out", out, cwd=tmp_path, limit=1000))
+    assert "cannot be written (File too large)" in said
+    assert out.read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+
+
+def test_a_simulator_without_room_for_its_files_says_so(program, tmp_path) -> None:
+    said = one_line(run("run", program, "--data", "iris", "--backend", "brian2", cwd=tmp_path, limit=100))
+    assert "brian2: its temporary files cannot be written (File too large); free some space in" in said
+
+
+def test_a_missing_temporary_folder_is_named(network, monkeypatch) -> None:
+    def none(**_):
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", none)
+    with pytest.raises(BackendError, match=r"brian2: its temporary files cannot be written .* or set TMPDIR"):
+        cn.compile(network).run(np.zeros((1, 4)), backend="brian2")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_closed_stream_is_no_error(stream, tmp_path) -> None:
+    number = {"stdout": 1, "stderr": 2}[stream]
+    code = f"import os, sys; os.close({number}); os.execv(sys.executable, [*{COMMAND!r}, 'chips'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_full_standard_output_is_one_line(options, tmp_path) -> None:
+    with open("/dev/full", "w") as full:
+        done = run("chips", *options, cwd=tmp_path, capture_output=False, stdout=full, stderr=subprocess.PIPE)
+    assert "standard output: cannot be written (No space left on device)" in one_line(done)
+
+
+def test_whoever_stops_reading_ends_nothing(tmp_path) -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m conntra_neuro chips loihi1 | head -1", shell=True, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
+
+
+def test_no_home_and_a_plain_locale(tmp_path) -> None:
+    plain = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", ""), "LC_ALL": "C"}
+    plain |= {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    folder = tmp_path / "two words é"
+    folder.mkdir()
+    out = folder / os.fsdecode(b"caf\xe9 net.conntra")
+    done = run("train", "iris", "--layers", "4", "--sweeps", "1", "--out", out, cwd=folder, env=plain)
+    assert done.returncode == 0, done.stderr
+    assert isinstance(cn.load(out), cn.DiscreteNetwork)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 0)])
+def test_a_signal_in_training_keeps_the_best_network(number, status, tmp_path) -> None:
+    arguments = [
+        "train",
+        "digits",
+        "--layers",
+        "64",
+        "--sweeps",
+        "100000",
+        "--checkpoint",
+        "state",
+        "--out",
+        "d.conntra",
+    ]
+    child = subprocess.Popen([*COMMAND, *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "state" / "checkpoint.conntra").exists():
+            assert child.poll() is None, child.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        child.send_signal(number)
+        _, said = child.communicate(timeout=60)
+    finally:
+        child.kill()
+    assert child.returncode == status, said
+    assert said == "interrupted: the best network so far is in d.conntra\n"
+    assert isinstance(cn.load(tmp_path / "d.conntra"), cn.DiscreteNetwork)
+
+
+def test_sigterm_elsewhere_is_one_line(conntra, program, monkeypatch) -> None:
+    def terminated(*_):
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr("conntra_hardware.backends.brian2.backend.Brian2Backend.execute", terminated)
+    ran = conntra("run", program, "--backend", "brian2", "--out", "r.json")
+    assert ran.status == 143
+    assert ran.err.strip() == "conntra: interrupted; nothing was written"
+    assert not list(conntra.folder.iterdir())
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def add(x: int) -> int:
+    return x + 1
+
+
+def test_compiled_functions_need_no_cache(monkeypatch) -> None:
+    from numba.core import caching
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(caching.IndexDataCacheFile, "save", full)
+    assert jit(add)(1) == 2
+
+    def damaged(*_):
+        raise EOFError("Ran out of input")
+
+    monkeypatch.setattr(caching.IndexDataCacheFile, "load", damaged)
+    assert jit(add)(2) == 3
+    monkeypatch.setattr(caching.FunctionCache, "__init__", lambda *_: _raise(RuntimeError("no locator available")))
+    assert jit(add)(3) == 4
+    assert jit(boundscheck=True)(add)(4) == 5
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def test_every_compiled_function_forgives_its_cache() -> None:
+    root = Path(cn.__file__).parents[1]
+    files = [
+        path for package in ("conntra_neuro", "hardware/conntra_hardware") for path in (root / package).rglob("*.py")
+    ]
+    strays = [path.name for path in files if re.search(r"njit\(|cache=True", path.read_text(encoding="utf-8"))]
+    assert strays == ["jit.py"]
+
+
+def test_control_characters_are_shown_and_not_sent() -> None:
+    assert printable("a\x1b[31m\x07\tb\nc\x9b\u00e9") == "a\\x1b[31m\\x07\tb\nc\\x9b\u00e9"
