@@ -177,12 +177,6 @@ def take_up(gear: Gear, state: TrainingState, levels: Levels) -> None:
             raise FileFormatError(f"checkpoint: biases beyond {BIAS_LIMIT}; start anew")
 
 
-def _schedule(value: Any) -> float | None:
-    if value is not None and not _number(value) > 0:
-        raise ValueError(f"schedule {value!r}: more than 0 expected")
-    return value
-
-
 def _number(value: Any) -> float:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise TypeError(f"{value!r}: a number expected")
