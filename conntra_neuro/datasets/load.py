@@ -221,10 +221,9 @@ def _meant(spec: str, kind: str, path: str) -> str:
     """Return what was probably meant: a path whose kind was left out, or a word that is nearly one of ours."""
     if Path(spec).suffix == ".npz" and not path:
         return f" (did you mean npz:{spec}?)"
-    if Path(spec).is_dir():
-        inside = Path(spec)
-        return f" (did you mean {'images' if (inside / 'train').is_dir() else 'mnist'}:{spec}?)"
+    if spec and Path(spec).is_dir():
+        return f" (did you mean {'images' if (Path(spec) / 'train').is_dir() else 'mnist'}:{spec}?)"
     if path:
-        word = nearest(kind, ("mnist", "npz", "images"))
+        word = nearest(kind, [s.spec.partition(":")[0] for s in SPECS if ":" in s.spec])
         return f" (did you mean {word}:{path}?)" if word else ""
-    return did_you_mean(kind, ("iris", "digits", "mnist"))
+    return did_you_mean(kind, [s.spec for s in SPECS if ":" not in s.spec])
