@@ -223,7 +223,7 @@ def _meant(spec: str, kind: str, path: str) -> str:
         return f" (did you mean npz:{spec}?)"
     if spec and Path(spec).is_dir():
         return f" (did you mean {'images' if (Path(spec) / 'train').is_dir() else 'mnist'}:{spec}?)"
-    if path:
+    if path and kind not in {s.spec for s in SPECS}:
         word = nearest(kind, [s.spec.partition(":")[0] for s in SPECS if ":" in s.spec])
         return f" (did you mean {word}:{path}?)" if word else ""
     return did_you_mean(kind, [s.spec for s in SPECS if ":" not in s.spec])
