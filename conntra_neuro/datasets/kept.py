@@ -58,5 +58,5 @@ def key_of(recipe: str, files: Sequence[Path]) -> str:
 
 def load_kept(path: Path) -> npt.NDArray[Any]:
     """Return an array, mapped from its file where it has more than 1 GiB."""
-    array = np.load(path, mmap_mode="r")
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
     return np.array(array) if array.nbytes <= _IN_MEMORY else array

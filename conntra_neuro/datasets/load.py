@@ -222,9 +222,8 @@ def _meant(spec: str, kind: str, path: str) -> str:
     if Path(spec).suffix == ".npz" and not path:
         return f" (did you mean npz:{spec}?)"
     if spec and Path(spec).is_dir():
-        inside = Path(spec)
-        return f" (did you mean {'images' if (inside / 'train').is_dir() else 'mnist'}:{spec}?)"
-    if path:
-        word = nearest(kind, ("mnist", "npz", "images", "events", "audio"))
+        return f" (did you mean {'images' if (Path(spec) / 'train').is_dir() else 'mnist'}:{spec}?)"
+    if path and kind not in {s.spec for s in SPECS}:
+        word = nearest(kind, [s.spec.partition(":")[0] for s in SPECS if ":" in s.spec])
         return f" (did you mean {word}:{path}?)" if word else ""
-    return did_you_mean(kind, ("iris", "digits", "mnist", "moving-edge"))
+    return did_you_mean(kind, [s.spec for s in SPECS if ":" not in s.spec])
