@@ -254,7 +254,7 @@ def _in_state(data: bytes, folder: Path, sound: Path) -> list[str]:
     (folder / "state").mkdir()
     (folder / "state" / "checkpoint.conntra").write_bytes(data)
     return [
-        *("train", f"npz:{sound / 'data.npz'}", "--layers", "4", "--sweeps", "2"),
+        *("train", "--quiet", f"npz:{sound / 'data.npz'}", "--layers", "4", "--sweeps", "2"),
         *("--resume", "state", "--out", "again.conntra"),
     ]
 
@@ -272,7 +272,7 @@ def _beside_labels(data: bytes, folder: Path, sound: Path) -> list[str]:
     (folder / "mnist" / "train-images-idx3-ubyte").write_bytes(data)
     header = bytes((0, 0, 8, 1)) + np.array([30], ">u4").tobytes()
     (folder / "mnist" / "train-labels-idx1-ubyte").write_bytes(header + labels.tobytes())
-    return ["train", "mnist:mnist", "--layers", "3", "--sweeps", "1", "--out", "m.conntra"]
+    return ["train", "--quiet", "mnist:mnist", "--layers", "3", "--sweeps", "1", "--out", "m.conntra"]
 
 
 def _image_seeds(sound: Path) -> list[bytes]:
@@ -300,7 +300,7 @@ def _among_images(data: bytes, folder: Path, sound: Path) -> list[str]:
     (folder / "images" / "train" / "a" / "0.png").write_bytes(data)
     os.environ["CONNTRA_CACHE"] = str(folder.with_suffix(".cache"))
     shutil.rmtree(folder.with_suffix(".cache"), ignore_errors=True)
-    return ["train", "images:images?size=8", "--layers", "3", "--sweeps", "1", "--out", "m.conntra"]
+    return ["train", "--quiet", "images:images?size=8", "--layers", "3", "--sweeps", "1", "--out", "m.conntra"]
 
 
 def _chips(sound: Path) -> list[bytes]:
@@ -402,13 +402,13 @@ READERS: dict[str, Reader] = {
     "npz": Reader(
         ".npz",
         _of("data.npz"),
-        _alone("d.npz", "train", "npz:d.npz", "--layers", "3", "--sweeps", "1", "--out", "m.conntra"),
+        _alone("d.npz", "train", "--quiet", "npz:d.npz", "--layers", "3", "--sweeps", "1", "--out", "m.conntra"),
     ),
     "events": Reader(
         ".npz",
         _of("events.npz"),
         _alone(
-            *("d.npz", "train", "npz:d.npz", "--layers", "3", "--sweeps", "1", "--encoder", "none"),
+            *("d.npz", "train", "--quiet", "npz:d.npz", "--layers", "3", "--sweeps", "1", "--encoder", "none"),
             *("--neuron", "lif:163", "--out", "m.conntra"),
         ),
     ),

@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
+
+from conntra_hardware.base.jit import jit
 
 __all__ = ["Fitted", "Moments", "fitted", "moments"]
 
@@ -149,7 +150,7 @@ def _descended(
     return w, scale
 
 
-@nb.njit(cache=True)
+@jit
 def _descend(form, cross, w, scale, most, largest, limit, sweeps):
     """Move each weight to the whole number that is best given the others; none is moved beyond ``limit``."""
     units, k = w.shape

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from conntra_hardware.base.jit import jit
 from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.training.layers.maps import down, pooled, potentials, score, seen, spread_out
 from conntra_neuro.training.threads import Threads
@@ -106,14 +106,14 @@ class Stage:
         return down(terms, self.weight, self.geometry, n, threads).reshape(shape)
 
 
-@nb.njit(nogil=True, cache=True)
+@jit
 def _send(z, power, ceiling, y, first, last):
     for n in range(first, last):
         for o in range(power.size):
             y[n, o] = min(max(np.floor(z[n, o] * power[o]), np.float32(0)), ceiling[o])
 
 
-@nb.njit(nogil=True, cache=True)
+@jit
 def _sloped(gain, z, y, power, ceiling, out, first, last):
     for n in range(first, last):
         for o in range(power.size):
