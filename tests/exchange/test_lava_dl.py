@@ -203,7 +203,8 @@ def dense(**changed: Any) -> dict[str, Any]:
     [
         ([dense(type="average")], "a block of type 'average' has no counterpart"),
         ([dense(type="concat")], "a block of type 'concat' has no counterpart"),
-        ([dense(neuron={"type": "SDNN"})], "SDNN neurons have no counterpart"),
+        ([dense(neuron={"type": "SDNN"})], "SDNN neurons cannot be read: their input block sends graded spikes"),
+        ([dense(neuron={"type": "ALIF"})], "ALIF neurons have no counterpart"),
         ([dense(neuron=cuba(np.random.default_rng(0), gradedSpike=True))], "graded spikes"),
         ([dense(weight=np.full((2, 3), 0.5))], "no 32-bit integers"),
         ([dense(weight=np.full((2, 3), np.nan))], "no 32-bit integers"),

@@ -159,6 +159,11 @@ class _Reader:
         if group is None or not hasattr(group, "keys"):
             raise FileFormatError(f"{self._where}: no group 'neuron'; export it again")
         kind = self._text("type", group)
+        if kind == "SDNN":
+            raise InputError(
+                f"{self._where}: SDNN neurons cannot be read: their input block sends graded spikes, and a network's "
+                f"inputs here are 0/1 spikes; {' and '.join(NEURONS)} can (SigmaDelta is for networks made here)"
+            )
         if kind not in NEURONS:
             raise InputError(f"{self._where}: {kind} neurons have no counterpart here; {' and '.join(NEURONS)} have")
         if self._number("gradedSpike", group, 0):
