@@ -26,6 +26,14 @@ def export(
     format: Annotated[
         str | None, typer.Option(help="nir, netx, onnx or c.", show_default="the suffix of --out")
     ] = None,
+    reader: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PACKAGE",
+            help="NIR: who is to load it: snntorch, norse or sinabs; the table says with which settings.",
+            show_default="NIR's own words",
+        ),
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="C: the prefix of all names.", show_default="the stem of --out")
     ] = None,
@@ -54,7 +62,7 @@ def export(
     check_writable(out)
     network = load(file)
     with step(f"exporting {file}", quiet):
-        options = {"packing": packing, "features": features, "compiler": compiler, "name": name}
+        options = {"reader": reader, "packing": packing, "features": features, "compiler": compiler, "name": name}
         if name is None and (format or out.suffix.lower()) in ("c", ".h"):
             options["name"] = c_name(out.stem)
         exported = write(network, out, format, **options)
@@ -64,6 +72,7 @@ def export(
 
 export.__doc__ = f"{export.__doc__}\n\n" + example(
     "conntra export digits.conntra --format nir --out digits.nir",
+    "conntra export digits.conntra --format nir --reader snntorch --out digits.nir",
     "conntra export digits.conntra --format c --features uint8 --cc cc --out digits.h",
 )
 

@@ -41,9 +41,10 @@ class Exported:
 def export(network: DiscreteNetwork | Program, path: str | Path, format: str | None = None, **options: Any) -> Exported:
     """Write ``network``, or what a program computes, to ``path`` in the format of that name, or of the path's suffix.
 
-    ``options`` are the format's own: of C ``name``, ``packing``, ``features`` and ``compiler``. Raises InputError that
-    names the first layer the format has no words for, and for formats and options that cannot be used; nothing is
-    written then. FileFormatError for a path that cannot be written to.
+    ``options`` are the format's own: of NIR ``reader``, the package that is to load it (snntorch, norse, sinabs); of C
+    ``name``, ``packing``, ``features`` and ``compiler``. Raises InputError that names the first layer the format has no
+    words for, and for formats and options that cannot be used; nothing is written then. FileFormatError for a path that
+    cannot be written to.
     """
     name = _named(path, format, FORMATS)
     check_writable(path)
@@ -118,12 +119,13 @@ def _needs(extra: str, *packages: str) -> None:
 
 
 def _write_nir(network: DiscreteNetwork, about: Options, options: Options) -> Written:
-    _no_options(options, (), "nir")
-    refuse_ways_through_time(network, "export to nir")
+    _no_options(options, ("reader",), "nir")
     _needs("nir", "nir", "h5py")
+    from conntra_neuro.exchange.nir.dialects import dialect
     from conntra_neuro.exchange.nir.writer import nir_bytes
 
-    return nir_bytes(network, about), {}
+    how = dialect(options.get("reader"))
+    return nir_bytes(network, about, how), how.to_set(network)
 
 
 def _write_netx(network: DiscreteNetwork, about: Options, options: Options) -> Written:

@@ -27,8 +27,11 @@ _MEANING = (
 )
 
 
-def network_note(network: DiscreteNetwork, about: Mapping[str, Any] | None = None) -> str:
-    """Return the note of a whole network; ``about`` are JSON values of the caller's, such as the chip of a program."""
+def network_note(network: DiscreteNetwork, about: Mapping[str, Any] | None = None, **more: Any) -> str:
+    """Return the note of a whole network; ``about`` are JSON values of the caller's, such as the chip of a program.
+
+    ``more`` are those of a format.
+    """
     encoder = network.encoder
     return json.dumps(
         {
@@ -37,6 +40,7 @@ def network_note(network: DiscreteNetwork, about: Mapping[str, Any] | None = Non
             "encoder": None if encoder is None else _encoder(encoder),
             "labels": labels_to_file(network.labels),
             "about": dict(about or {}),
+            **more,
         }
     )
 

@@ -17,6 +17,9 @@ def export_table(document: Mapping[str, Any]) -> RenderableType:
     """Return what ``conntra export`` shows."""
     rows = [("format", document["format"]), ("size", bytes_(document["bytes"]))]
     for name, value in document["details"].items():
+        if isinstance(value, list):
+            rows += [("to do" if not number else "", line) for number, line in enumerate(value)]
+            continue
         counted = name.endswith("_bytes")
         rows.append((name.removesuffix("_bytes").replace("_", " "), f"{value:,} bytes" if counted else str(value)))
     return facts(f"{document['file']} -> {document['path']}", rows)

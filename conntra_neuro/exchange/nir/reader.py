@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from conntra_hardware.base.errors import MALFORMED, ConntraError, FileFormatError, InputError
-from conntra_hardware.neurons import IntegrateAndFire, Neuron, Readout, Threshold
+from conntra_hardware.neurons import IntegrateAndFire, Neuron, Readout, Threshold, neuron_from_dict
 from conntra_neuro.exchange.assume import steps_or_assumed
 from conntra_neuro.exchange.exact_integers import finite, integers, threshold_bias
 from conntra_neuro.exchange.hdf5 import check_hdf5
 from conntra_neuro.exchange.metadata import KEY, encoder_of, labels_of, read_note
 from conntra_neuro.exchange.nir.float_graph import is_spiking
 from conntra_neuro.exchange.nir.nodes import Pool, Weights, fill, pool_of, weights_of
+from conntra_neuro.exchange.nir.own import in_plain_words, is_own, is_unchanged, recurrent_of
 from conntra_neuro.exchange.nir.spiking import SpikingImport, import_spiking
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.layers import INPUT_LAYER, Conv2d, Flatten, Layer, MaxPool, Residual, SumPool
@@ -64,12 +65,15 @@ def read_nir_with_report(
     if not isinstance(graph, nir.NIRGraph):
         raise FileFormatError(f"{path}: a single {type(graph).__name__} node; a graph of nodes expected")
     try:
-        if is_spiking(graph):
+        own = _own(graph, steps)
+        if own is None and is_spiking(graph):
             found = import_spiking(path, graph, steps, assumed=assumed, **options)
             return found.network, found
         given = [name for name, value in options.items() if value is not None and name != "bits"]
         if given:
             raise InputError(f"--{given[0]} is of graphs with spiking neurons in floating point; this one is exact")
+        if own is not None:
+            return own, None
         return network_of_graph(graph, steps, assumed), None
     except (*MALFORMED, ConntraError) as error:
         raise FileFormatError(f"{path}: {error}") from None
@@ -113,11 +117,38 @@ def network_of_graph(
 ) -> DiscreteNetwork:
     """Return the network of a graph in memory; InputError names the node that stands in the way."""
     note = read_note(graph.metadata.get(KEY), "the graph")
+    walk = _walked(graph, _steps(note, steps), assumed)
+    return DiscreteNetwork(walk.layers, encoder_of(note, "the graph"), labels_of(note, "the graph"), walk.residuals)
+
+
+def _own(graph: nir.NIRGraph, steps: int | None) -> DiscreteNetwork | None:
+    """Return the network that a graph was exported from; None for one of others, or one that was changed since."""
+    if not is_own(graph):
+        return None
+    note = read_note(graph.metadata.get(KEY), "the graph")
+    try:
+        plain, loops = in_plain_words(graph)
+        walk = _walked(plain, _steps(note, steps), None)
+        back = recurrent_of(loops, walk.neurons)
+        found = (walk.layers, encoder_of(note, "the graph"), labels_of(note, "the graph"), walk.residuals)
+        network = DiscreteNetwork(*found, steps=walk.steps, recurrent=back)
+        return network if is_unchanged(graph, network) else None
+    except (ConntraError, KeyError, TypeError, ValueError, AttributeError, StopIteration):
+        return None
+
+
+def _walked(graph: nir.NIRGraph, steps: int | None, assumed: list[str] | None) -> _Walk:
     order = _in_order(graph)
-    walk = _Walk(graph, _steps(note, steps), assumed)
+    walk = _Walk(graph, steps, assumed)
     for name in order:
         walk.visit(name)
-    return DiscreteNetwork(walk.layers, encoder_of(note, "the graph"), labels_of(note, "the graph"), walk.residuals)
+    return walk
+
+
+def _noted(name: str, node: Any) -> Neuron | None:
+    """Return the neuron that a node of ours says it is, beyond what NIR can say."""
+    note = read_note(node.metadata.get(KEY), f"node {name}")
+    return neuron_from_dict(note["neuron"]) if "neuron" in note else None
 
 
 def _steps(note: Mapping[str, Any], steps: int | None) -> int | None:
@@ -187,8 +218,9 @@ class _Walk:
         self.layers: list[Layer] = []
         self.residuals: list[Residual] = []
         self.shape: tuple[int, ...] = ()
-        self.binary = True
+        self.binary, self.noted = True, False
         self.values: dict[str, _Output | _Pending] = {}
+        self.neurons: dict[str, int] = {}
         self.sources: dict[str, list[str]] = {name: [] for name in graph.nodes}
         for source, target in graph.edges:
             self.sources[target].append(source)
@@ -201,8 +233,11 @@ class _Walk:
         if isinstance(node, nir.Input):
             self.shape = tuple(integers(node.input_type["input"], f"node {name}: shape").tolist())
             self.values[name] = _Output(INPUT_LAYER)
-        elif isinstance(node, (nir.Threshold, nir.IF, nir.Output)):
+        elif isinstance(node, nir.Output) and self.noted and not any(isinstance(v, _Pending) for v in given):
+            self.values[name] = _Output(len(self.layers) - 1)  # its spikes are counted, or its potential leaks
+        elif isinstance(node, (nir.Threshold, nir.IF, nir.Output)) or _noted(name, node) is not None:
             self.values[name] = self._neurons(name, node, given)
+            self.neurons[name] = len(self.layers) - 1
         elif not isinstance(node, (nir.Flatten, nir.Scale, nir.Affine, nir.Linear, nir.Conv2d, nir.SumPool2d)):
             raise InputError(
                 f"node {name}: {type(node).__name__} has no counterpart here; allowed: Affine, Linear, Conv2d, "
@@ -282,7 +317,10 @@ class _Walk:
         """Return the neuron, and its threshold by channel where it is the bias that takes it up."""
         import nir
 
-        what = f"node {name}"
+        what, noted = f"node {name}", _noted(name, node)
+        if noted is not None and noted.facts.form != "threshold":
+            self.noted = True
+            return noted, np.zeros(weights.channels)
         if isinstance(node, nir.Threshold):
             return Threshold(), fill(finite(node.threshold, what), weights.channels, what)
         ones, resets = finite(node.r, what) == 1, finite(node.v_reset, what) == 0
