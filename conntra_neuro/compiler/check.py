@@ -12,7 +12,7 @@ from conntra_hardware.base.errors import Violation
 from conntra_hardware.chip import Chip
 from conntra_hardware.fit.overflow import Bounds, register_bounds, register_limit, spans_of, synaptic_bounds
 from conntra_hardware.fit.synapse_memory import encode, weight_format
-from conntra_hardware.neurons import Span, values
+from conntra_hardware.neurons import GRADED_MAX, Span, values
 from conntra_hardware.program import AnyProjection, Population
 from conntra_neuro.compiler.cut import fan_in
 from conntra_neuro.compiler.lower import Lowered
@@ -76,7 +76,8 @@ def _graded(population: Population, high: Bounds, spans: Mapping[str, Span], chi
         yield Violation(population.name, "graded spikes", chip.spike_bits + 1, chip.spike_bits, "bits", remedy)
         return
     shifts = np.broadcast_to(values(neuron.facts.shift), high.shape)
-    sent = np.minimum(high >> shifts, values(neuron.facts.ceiling))
+    sent, ceiling = high >> shifts, np.broadcast_to(values(neuron.facts.ceiling), high.shape)
+    sent = np.where(ceiling < GRADED_MAX, np.minimum(sent, ceiling), sent)  # the largest there is stops nothing
     limit = 2 ** (chip.spike_bits - 1) - 1
     if neuron.facts.delta:
         sent = np.maximum(spans[population.name].high, -spans[population.name].low)
