@@ -16,6 +16,7 @@ __all__ = ["Pace", "shorter"]
 
 _LOOK = 0.02  # of the limit that a look at the speed takes
 _STEPS = 5  # at least
+_LATEST = 0.25  # of the limit: then fewer steps have to do
 _MARGIN = 0.9  # of the limit that a shorter schedule may take by that speed
 _QUARTERS = (7, 6, 5, 4)
 _LEAST = 2.0**-10  # of a sweep
@@ -46,7 +47,7 @@ class Pace:
             return
         self._steps += 1
         begin, first = self._first
-        if now - begin < _LOOK * limit or self._steps < _STEPS:
+        if now - begin < _LOOK * limit or (self._steps < _STEPS and now < _LATEST * limit):
             return
         self.looking = False
         a_sweep = (now - begin) / (done - first)
