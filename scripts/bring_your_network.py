@@ -147,6 +147,7 @@ def main() -> None:
         images, labels = data["x_train"][:TRAINED], torch.tensor(data["y_train"][:TRAINED].astype(np.int64))
         test, truth = data["x_test"][:TESTED], data["y_test"][:TESTED].astype(np.int64)
     optimiser = torch.optim.Adam([p for w in net.weights for p in w.parameters()], lr=2e-3)
+    loss = torch.tensor(0.0)
     for epoch in range(2):
         order = rng.permutation(TRAINED)
         for start in range(0, TRAINED, 100):

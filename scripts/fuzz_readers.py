@@ -122,9 +122,10 @@ def _one_thread() -> None:
 
 def _remember_options() -> None:
     """Have typer read the options of the verbs once; it takes ten times as long as reading a file."""
-    import typer.main
+    from typer import main
 
-    typer.main.get_params_from_function = functools.lru_cache(typer.main.get_params_from_function)
+    read = "get_params_from_function"
+    setattr(main, read, functools.lru_cache(getattr(main, read)))
 
 
 def _warm(name: str, data: bytes, work: Path, sound: Path) -> None:

@@ -22,8 +22,9 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis  # noqa: F401  # for the forked processes, as are the next ones
 import numba
@@ -163,8 +164,8 @@ def _left_alone(tree: ast.Module, node: ast.AST) -> bool:
     return id(node) in tree.words  # type: ignore[attr-defined]
 
 
-def _changes(node: ast.AST) -> Iterator[tuple[str, object]]:
-    def put(name: str, value: object) -> object:
+def _changes(node: ast.AST) -> Iterator[tuple[str, Callable[[Any], None]]]:
+    def put(name: str, value: object) -> Callable[[Any], None]:
         return lambda twin: setattr(twin, name, value)
 
     if isinstance(node, ast.Compare) and type(node.ops[0]) in _COMPARE:

@@ -207,7 +207,8 @@ def _hdf5(data: bytes, other: bytes, rng: random.Random) -> bytes:
         names: list[str] = []
         file.visit(names.append)
         name = rng.choice(names)
-        found, parent = file[name], file[name].parent
+        found: Any = file[name]
+        parent: Any = found.parent
         kind = rng.randrange(8)
         if kind == 0:
             del file[name]
@@ -442,6 +443,10 @@ def _png_text_bomb(seeds: list[bytes]) -> bytes:
     return seeds[0][:33] + chunk + seeds[0][33:]
 
 
+def _is_matrix(node: Any) -> bool:
+    return getattr(node, "ndim", 0) == 2
+
+
 def _hdf5_bomb(elements: int) -> Callable[[list[bytes]], bytes]:
     def make(seeds: list[bytes]) -> bytes:
         import h5py
@@ -450,7 +455,7 @@ def _hdf5_bomb(elements: int) -> Callable[[list[bytes]], bytes]:
         with h5py.File(buffer, "r+") as file:
             names: list[str] = []
             file.visit(names.append)
-            weights = next(n for n in names if isinstance(file[n], h5py.Dataset) and file[n].ndim == 2)
+            weights = next(n for n in names if _is_matrix(file[n]))
             del file[weights]
             file.create_dataset(weights, (4, elements // 4), "f4", chunks=(4, 2**16), compression="gzip")
         return buffer.getvalue()

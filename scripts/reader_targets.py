@@ -100,13 +100,14 @@ def _spiking_graph(path: Path, rng: np.random.Generator) -> None:
 
     def neurons(n: int) -> Any:
         constants = {"tau_syn": 0.02, "tau_mem": 0.05, "r": 1.0, "w_in": 1.0, "v_leak": 0.01, "v_threshold": 1.0}
-        return nir.CubaLIF(**{name: np.full(n, value) for name, value in constants.items()}, v_reset=np.zeros(n))
+        given: dict[str, Any] = {name: np.full(n, value) for name, value in constants.items()}
+        return nir.CubaLIF(**given, v_reset=np.zeros(n))
 
     def affine(n_out: int, n_in: int) -> Any:
         return nir.Affine(rng.normal(0, 0.5, (n_out, n_in)), rng.normal(0, 0.05, n_out))
 
-    nodes = {"in": nir.Input(np.array([5])), "w1": affine(6, 5), "n1": neurons(6), "back": affine(6, 6)}
-    nodes |= {"w2": affine(3, 6), "n2": neurons(3), "out": nir.Output(np.array([3]))}
+    nodes = {"in": nir.Input({"input": np.array([5])}), "w1": affine(6, 5), "n1": neurons(6), "back": affine(6, 6)}
+    nodes |= {"w2": affine(3, 6), "n2": neurons(3), "out": nir.Output({"output": np.array([3])})}
     edges = [("in", "w1"), ("w1", "n1"), ("n1", "back"), ("back", "n1"), ("n1", "w2"), ("w2", "n2"), ("n2", "out")]
     nir.write(path, nir.NIRGraph(nodes, edges))
 
@@ -184,12 +185,12 @@ def _tracer(covered: mmap.mmap) -> Any:
 
 def _wait(child: int, deadline: float) -> tuple[int, float, int]:
     """Return the exit status (negative: a signal), processor seconds, and the peak of memory in KiB."""
-    ended = 0
+    ended, status, usage = os.wait4(child, os.WNOHANG)
     while not ended:
-        ended, status, usage = os.wait4(child, os.WNOHANG)
-        if not ended and time.monotonic() > deadline:
+        if time.monotonic() > deadline:
             os.killpg(child, signal.SIGALRM)
         time.sleep(0.002)
+        ended, status, usage = os.wait4(child, os.WNOHANG)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)
     return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss

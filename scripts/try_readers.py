@@ -36,6 +36,7 @@ def networks(data: Any) -> dict[str, Any]:
     lif = found["lif, 16 steps"] = cn.train(data, neuron="lif:163", **leaky).network
     biased = found["lif with current, 16 steps"] = cn.train(data, neuron="lif:163:1024", **leaky).network
     hidden, last = lif.layers
+    assert isinstance(hidden.neuron, cn.Lif)
     soft = cn.Lif(hidden.neuron.threshold, voltage_decay=163, reset="soft")
     per = tuple((np.arange(32) % 3 + hidden.neuron.threshold).tolist())
     several = cn.Lif(per, voltage_decay=163)
@@ -45,7 +46,9 @@ def networks(data: Any) -> dict[str, Any]:
     found["lif, a threshold a neuron"] = cn.DiscreteNetwork(
         [cn.Dense(hidden.weight, hidden.bias, several), last], **given
     )
-    first = cn.Dense(biased.layers[0].weight, None, biased.layers[0].neuron)
+    current = biased.layers[0].neuron
+    assert current is not None
+    first = cn.Dense(biased.layers[0].weight, None, current)
     found["lif with current, no biases"] = cn.DiscreteNetwork([first, biased.layers[1]], **given)
     found["lif, recurrent"] = cn.DiscreteNetwork([hidden, last], recurrent=back, **given)
     return found

@@ -170,7 +170,7 @@ class _Search:
         from conntra_neuro.training import train
 
         tuning = tuning_split(self.data, self.seed)
-        priced = {"penalty_energy": penalty} if penalty else {}
+        priced: dict[str, Any] = {"penalty_energy": penalty} if penalty else {}
         trained = train(tuning, layers=layers, levels=levels, seed=self.seed, **self.recipe, **priced)
         model = self.trials.folder / f"{name}.conntra"
         save(trained.network, model, info={"data": self.data.name, "layers": layers, "levels": levels})
