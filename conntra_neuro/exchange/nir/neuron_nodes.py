@@ -172,7 +172,7 @@ class _Node:
     def _lif(self, tau: Array, r: Array, cut: Array) -> Any:
         import nir
 
-        given = {"v_leak": self._full(0), "v_threshold": self._full(cut), "v_reset": self._full(0)}
+        given: dict[str, Any] = {"v_leak": self._full(0), "v_threshold": self._full(cut), "v_reset": self._full(0)}
         return nir.LIF(tau=self._full(tau), r=self._full(r), **given)
 
     def _if(self, cut: Array) -> Any:
