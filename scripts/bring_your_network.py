@@ -147,7 +147,7 @@ def main() -> None:
         images, labels = data["x_train"][:TRAINED], torch.tensor(data["y_train"][:TRAINED].astype(np.int64))
         test, truth = data["x_test"][:TESTED], data["y_test"][:TESTED].astype(np.int64)
     optimiser = torch.optim.Adam([p for w in net.weights for p in w.parameters()], lr=2e-3)
-    loss = torch.tensor(0.0)
+    loss = torch.zeros(())
     for epoch in range(2):
         order = rng.permutation(TRAINED)
         for start in range(0, TRAINED, 100):
@@ -164,7 +164,7 @@ def main() -> None:
     print(f"{args.package}: {100 * np.mean(sent[-1].sum(1).argmax(1) == truth):.2f} % of {TESTED} validation images")
     args.out.mkdir(parents=True, exist_ok=True)
     nir.write(args.out / f"{args.package}.nir", graph_of(args.package, net, torch, args.side**2))
-    np.savez_compressed(args.out / f"{args.package}.npz", x_train=x[:10], y_train=truth[:10], x_test=x, y_test=truth)
+    np.savez_compressed(args.out / f"{args.package}.npz", x_train=x[:100], y_train=truth[:100], x_test=x, y_test=truth)
     recorded = {f"spikes{index}": np.packbits(s[:RECORDED].astype(np.uint8)) for index, s in enumerate(sent)}
     shapes = {f"shape{index}": s[:RECORDED].shape for index, s in enumerate(sent)}
     shapes["shape"] = x[:RECORDED].shape

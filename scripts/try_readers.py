@@ -9,7 +9,8 @@ export prints, and compares what comes out at every step of 200 test samples: th
 class. The packages need an environment of their own: torch is no dependency of this project.
 """
 
-# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
+# pyright: reportArgumentType=false
 from __future__ import annotations
 
 import argparse

@@ -172,8 +172,8 @@ class _Node:
     def _lif(self, tau: Array, r: Array, cut: Array) -> Any:
         import nir
 
-        none = self._full(0)
-        return nir.LIF(self._full(tau), self._full(r), v_leak=none, v_threshold=self._full(cut), v_reset=none)
+        given: dict[str, Any] = {"v_leak": self._full(0), "v_threshold": self._full(cut), "v_reset": self._full(0)}
+        return nir.LIF(tau=self._full(tau), r=self._full(r), **given)
 
     def _if(self, cut: Array) -> Any:
         import nir
