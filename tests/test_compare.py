@@ -73,13 +73,13 @@ def test_folds_test_every_sample_once_and_keep_classes(small: Dataset) -> None:
 
 def test_encoder_sees_the_training_samples_of_the_fold_only(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    fit = module.fit_encoder
+    fit = module.encoder_of
 
-    def watched(x: np.ndarray, kind: str) -> object:
-        seen.append(len(x))
-        return fit(x, kind)
+    def watched(data: Dataset, kind: str) -> object:
+        seen.append(len(data.x_train))
+        return fit(data, kind)
 
-    monkeypatch.setattr(module, "fit_encoder", watched)
+    monkeypatch.setattr(module, "encoder_of", watched)
     result = compare(small, architectures=((),), methods=["conntra"], seeds=1, folds=5, sweeps=2)
     assert seen == [120] * 5
     assert result.rows[0].runs == 5

@@ -48,9 +48,15 @@ def test_c_headers(conntra, model, fails):
 
 
 def test_what_cannot_be_exported_or_imported(fails, model, tmp_path):
-    fails("export", model, "--out", "a.xyz", says=["'.xyz' names no format; there are nir (.nir), netx (.net), c (.h)"])
     fails(
-        "export", model, "--format", "keras", "--out", "a.nir", says=["format 'keras': unknown; allowed: nir, netx, c"]
+        "export",
+        model,
+        "--out",
+        "a.xyz",
+        says=["'.xyz' names no format; there are nir (.nir), netx (.net), onnx (.onnx), c (.h)"],
+    )
+    fails(
+        "export", model, "--format", "keras", "--out", "a.nir", says=["format 'keras': unknown; allowed: nir, netx, onnx, c"]
     )
     fails("export", tmp_path / "none", "--out", "a.nir", says=["no such file"])
     fails("export", model, "--out", "nowhere/a.nir", says=["does not exist"])

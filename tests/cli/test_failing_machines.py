@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -22,16 +21,21 @@ from conntra_neuro.cli.terminal import printable
 COMMAND = (sys.executable, "-m", "conntra_neuro")
 
 
+_LIMITED = """
+import os, resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
 def run(*arguments, cwd, limit: int | None = None, **options):
     """Run the command line; with ``limit`` no file may have more bytes than that."""
 
-    def little_disk() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit or 0, limit or 0))
-
     options.setdefault("capture_output", True)
-    before = None if limit is None else little_disk
-    return subprocess.run([*COMMAND, *map(str, arguments)], cwd=cwd, text=True, preexec_fn=before, **options)
+    # By Python itself: a function before exec would fork a test process that may have loaded JAX.
+    limits = [] if limit is None else [sys.executable, "-c", _LIMITED, str(limit)]
+    return subprocess.run([*limits, *COMMAND, *map(str, arguments)], cwd=cwd, text=True, **options)
 
 
 def one_line(done, status: int = 2) -> str:

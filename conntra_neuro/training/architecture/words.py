@@ -186,7 +186,7 @@ def _parse_neurons(text: str, steps: int | None) -> Neurons:
     found = re.fullmatch(r"if(\d{1,4})(hard|soft)?", text)
     if not found:
         raise InputError(
-            f"neuron {text!r}: unknown{did_you_mean(text, _NEURON_WORDS)}; "
+            f"neuron {text!r}: unknown{'' if text.startswith('lif') else did_you_mean(text, _NEURON_WORDS)}; "
             "allowed: threshold, relu, ifT or ifTsoft with T time steps, as in if8, and "
             "lif:VOLTAGE_DECAY[:CURRENT_DECAY] or the like with soft, as in lif:163:1024soft; with commas one a layer"
         )

@@ -132,7 +132,9 @@ def test_spikes_and_gradient_of_integration_are_those_of_a_slow_loop(reset: Any)
 
 def test_a_graded_neuron_passes_the_gradient_on_while_it_is_on() -> None:
     z = np.array([-4.0, 0.0, 1.0, 7.0, 9.0, 2.0**30])
-    out, slope = jax.vmap(jax.value_and_grad(lambda v: steps._graded(v, np.float32(0.25))))(z.astype(np.float32))
+    out, slope = jax.vmap(jax.value_and_grad(lambda v: steps._graded(v, np.float32(0.25), np.float32(2**23 - 1))))(
+        z.astype(np.float32)
+    )
     np.testing.assert_array_equal(out, [0, 0, 0, 1, 2, 2**23 - 1])
     np.testing.assert_array_equal(slope, [0, 0, 0.25, 0.25, 0.25, 0])
 
