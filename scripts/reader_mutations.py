@@ -220,8 +220,8 @@ def _hdf5(data: bytes, other: bytes, rng: random.Random) -> bytes:
             like, text = found[()], h5py.check_string_dtype(found.dtype) is not None
             del file[name]
             if text:
-                nodes = [file[n] for n in names if n in file]
-                known = [node[()] for node in nodes if isinstance(node, h5py.Dataset)]
+                datasets: Any = [file[n] for n in names if n in file and isinstance(file[n], h5py.Dataset)]
+                known = [dataset[()] for dataset in datasets]
                 strings = [value for value in known if isinstance(value, bytes)]
                 file[name] = rng.choice((*_TEXTS[:5], *strings, 3.5))
             elif rng.random() < 0.1:
