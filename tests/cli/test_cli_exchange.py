@@ -56,7 +56,13 @@ def test_what_cannot_be_exported_or_imported(fails, model, tmp_path):
         says=["'.xyz' names no format; there are nir (.nir), netx (.net), onnx (.onnx), c (.h)"],
     )
     fails(
-        "export", model, "--format", "keras", "--out", "a.nir", says=["format 'keras': unknown; allowed: nir, netx, onnx, c"]
+        "export",
+        model,
+        "--format",
+        "keras",
+        "--out",
+        "a.nir",
+        says=["format 'keras': unknown; allowed: nir, netx,", "onnx, c"],
     )
     fails("export", tmp_path / "none", "--out", "a.nir", says=["no such file"])
     fails("export", model, "--out", "nowhere/a.nir", says=["does not exist"])
