@@ -44,19 +44,15 @@ class Net:
 
 def run_snntorch(net: Net, x: Any) -> list[Any]:
     """Return what both layers send at x (n, steps, features)."""
-    state = [n.reset_mem() for n in net.neurons]
-    sent: list[list[Any]] = [[], []]
-    for step in range(x.shape[1]):
-        below = x[:, step]
-        for index in range(2):
-            below, state[index] = net.neurons[index](net.weights[index](below), state[index])
-            sent[index].append(below)
-    return [net.torch.stack(s, 1) for s in sent]
+    return _stepped(net, x, [n.reset_mem() for n in net.neurons])
 
 
 def run_norse(net: Net, x: Any) -> list[Any]:
     """Return what both layers send at x (n, steps, features)."""
-    state: list[Any] = [None, None]
+    return _stepped(net, x, [None, None])
+
+
+def _stepped(net: Net, x: Any, state: list[Any]) -> list[Any]:
     sent: list[list[Any]] = [[], []]
     for step in range(x.shape[1]):
         below = x[:, step]

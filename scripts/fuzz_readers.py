@@ -30,8 +30,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from reader_mutations import BOMBS, mutate
-from reader_targets import MAP_SIZE, READERS, Verdict, confined, fault_of, make_sound
+from reader_bombs import BOMBS
+from reader_confined import MAP_SIZE, Verdict, confined, fault_of
+from reader_mutations import mutate
+from reader_targets import READERS, make_sound
 
 
 @dataclass

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from confining import Confining  # which puts scripts/ on the path
-from reader_mutations import BOMBS, mutate
-from reader_targets import CANARY, READERS, fault_of, make_sound
+from reader_bombs import BOMBS
+from reader_confined import CANARY, fault_of
+from reader_mutations import mutate
+from reader_targets import READERS, make_sound
 
 CORPUS = sorted((Path(__file__).parent / "data" / "hostile").glob("*-*.*"))
 SLOW = {("idx", "3 GB of zeros, gzipped"), ("npz", "2 GB of zeros, zipped")}  # to make; the script has them

@@ -38,6 +38,7 @@ class SpikeProduct:
         self._weights = weights
         self._by_source = np.ascontiguousarray(weights.T.astype(np.int8))
         self._largest = int(np.abs(weights.astype(np.int64)).sum(axis=1).max(initial=0))
+        self._several = 127 // max(1, int(np.abs(weights.astype(np.int64)).max(initial=0)))
         self._ternary = int(weights.min(initial=0)) >= -1 and int(weights.max(initial=0)) <= 1
 
     @staticmethod
@@ -70,13 +71,12 @@ class SpikeProduct:
     def _add(self, spikes: SpikeArray, out: npt.NDArray[Any]) -> None:
         from conntra_hardware.base.spike_product_kernel import add_rows, add_small_rows  # loads the compiler
 
-        several = 127 // max(1, int(np.abs(self._by_source.astype(np.int16)).max(initial=0)))
         narrow = np.int16 if self._largest < 2**15 else np.int32
         sums = np.empty((min(_BLOCK, len(spikes)), out.shape[1]), narrow)
         for start in range(0, len(spikes), _BLOCK):
             rows = spikes[start : start + _BLOCK]
-            if several >= _SEVERAL:
-                add_small_rows(rows, self._by_source, several // 8 * 8, sums[: len(rows)])
+            if self._several >= _SEVERAL:
+                add_small_rows(rows, self._by_source, self._several // 8 * 8, sums[: len(rows)])
             else:
                 add_rows(rows, self._by_source, sums[: len(rows)])
             out[start : start + _BLOCK] = sums[: len(rows)]
