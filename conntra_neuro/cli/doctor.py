@@ -24,7 +24,7 @@ _EXTRAS = {
     "cluster": ("training on several machines", ("dask", "distributed")),
     "sanafe": ("a third cross-check of spikes and energy", ("sanafe",)),
     "nir": ("NIR and NetX files", ("nir", "h5py")),
-    "onnx": ("import of ONNX and QONNX", ("onnx",)),
+    "onnx": ("ONNX and QONNX files", ("onnx",)),
 }
 
 
