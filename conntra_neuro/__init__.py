@@ -27,7 +27,15 @@ if _TYPE_CHECKING:
     from conntra_hardware.cost.energy import EnergyEstimate, estimate, estimate_all
     from conntra_hardware.cost.events import EventCounts
     from conntra_hardware.cost.measured import Measured
-    from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Lif, Readout, SigmaDelta, Threshold
+    from conntra_hardware.neurons import (
+        GradedRelu,
+        IntegrateAndFire,
+        Lif,
+        MultiThreshold,
+        Readout,
+        SigmaDelta,
+        Threshold,
+    )
     from conntra_hardware.program import Program
     from conntra_hardware.proof.verify import Certificate, verify
     from conntra_hardware.runtime import RunResult, run
@@ -57,7 +65,15 @@ _HOMES = {
     "conntra_hardware.cost.energy": ("EnergyEstimate", "estimate", "estimate_all"),
     "conntra_hardware.cost.events": ("EventCounts",),
     "conntra_hardware.cost.measured": ("Measured",),
-    "conntra_hardware.neurons": ("GradedRelu", "IntegrateAndFire", "Lif", "Readout", "SigmaDelta", "Threshold"),
+    "conntra_hardware.neurons": (
+        "GradedRelu",
+        "IntegrateAndFire",
+        "Lif",
+        "MultiThreshold",
+        "Readout",
+        "SigmaDelta",
+        "Threshold",
+    ),
     "conntra_hardware.program": ("Program",),
     "conntra_hardware.proof.verify": ("Certificate", "verify"),
     "conntra_hardware.runtime": ("RunResult", "run"),
@@ -110,6 +126,7 @@ __all__ = [
     "MaxPool",
     "Measured",
     "MemoryReport",
+    "MultiThreshold",
     "Program",
     "Readout",
     "Recurrent",

@@ -20,7 +20,7 @@ API_GROUPS = {
     "Data": ("load_dataset", "from_events", "Dataset", "fit_encoder"),
     "Training": ("train", "TrainResult", "ConntraClassifier"),
     "Networks": ("DiscreteNetwork", "Dense", "Conv2d", "SumPool", "MaxPool", "Flatten", "Residual", "Recurrent"),
-    "Neurons": ("Threshold", "GradedRelu", "IntegrateAndFire", "Lif", "SigmaDelta", "Readout"),
+    "Neurons": ("Threshold", "MultiThreshold", "GradedRelu", "IntegrateAndFire", "Lif", "SigmaDelta", "Readout"),
     "Levels of weights": ("Levels", "BINARY", "TERNARY", "parse_levels"),
     "Files and exchange": ("save", "load", "import_network", "export", "memory_report", "MemoryReport"),
     "Chips and programs": ("chip_names", "load_chip", "Chip", "check", "Violation", "compile", "Program"),

@@ -140,8 +140,9 @@ def import_(
     neuron: Annotated[
         str | None,
         typer.Option(
-            help="ONNX, floating point: relu (graded, Loihi 2) or ifT (integrate-and-fire over T steps, as if32).",
-            show_default="relu",
+            help="ONNX, floating point: relu (graded, Loihi 2) or ifT (integrate-and-fire over T steps, as if32); of a "
+            "few bits: multithreshold (one neuron of graded spikes for each) or threshold (as many neurons as steps).",
+            show_default="relu, threshold",
         ),
     ] = None,
     repair: Annotated[

@@ -2,7 +2,8 @@
 
 Weighted nodes become layers; whatever elementwise operators stand behind one (batch normalisation, sign, step, 1-bit
 quantisation, in any notation) become its integer threshold, found by going through all sums there can be. Values -1
-and 1 of activations become spikes of 0 and 1, the difference going into the next bias.
+and 1 of activations become spikes of 0 and 1, the difference going into the next bias. An activation of more values is
+several thresholds: as many neurons that share their weights, or on request one that sends graded spikes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.neurons import MultiThreshold, Neuron
 from conntra_hardware.program.convolution import Geometry
 from conntra_hardware.program.input_encoding import Encoder
 from conntra_neuro.exchange.metadata import labels_of
@@ -36,6 +38,7 @@ from conntra_neuro.exchange.onnx.values import (
     stairs_of,
     step_of,
 )
+from conntra_neuro.exchange.onnx.weights import as_rows, constant_part, signed
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.layers import Conv2d, Dense, Layer, MaxPool, SumPool
 
@@ -49,23 +52,26 @@ _POOLS = ("AveragePool", "GlobalAveragePool", "MaxPool")
 Array = npt.NDArray[Any]
 
 
-def read_onnx(path: str | Path, inputs: str = "binary", scale: float = 1.0) -> DiscreteNetwork:
+def read_onnx(path: str | Path, inputs: str = "binary", scale: float = 1.0, graded: bool = False) -> DiscreteNetwork:
     """Return the network of an ONNX file. ``inputs``: "binary" or "bipolar" where the graph does not binarise them.
 
     ``scale``: features are divided by it before they enter the graph, as 255 for pixels where it takes 0 to 1.
+    ``graded``: activations of several values are ``MultiThreshold`` neurons, else as many threshold neurons.
     """
     _check_options(inputs, scale)
     with reading(path):
-        return network_of_onnx(load_graph(path), inputs, scale)
+        return network_of_onnx(load_graph(path), inputs, scale, graded)
 
 
-def exact_or_graph(path: str | Path, inputs: str = "binary", scale: float = 1.0) -> tuple[DiscreteNetwork | Graph, str]:
+def exact_or_graph(
+    path: str | Path, inputs: str = "binary", scale: float = 1.0, graded: bool = False
+) -> tuple[DiscreteNetwork | Graph, str]:
     """Return ``read_onnx``'s network, or the graph and why where its numbers are too fine, as in floating point."""
     _check_options(inputs, scale)
     with reading(path):
         graph = load_graph(path)
         try:
-            return network_of_onnx(graph, inputs, scale), ""
+            return network_of_onnx(graph, inputs, scale, graded), ""
         except TooFine as refusal:
             if any(node.op in _FEW_BITS for node in graph.nodes):
                 raise
@@ -79,16 +85,16 @@ def _check_options(inputs: str, scale: float) -> None:
         raise InputError(f"inputs {inputs!r}: unknown; allowed: {', '.join(INPUTS)}")
 
 
-def network_of_onnx(graph: Graph, inputs: str = "binary", scale: float = 1.0) -> DiscreteNetwork:
-    """Return the network of a graph; InputError names the node that stands in the way."""
-    return _Reader(graph, inputs, scale).network()
+def network_of_onnx(graph: Graph, inputs: str = "binary", scale: float = 1.0, graded: bool = False) -> DiscreteNetwork:
+    """Return the network of a graph; InputError names the node that stands in the way. Options as of ``read_onnx``."""
+    return _Reader(graph, inputs, scale, graded).network()
 
 
 class _Reader:
     """The layers so far, and what each name of the graph stands for: a constant, the input, or a tensor."""
 
-    def __init__(self, graph: Graph, inputs: str, scale: float) -> None:
-        self.graph, self.inputs, self.scale = graph, inputs, scale
+    def __init__(self, graph: Graph, inputs: str, scale: float, graded: bool) -> None:
+        self.graph, self.inputs, self.scale, self.graded = graph, inputs, scale, graded
         self.layers: list[Layer] = []
         own = own_encoder(graph)
         self.encoder: Encoder | None = None if own is None else own[0]
@@ -177,23 +183,30 @@ class _Reader:
         return settled
 
     def _stairs(self, value: Tensor, pending: Pending, zero: float | None) -> Tensor:
-        """Return an activation of several values: as many neurons a unit as it has steps, all of the same weights."""
+        """Return an activation of several values: as many neurons a unit as it has steps, all of the same weights; or
+        one that counts them, unless a maximum follows, which takes 0/1 spikes.
+        """
         what = f"{pending.node}"
         k, falls, levels = stairs_of(value, what)
         if pending.pools and falls.any():
             raise InputError(f"{what}: a maximum of sums before an activation that falls; put it behind the activation")
         if zero is not None and levels[0] != zero:
             raise InputError(f"{what}: pads by {zero:g}, where no spike is {levels[0]:g}")
-        copies = len(k)
         signs = np.where(falls, -1, 1).reshape(-1, *[1] * (pending.weight.ndim - 1))
-        weight = np.concatenate([pending.weight * signs] * copies)
-        wide = replace(pending, size=pending.size * copies)
-        self._append(wide, weight, (1 - k).ravel(), "threshold", copies)
+        counted = self.graded and not pending.pools
+        copies = 1 if counted else len(k)
+        if counted:
+            none = np.zeros(pending.columns, np.int64)
+            self._append(pending, pending.weight * signs, none, MultiThreshold(k.T - 1))
+        else:
+            weight = np.concatenate([pending.weight * signs] * copies)
+            wide = replace(pending, size=pending.size * copies)
+            self._append(wide, weight, (1 - k).ravel(), "threshold", copies)
         for g in pending.pools:
             channels, height, width = g.input_shape
             shape = (channels * copies, height, width)
             self.layers.append(MaxPool(g.kernel, input_shape=shape, stride=g.stride, padding=g.padding))
-        base = Settled(len(self.layers) - 1, pending.size, pending.columns, copies, copies)
+        base = Settled(len(self.layers) - 1, pending.size, pending.columns, len(k), copies)
         table = np.repeat(levels[:, None], pending.columns, axis=1)
         settled = Tensor(base, value.index, table, value.pad)
         for name, other in self.values.items():  # others that take the same
@@ -201,7 +214,7 @@ class _Reader:
                 self.values[name] = settled
         return settled
 
-    def _append(self, pending: Pending, weight: Array, bias: Array, activation: str, copies: int = 1) -> None:
+    def _append(self, pending: Pending, weight: Array, bias: Array, activation: str | Neuron, copies: int = 1) -> None:
         """Add a layer of ``copies`` times the outputs; its inputs come as often as its source has copies."""
         sources = pending.source.copies
         if pending.source.layer != len(self.layers) - 1:
@@ -230,14 +243,14 @@ class _Reader:
             per_input = (sign, offset[columns].reshape(geometry.groups, -1))
         else:
             geometry = None
-            weight, bias = _as_rows(node, weight, bias, given)
+            weight, bias = as_rows(node, weight, bias, given)
             place = given.column.ravel()
             if len(place) != given.base.size or len(np.unique(given.index)) != given.base.size:
                 raise InputError(f"{node}: takes part of a layer only")
             per_input = (np.sign(slope)[place], offset[place])
         whole, scale = factored(weight, str(node))
-        constant = _constant_part(weight, per_input[1], bias, geometry)
-        whole = _signed(whole, per_input[0], geometry)
+        constant = constant_part(weight, per_input[1], bias, geometry)
+        whole = signed(whole, per_input[0], geometry)
         if geometry is None:
             ordered = np.zeros_like(whole)
             ordered[:, given.index.ravel()] = whole
@@ -358,39 +371,3 @@ def _step(value: Tensor) -> tuple[Any, Array, Array] | None:
         return step_of(value, "")
     except InputError:
         return None
-
-
-def _as_rows(node: Node, weight: Array, bias: Any, given: Tensor) -> tuple[Array, Any]:
-    """Return the weight of a Gemm or MatMul as (outputs, inputs), and its bias."""
-    if weight.ndim != 2 or len(given.shape) != 1:
-        raise InputError(f"{node}: weight {weight.shape} over elements {given.shape}; one axis of features expected")
-    attributes = node.attributes
-    if node.op == "MatMul":
-        rows = weight.T
-    else:
-        if attributes.get("transA", 0):
-            raise InputError(f"{node}: transA; samples are rows here")
-        rows = (weight if attributes.get("transB", 0) else weight.T) * np.float64(attributes.get("alpha", 1.0))
-        bias = None if bias is None else bias * np.float64(attributes.get("beta", 1.0))
-    if rows.shape[1] != given.shape[0]:
-        raise InputError(f"{node}: {rows.shape[1]} inputs; {given.shape[0]} are there")
-    return rows, bias
-
-
-def _constant_part(weight: Array, offset: Array, bias: Any, geometry: Geometry | None) -> Array:
-    """Return what each row adds whatever the spikes: its bias, and its weights times the values without a spike."""
-    constant = np.zeros(len(weight)) if bias is None else np.broadcast_to(bias.astype(np.float64).ravel(), len(weight))
-    weight = weight.astype(np.float64)
-    if geometry is None:
-        return constant + weight @ offset
-    sums = weight.sum(axis=(2, 3)).reshape(geometry.groups, -1, weight.shape[1])
-    return constant + np.einsum("goi,gi->go", sums, offset).ravel()
-
-
-def _signed(whole: Array, sign: Array, geometry: Geometry | None) -> Array:
-    """Return integer weights, those of inputs whose spike is the lower value with their sign changed."""
-    sign = sign.astype(np.int64)
-    if geometry is None:
-        return whole * sign
-    grouped = whole.reshape(geometry.groups, -1, *whole.shape[1:]) * sign[:, None, :, None, None]
-    return grouped.reshape(whole.shape)

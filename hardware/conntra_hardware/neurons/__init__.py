@@ -7,6 +7,7 @@ from conntra_hardware.neurons.base import (
     Facts,
     Neuron,
     Parameter,
+    Rows,
     Span,
     row_for,
     values,
@@ -14,6 +15,7 @@ from conntra_hardware.neurons.base import (
 from conntra_hardware.neurons.graded_relu import GradedRelu
 from conntra_hardware.neurons.integrate_and_fire import IntegrateAndFire
 from conntra_hardware.neurons.lif import Lif
+from conntra_hardware.neurons.multi_threshold import MultiThreshold
 from conntra_hardware.neurons.readout import Readout
 from conntra_hardware.neurons.recurrence import later, respond_recurrently
 from conntra_hardware.neurons.sigma_delta import SigmaDelta
@@ -38,9 +40,11 @@ __all__ = [
     "GradedRelu",
     "IntegrateAndFire",
     "Lif",
+    "MultiThreshold",
     "Neuron",
     "Parameter",
     "Readout",
+    "Rows",
     "SigmaDelta",
     "Span",
     "Threshold",
