@@ -162,6 +162,7 @@ def import_(
     """
     from conntra_hardware.base.files import check_writable
     from conntra_neuro.datasets import load_dataset
+    from conntra_neuro.datasets.dataset import refuse_values
     from conntra_neuro.exchange.files import import_with_report
     from conntra_neuro.network.storage import save
     from conntra_neuro.report.exchange import import_table
@@ -178,6 +179,8 @@ def import_(
         }
         options |= {"source": source, "dt": dt, "reset": reset, "bits": bits, "neuron": neuron, "repair": repair}
         dataset = None if data is None else load_dataset(data, seed=seed)
+        if dataset is not None:
+            refuse_values(dataset, "import")
         if dataset is not None and (repair is not None or (format or file.suffix.lower()) in ("onnx", ".onnx")):
             options |= {"data": dataset, "seed": seed}
         assumed: list[str] = []

@@ -96,6 +96,7 @@ def _assemble(lowered: Lowered, parts: Partition, chip: Chip) -> Program:
         encoder=lowered.encoder,
         labels=lowered.labels,
         steps=lowered.steps,
+        value=lowered.value,
     )
 
 

@@ -46,7 +46,8 @@ def single_thresholds(network: DiscreteNetwork) -> DiscreteNetwork:
     recurrent = [
         Recurrent(r.layer, _widened(r.connection, copies[r.layer], copies[r.layer], str(r))) for r in network.recurrent
     ]
-    return DiscreteNetwork(layers, network.encoder, network.labels, residuals, steps=network.steps, recurrent=recurrent)
+    said = {"steps": network.steps, "recurrent": recurrent, "value": network.value}
+    return DiscreteNetwork(layers, network.encoder, network.labels, residuals, **said)
 
 
 @dataclass(frozen=True)

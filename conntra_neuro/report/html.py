@@ -14,7 +14,7 @@ from conntra_hardware.base.errors import MALFORMED, FileFormatError, in_short
 from conntra_neuro.report.energy import BASELINES, MODELLED
 from conntra_neuro.report.pages import Table, definition_list, details, table_html
 from conntra_neuro.report.result_file import kind_of
-from conntra_neuro.report.units import count, percent, seconds, si
+from conntra_neuro.report.units import count, percent, seconds, si, squared
 
 __all__ = ["report_html"]
 
@@ -81,7 +81,7 @@ def _overview(runs: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     for name, d in runs:
         by_set = {e["coefficients"]: e["per_inference_j"] for e in d["energy"]}
         energies = [si(by_set.get(each), "J") for each in sets]
-        rows.append([name, d["chip"], d["backend"], count(d["samples"]), percent(d["accuracy"]), *energies])
+        rows.append([name, d["chip"], d["backend"], count(d["samples"]), _right(d), *energies])
         rows[-1] += [si(d["latency_s"], "s"), si(d["throughput_hz"], "samples/s")]
     note = "latency and throughput under the first set of each chip"
     return table_html(Table(columns, rows, f"{note}; energy: {MODELLED}"))
@@ -101,10 +101,14 @@ def _run(name: str, document: Mapping[str, Any]) -> str:
     return "\n".join(parts)
 
 
+def _right(d: Mapping[str, Any]) -> str:
+    return percent(d["accuracy"]) if d.get("mse") is None else squared(d["mse"], d.get("r2"))
+
+
 def _facts(d: Mapping[str, Any]) -> str:
     rate = f", {si(d['samples'] / d['run_seconds'], 'samples/s')}" if d["run_seconds"] else ""
     facts = {
-        "accuracy": f"{percent(d['accuracy'])} of {count(d['samples'])} samples",
+        "error" if d.get("mse") is not None else "accuracy": f"{_right(d)} of {count(d['samples'])} samples",
         "data": f"{d['data']}, {d['split']}" if "data" in d else "-",
         "chip": d["chip"],
         "simulated in": f"{seconds(d['run_seconds'])} on the machine that ran it{rate}",

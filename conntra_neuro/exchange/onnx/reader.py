@@ -19,7 +19,7 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import MultiThreshold, Neuron
 from conntra_hardware.program.convolution import Geometry
 from conntra_hardware.program.input_encoding import Encoder
-from conntra_neuro.exchange.metadata import labels_of
+from conntra_neuro.exchange.metadata import labels_of, value_of
 from conntra_neuro.exchange.onnx.graph import Graph, Node, load_graph, reading
 from conntra_neuro.exchange.onnx.input import INPUTS, SPIKES, own_encoder, spikes_of
 from conntra_neuro.exchange.onnx.ops import ELEMENTWISE, evaluate_constant
@@ -116,7 +116,10 @@ class _Reader:
         if not isinstance(found, Tensor) or not isinstance(found.base, Pending):
             raise InputError("output: not the potentials of a weighted layer; logits expected there, without a sign")
         self._readout(found, found.base)
-        return DiscreteNetwork(self.layers, self.encoder, labels_of(self.graph.note, "the graph"))
+        note = self.graph.note
+        return DiscreteNetwork(
+            self.layers, self.encoder, labels_of(note, "the graph"), value=value_of(note, "the graph")
+        )
 
     def _visit(self, node: Node, arguments: list[Any]) -> Any:
         tensors = [a for a in arguments if isinstance(a, (Tensor, Raw))]

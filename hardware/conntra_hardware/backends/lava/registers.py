@@ -228,9 +228,8 @@ def refuse_what_stock_cannot(program: Program) -> None:
         what = f"lava-stock: population {population.name}"
         if facts.form == "multi threshold":
             raise UnsupportedProgram(
-                f"{what}: {population.neuron.kind} neurons: Lava has none with several thresholds; compile the network "
-                "for a chip without graded spikes (loihi1), where each is as many threshold neurons, or use backend "
-                "lava"
+                f"{what}: {population.neuron.kind} neurons: Lava has none with several thresholds; use backend lava, "
+                "or compile the network for a chip without graded spikes (loihi1): as many threshold neurons"
             )
         if facts.form == "graded":
             if facts.ceiling != GRADED_MAX:
