@@ -103,7 +103,9 @@ def run(
         result = loaded.run(x, y, backend=backend, time_limit_s=time_limit, host=where, measure=measure, probe=probe)
     estimates = estimate_all(result.counts, loaded)
     origin = {"program": str(program), "data": dataset.name, "split": split}
-    document = run_document(result, estimates, origin, labels=y, inputs=loaded.encode(x))
+    shown = x if out is not None or plot is not None else None
+    spikes = loaded.encode(x)
+    document = run_document(result, estimates, origin, labels=y, inputs=spikes, features=shown, binning=dataset.binning)
     if plot is not None:
         document["plots"] = _draw(document, plot, quiet)
     if out is not None:
