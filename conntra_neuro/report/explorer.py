@@ -29,6 +29,8 @@ SAMPLES = 12
 """At most so many samples: the first ones, and a third of them mistakes, where there are any."""
 LARGEST_BYTES = 600_000
 """Of arrays before they are written in base64, which takes a third more."""
+_BEFORE_POTENTIALS = 4
+"""So many samples come before the potentials of large layers."""
 _FORMS = {"threshold", "integrating", "leaky"}
 """The forms whose v is what the threshold is held against; of a sigma-delta neuron it is a change."""
 
@@ -45,7 +47,8 @@ class _Sizes:
     def chosen(self, most: int) -> tuple[int, set[str]]:
         """Return how many samples, up to ``most``, and the populations whose potentials are written."""
         kept = dict(self.held)
-        while kept and self.rest + sum(kept.values()) > LARGEST_BYTES:
+        wanted = min(most, _BEFORE_POTENTIALS)
+        while kept and wanted * (self.rest + sum(kept.values())) > LARGEST_BYTES:
             del kept[max(kept, key=lambda name: kept[name])]
         return min(most, LARGEST_BYTES // max(1, self.rest + sum(kept.values()))), set(kept)
 
@@ -69,7 +72,7 @@ def explorer_document(
         return None
     raw = np.asarray(features)
     sizes = _sizes(program, raw)
-    most, held = sizes.chosen(SAMPLES)
+    most, held = sizes.chosen(min(SAMPLES, result.samples))
     if most == 0:
         return {"left_out": f"one sample takes {sizes.rest:,} bytes; up to {LARGEST_BYTES:,} are embedded"}
     truth = None if labels is None else np.asarray(labels)

@@ -126,10 +126,11 @@ def test_colours_come_last():
 def test_it_is_bounded(document, ran, monkeypatch):
     result, labels, inputs = ran
     whole = document["explorer"]
-    monkeypatch.setattr(explorer, "LARGEST_BYTES", 600)
+    monkeypatch.setattr(explorer, "LARGEST_BYTES", 2_000)
     small = explorer.explorer_document(result, inputs, inputs, labels)
-    assert 0 < len(small["samples"]) < len(whole["samples"])
-    monkeypatch.setattr(explorer, "LARGEST_BYTES", 150)
+    assert 4 <= len(small["samples"]) < len(whole["samples"])
+    assert all(layer["held"] for layer in small["layers"][1:])
+    monkeypatch.setattr(explorer, "LARGEST_BYTES", 1_000)
     small = explorer.explorer_document(result, inputs, inputs, labels)
     assert [layer["held"] is None for layer in small["layers"][1:]] == [True, False, False]
     page = report_html([("a.json", document | {"explorer": small})])

@@ -53,7 +53,8 @@ def _embedded(explorer: Mapping[str, Any]) -> str:
     samples, total = explorer["samples"], explorer["total"]
     first = sum(sample["index"] == at for at, sample in enumerate(samples))
     later = len(samples) - first
-    words = f"{count(len(samples))} of {count(total)} samples are in this file: the first {count(first)}"
+    verb = "is" if len(samples) == 1 else "are"
+    words = f"{count(len(samples))} of {count(total)} samples {verb} in this file: the first {count(first)}"
     words += f", and {count(later)} mistakes among the others" if later else ""
     without = [layer["name"] for layer in explorer["layers"][1:] if layer["held"] is None]
     words += f". Potentials of {escape(', '.join(without))} are left out for their size" if without else ""

@@ -113,7 +113,7 @@
       this.trace = make("canvas", { class: "trace-of", role: "img", width: 600, height: 140 });
       const chosen = make("div", { class: "controls" });
       chosen.append(make("label", {}, "Layer", this.layerPicker), make("label", {}, "Neuron", this.neuronPicker));
-      this.app.append(controls, this.now, make("div", { class: "stage" }, input, decision), this.layers);
+      this.app.append(controls, this.now, make("div", { class: this.data.shown ? "stage" : "stage alone" }, input, decision), this.layers);
       this.app.append(make("div", {}, make("h4", {}, "One neuron"), chosen, this.told, this.trace));
     }
 
