@@ -1,10 +1,14 @@
 """What the spike explorer of a report is given: whole samples, exactly as they ran, and not too many of them."""
 
+import copy
+import re
+
 import numpy as np
 import over_time
 import pytest
 
 import conntra_neuro as cn
+from conntra_hardware.base.errors import FileFormatError
 from conntra_neuro.report import explorer
 from conntra_neuro.report.documents import run_document
 from conntra_neuro.report.html import report_html
@@ -146,3 +150,22 @@ def test_where_there_is_nothing_to_step_through(ran):
     result, labels, inputs = ran
     assert explorer.explorer_document(result, inputs, None, labels) is None
     assert explorer.explorer_document(result, None, inputs, labels) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda e: e.update(steps=2), "decision of another number"),
+        (lambda e: e["samples"].pop(), "decision of another number"),
+        (lambda e: e["layers"][1].update(size=7), "sent of 'hidden0' of another shape"),
+        (lambda e: e["layers"][1]["places"].append([0, 9, 3, 10**12, 1]), "places of 'hidden0'"),
+        (lambda e: e["layers"][1]["sent"].update(base64="!"), "packed array"),
+        (lambda e: e.update(layers=None), "not what conntra writes"),
+        (lambda e: e.update(total=float("nan")), "not what conntra writes"),
+    ],
+)
+def test_one_that_is_damaged_is_refused(document, change, says):
+    damaged = copy.deepcopy(document["explorer"])
+    change(damaged)
+    with pytest.raises(FileFormatError, match=re.escape(says)):
+        report_html([("a.json", document | {"explorer": damaged})])

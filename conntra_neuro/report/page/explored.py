@@ -9,6 +9,7 @@ from typing import Any
 
 from conntra_neuro.report.page.charts import core_chart
 from conntra_neuro.report.page.pieces import figure
+from conntra_neuro.report.recorded import unpack
 from conntra_neuro.report.units import count
 
 __all__ = ["core_figure", "explorer_html", "json_for_script"]
@@ -21,6 +22,7 @@ def explorer_html(document: Mapping[str, Any], number: int) -> str:
         return ""
     if "left_out" in explorer:
         return f'<p class="note">No spike explorer: {escape(str(explorer["left_out"]))}.</p>'
+    _check(explorer)
     keys = "Left and right arrow keys go through time, up and down through samples"
     core_map = core_figure(document) if document.get("cores") and document.get("mesh") else ""
     return (
@@ -31,6 +33,22 @@ def explorer_html(document: Mapping[str, Any], number: int) -> str:
         f'{core_map}<p class="note">{_embedded(explorer)}</p>'
         f'<script type="application/json" id="data{number}">{json_for_script(explorer)}</script></section>'
     )
+
+
+def _check(explorer: Mapping[str, Any]) -> None:
+    """Raise ValueError where arrays do not belong together: the page's script trusts them."""
+    samples, steps = len(explorer["samples"]), explorer["steps"]
+    if unpack(explorer["decision"]).shape[:2] != (samples, steps):
+        raise ValueError("decision of another number of samples or steps")
+    for layer in explorer["layers"]:
+        for name in ("sent", "held"):
+            if layer.get(name) and unpack(layer[name]).shape != (samples, steps, layer["size"]):
+                raise ValueError(f"{name} of {layer['name']!r} of another shape")
+        if any(runs * (stop - start) > layer["size"] for start, stop, _, runs, _ in layer.get("places", ())):
+            raise ValueError(f"places of {layer['name']!r} that hold more neurons than there are")
+    shown = explorer["shown"]
+    if shown and "values" in shown and unpack(shown["values"]).shape[0] != samples:
+        raise ValueError("pictures of another number of samples")
 
 
 def core_figure(document: Mapping[str, Any]) -> str:
