@@ -178,6 +178,8 @@ class ConntraRegressor(RegressorMixin, _Trained):
         """
         checked: Any = validate_data(self, X, y, dtype="numeric", allow_nd=self.encoder == "spikes", y_numeric=True)
         x, targets = checked
+        if len(x) < 2:
+            raise InputError("y: 1 sample; at least 2 with different values expected")
         trained = self._train(Dataset("X, y", x, targets, x[:0], targets[:0], target="value"))
         self.network_ = trained.network
         self.history_: tuple[Record, ...] = trained.history

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,8 @@ from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.single_thresholds import has_several_thresholds, single_thresholds
 
 __all__ = ["AUTO", "check", "compile"]
+
+_log = logging.getLogger(__name__)
 
 AUTO = "auto"
 """The chip name that takes the smallest chip, or number of chips, that fits."""
@@ -38,7 +41,9 @@ def compile(network: DiscreteNetwork, chip: str | Path | Chip = "loihi1", *, cor
         if not 1 <= cores <= target.total_cores:
             raise InputError(f"cores: {cores}; 1 to {target.total_cores} allowed on {target.name}")
         parts = spread(lowered, target, cores)
-    return _assemble(lowered, parts, target)
+    program = _assemble(lowered, parts, target)
+    _log.info("compiled %r", program)
+    return program
 
 
 def check(network: DiscreteNetwork, chip: str | Path | Chip = "loihi1") -> CheckResult:

@@ -11,8 +11,8 @@ from rich.console import RenderableType
 
 from conntra_hardware.base.errors import FileFormatError
 from conntra_hardware.base.files import Container, read_container
-from conntra_neuro.report.tables import facts, right_of
-from conntra_neuro.report.units import bytes_, count, percent, seconds, squared
+from conntra_neuro.report.tables import facts
+from conntra_neuro.report.units import bytes_, count, percent, right_of, seconds, squared
 
 __all__ = ["Shown", "show_file"]
 
@@ -22,6 +22,7 @@ _WRITTEN = (
     "(TOML) can be shown"
 )
 _LARGEST_HEAD = 4096
+_RECORDINGS = ("recorded", "explorer", "traces", "confusion", "mesh")
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def _result(path: Path) -> Shown:
             ("program", f"{document.get('program', '-')}, for {document['chip']}"),
             ("data", f"{document.get('data', '-')}, {count(document['samples'])} samples"),
             ("backend", f"{document['backend']}, {seconds(document['run_seconds'])}"),
-            right_of(document["accuracy"], document.get("mse"), document.get("r2"), document["samples"]),
+            right_of(document),
             ("counts", ", ".join(f"{name} {count(n)}" for name, n in document["counts"].items())),
             ("energy", ", ".join(f"{e['coefficients']} {_energy(e)}" for e in document["energy"])),
             ("versions", _words(document.get("versions", {}))),
@@ -195,4 +196,4 @@ def _energy(entry: Mapping[str, Any]) -> str:
 
 
 def _without_recordings(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in document.items() if name not in ("recorded", "confusion", "mesh")}
+    return {name: value for name, value in document.items() if name not in _RECORDINGS}

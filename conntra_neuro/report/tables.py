@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from conntra_neuro.report.units import bytes_, count, percent, seconds, si, squared, times
+from conntra_neuro.report.units import bytes_, count, percent, right_of, seconds, si, squared, times
 
 if TYPE_CHECKING:
     from conntra_hardware.base.errors import DoesNotFit
@@ -30,7 +30,6 @@ __all__ = [
     "doctor_view",
     "facts",
     "grid",
-    "right_of",
     "run_table",
     "shape",
     "training_table",
@@ -169,13 +168,6 @@ def violations_table(error: DoesNotFit, model: str) -> RenderableType:
     return grid(f"{model} does not fit {error.chip}", columns, rows)
 
 
-def right_of(accuracy: float | None, mse: float | None, r2: float | None, n: int, of: str = "") -> tuple[str, str]:
-    """Return a row that says how good the answers of a run are: accuracy, or of values their mean squared error."""
-    if mse is not None:
-        return "error", f"{squared(mse, r2)} of {count(n)} samples{of}"
-    return "accuracy", f"{percent(accuracy)} of {count(n)} samples{of}"
-
-
 def run_table(result: RunResult, data: str = "", split: str = "") -> RenderableType:
     """Return a run's accuracy and its events, per sample and layer."""
     n, totals, program = result.samples, result.counts.totals(), result.program
@@ -190,8 +182,9 @@ def run_table(result: RunResult, data: str = "", split: str = "") -> RenderableT
         *(count(round(totals[key] / n, 1)) for key in _BOTH),
     ]
     rate = f" ({si(n / result.seconds, 'samples/s')})" if result.seconds > 0 else ""
+    right = right_of({"accuracy": result.accuracy, "mse": result.mse, "r2": result.r2})
     rows = [
-        right_of(result.accuracy, result.mse, result.r2, n, f" ({data}, {split})" if data else ""),
+        (right[0], f"{right[1]} of {count(n)} samples" + (f" ({data}, {split})" if data else "")),
         ("time", f"{seconds(result.seconds)} on this machine{rate}"),
     ]
     if result.counted_on != result.backend:

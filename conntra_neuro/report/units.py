@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
-__all__ = ["bytes_", "count", "percent", "seconds", "si", "squared", "times"]
+__all__ = ["bytes_", "count", "percent", "right_of", "seconds", "si", "squared", "times"]
 
 _PREFIXES = (
     (1e9, "G"),
@@ -39,6 +41,13 @@ def bytes_(value: float) -> str:
 def percent(fraction: float | None, digits: int = 2) -> str:
     """Return a fraction as a percentage: "97.22 %"."""
     return "-" if fraction is None else f"{100 * fraction:.{digits}f} %"
+
+
+def right_of(document: Mapping[str, Any]) -> tuple[str, str]:
+    """Return how good the answers of a run are, as a name and a figure: accuracy, or of values their error."""
+    if document.get("mse") is not None:
+        return "error", squared(document["mse"], document.get("r2"))
+    return "accuracy", percent(document["accuracy"])
 
 
 def squared(error: float | None, r2: float | None = None) -> str:

@@ -6,6 +6,7 @@ affair.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from conntra_neuro.training.threads import Threads
 
 __all__ = ["Fit", "fit", "fit_spikes"]
+
+_log = logging.getLogger(__name__)
 
 GEARS = ("blocks", "annealed", "exact", "straight-through")
 
@@ -83,10 +86,13 @@ def fit(spikes: ArrayLike | BitSpikes, y: ArrayLike, wanted: Wanted, run: Run, o
             settings = settings_of(task, run.gear, chosen, engine.sweeps, wanted.validation_fraction)
             resumed = None if run.resume is None else load_checkpoint(run.resume, settings)
             checkpoints = Checkpoints(folder, settings)
+        shape = " -> ".join(map(str, (task.spikes.shape[1], *task.architecture.names, wanted.n_classes)))
+        _log.info("training %s on %s samples, gear %s, seed %s", shape, len(task.y), run.gear, wanted.seed)
         clock = Clock(run.time_limit_s, resumed.seconds if resumed else 0.0, run.stop_after)
         kept, sweeps, interrupted = drive(engine, task, clock, run.progress, checkpoints, resumed)
     assert kept.best is not None
     history = tuple(kept.history)
+    _log.info("trained in %.1f s, %d sweeps", clock.seconds, history[-1].sweep if history else 0)
     found = (kept.best, task.architecture, task.levels, history, kept.error, clock.seconds, interrupted)
     return Fit(*found, sweeps, None if clock.stopped is None or clock.stopped >= sweeps else clock.stopped)
 

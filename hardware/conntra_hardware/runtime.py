@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from conntra_hardware.cost.measured import Measured
 from conntra_hardware.program import Program
 
 __all__ = ["RunResult", "run"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +117,7 @@ def run(
     counted_on, spikes = backend, recording.spikes
     if not probe:
         counted_on, spikes = "reference", load_backend("reference").execute(program, inputs, RunOptions()).spikes
-    return RunResult(
+    result = RunResult(
         backend=backend,
         logits=recording.logits,
         predictions=predictions,
@@ -128,3 +131,5 @@ def run(
         mse=mse,
         r2=None if targets is None or mse is None or not targets.var() else 1 - mse / float(targets.var()),
     )
+    _log.info("ran %r", result)
+    return result
