@@ -19,8 +19,9 @@ from conntra_hardware.base.errors import ConntraError, FileFormatError, InputErr
 from conntra_neuro.cli.app import main
 from conntra_neuro.estimator import ConntraRegressor
 from conntra_neuro.training.calibrate import slope_of, value_scale
-from conntra_neuro.training.objective import QUANTA, VALUE_ONE, SquaredError
+from conntra_neuro.training.objective import QUANTA, SquaredError
 from conntra_neuro.training.scoring.kernels import flip_gains
+from conntra_neuro.training.task import VALUE_ONE
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +32,10 @@ def diabetes() -> cn.Dataset:
 @pytest.fixture(scope="module")
 def trained(diabetes: cn.Dataset) -> cn.TrainResult:
     return cn.train(diabetes, layers=[32], sweeps=40)
+
+
+def valued(*arrays: Any, **more: Any) -> cn.Dataset:
+    return cn.Dataset("a", *arrays, target="value", **more)
 
 
 def variance(data: cn.Dataset) -> float:
@@ -256,9 +261,9 @@ def test_integers_may_be_values(tmp_path: Path) -> None:
         (lambda: cn.ValueScale(0.0), "scale 0"),
         (lambda: cn.ValueScale(float("nan")), "a finite number expected"),
         (lambda: cn.DiscreteNetwork([cn.Dense([[1], [1]], activation="readout")], value=cn.ValueScale(1)), "2 outputs"),
-        (lambda: cn.Dataset("a", [[1], [2]], [1.0, 1.0], [[3]], [1.0], target="value"), "one value only"),
-        (lambda: cn.Dataset("a", [[1], [2]], [1.0, np.inf], [[3]], [1.0], target="value"), "finite numbers"),
-        (lambda: cn.Dataset("a", [[1], [2]], [0, 1], [[3]], [1], ("a", "b"), target="value"), "value without"),
+        (lambda: valued([[1], [2]], [1.0, 1.0], [[3]], [1.0]), "one value only"),
+        (lambda: valued([[1], [2]], [1.0, np.inf], [[3]], [1.0]), "finite numbers"),
+        (lambda: valued([[1], [2]], [0, 1], [[3]], [1], labels=("a", "b")), "value without"),
         (lambda: cn.train(bowl(40), layers=[4], gear="exact"), "gear exact: tells classes apart"),
         (lambda: cn.train(bowl(40), layers=[4], margin=1), "margin 1"),
     ],
@@ -283,11 +288,10 @@ def test_versions_that_know_no_values_find_no_labels(tmp_path: Path, trained: cn
 
 
 _CHECKED = ConntraRegressor((16,), random_state=0, sweeps=20)
+_CHECKS: list[Any] = list(estimator_checks_generator(_CHECKED))
 
 
-@pytest.mark.parametrize(
-    "check", [c for _, c in estimator_checks_generator(_CHECKED)], ids=lambda c: str(c.func.__name__)
-)
+@pytest.mark.parametrize("check", [check for _, check in _CHECKS], ids=lambda check: str(check.func.__name__))
 def test_scikit_learn_conventions(check: Any) -> None:
     check(clone(_CHECKED))
 

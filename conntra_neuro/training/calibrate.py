@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.program import ValueScale
-from conntra_neuro.training.objective import VALUE_ONE
+from conntra_neuro.training.task import VALUE_ONE
 
 __all__ = ["calibrated_scale", "slope_of", "value_scale"]
 

@@ -17,13 +17,12 @@ import numpy.typing as npt
 from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.jit import jit
+from conntra_neuro.training.task import VALUE_ONE
 
-__all__ = ["QUANTA", "SMALLEST_SCALE", "VALUE_ONE", "AnyObjective", "Objective", "SquaredError", "sample_loss"]
+__all__ = ["QUANTA", "SMALLEST_SCALE", "AnyObjective", "Objective", "SquaredError", "sample_loss"]
 
 QUANTA = float(2**32)
 SMALLEST_SCALE = 1e-5  # its table of exponentials takes 48 MB
-VALUE_ONE = 2**16
-"""Targets that are values are whole numbers of 2^-16 standard deviations from their mean."""
 _LARGEST_EXPONENT = 60.0  # exp(-60) is 10^-26: nothing beside the largest term, which is 1
 
 
@@ -98,7 +97,7 @@ class SquaredError:
         """Return by how many standard deviations the values (n,) of logits (n, 1) are above the targets ``y`` (n,)."""
         return self.scale * logits[:, 0].astype(np.float64) - y / VALUE_ONE
 
-    def losses(self, logits: IntArray, y: IntArray) -> npt.NDArray[np.int64]:
+    def losses(self, logits: npt.NDArray[Any], y: IntArray) -> npt.NDArray[np.int64]:
         """Return the loss (n,) of logits (n, 1) and targets (n,), in quanta."""
         return np.rint(0.5 * self.distances(logits, y) ** 2 * QUANTA).astype(np.int64)
 

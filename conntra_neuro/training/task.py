@@ -18,7 +18,11 @@ from conntra_neuro.training.inputs.bits import Spikes
 from conntra_neuro.training.inputs.image import ImageShape
 from conntra_neuro.training.parameters import Parameters
 
-__all__ = ["Clock", "Evaluation", "Gear", "Task", "Tick", "generator"]
+__all__ = ["VALUE_ONE", "Clock", "Evaluation", "Gear", "Task", "Tick", "generator"]
+
+
+VALUE_ONE = 2**16
+"""Targets that are values are whole numbers of 2^-16 standard deviations from their mean."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +31,7 @@ class Task:
 
     spikes        (n, n_in) of 0/1, bytes or in a file as bits, and class indices y (n,); of inputs that are given for
                   several time steps one step after the other
-    values        whether y are no classes, but values: whole numbers of ``objective.VALUE_ONE`` a standard deviation
+    values        whether y are no classes, but values: whole numbers of ``VALUE_ONE`` a standard deviation
     architecture  the layers
     held_out      spikes and class indices that decide which network is the best; None where the set is small
     start         parameters to start from; None for random ones

@@ -31,10 +31,10 @@ from conntra_neuro.training.architecture.words import as_specs, names_of, parse_
 from conntra_neuro.training.calibrate import value_scale
 from conntra_neuro.training.fit import fit as fit_network
 from conntra_neuro.training.inputs.bits import Spikes, chunks, stored
-from conntra_neuro.training.objective import VALUE_ONE
 from conntra_neuro.training.request import Run, Wanted
 from conntra_neuro.training.result import Progress, TrainResult
 from conntra_neuro.training.samples import default_layers, image_shape, width_of
+from conntra_neuro.training.task import VALUE_ONE
 
 if TYPE_CHECKING:
     from conntra_neuro.datasets import Dataset

@@ -23,12 +23,12 @@ from conntra_neuro.training.backprop.load import load_steps
 from conntra_neuro.training.inputs.batches import DenseBatch, inputs_of
 from conntra_neuro.training.layers.forward import Activity, forward, images_of, node_potentials, respond, rows_of
 from conntra_neuro.training.layers.products import HostProducts
-from conntra_neuro.training.objective import SMALLEST_SCALE, VALUE_ONE, Objective, SquaredError
+from conntra_neuro.training.objective import SMALLEST_SCALE, Objective, SquaredError
 from conntra_neuro.training.options import COUNT, SWEEPS, Allowed, check_options
 from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.scoring.layers import rows_at_once
 from conntra_neuro.training.scoring.plan import exact_float
-from conntra_neuro.training.task import Clock, Evaluation, Task, Tick, generator
+from conntra_neuro.training.task import VALUE_ONE, Clock, Evaluation, Task, Tick, generator
 from conntra_neuro.training.threads import Threads
 
 __all__ = ["Array", "StraightThrough", "StraightThroughOptions", "moments_of"]

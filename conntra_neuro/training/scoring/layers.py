@@ -126,7 +126,7 @@ class LayerScorer:
         if isinstance(objective, SquaredError):
             distances = objective.distances(logits, y)[:, None]
             terms = np.rint(objective.scale * distances / grid) * grid
-            loss = int(objective.losses(logits, y).sum())  # type: ignore[arg-type]  # whole numbers, as floats
+            loss = int(objective.losses(logits, y).sum())
             return distances.astype(logits.dtype), terms.astype(logits.dtype), loss, 0
         p, q, losses, wrong = np.empty_like(logits), np.empty_like(logits), np.empty(n), np.empty(n, dtype=np.bool_)
         args = (logits, y, self._table, objective.scale, float(self.plan.step), objective.margin, 1 / grid, grid)
