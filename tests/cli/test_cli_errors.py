@@ -34,7 +34,7 @@ DATA = {
     "one class": (lambda npz, path: npz(y_train=np.zeros(20, int)), "one class only"),
     "empty": (lambda npz, path: npz(x_train=np.ones((0, 3)), y_train=np.ones(0, int)), "empty"),
     "objects": (lambda npz, path: npz(x_train=np.array([None] * 20)), "objects"),
-    "no such spec": (lambda npz, path: "cifar", "unknown; allowed: iris, digits, mnist"),
+    "no such spec": (lambda npz, path: "cifar", "unknown; allowed: iris, digits, diabetes, mnist"),
     "a bare path": (lambda npz, path: npz().removeprefix("npz:"), "allowed"),
     "a folder of no images": (lambda npz, path: f"images:{path}", "no folder train"),
     "MNIST of another shape": (lambda npz, path: npz().replace("npz:", "mnist:", 1), "(n, 28, 28) expected"),

@@ -161,7 +161,7 @@ def test_missing_damaged_and_truncated_npz(tmp_path, saved, arrays):
 @pytest.mark.parametrize("spec", ["", "cifar", "iris:x", "npz", "npz:", "mnist:", "digits.npz", ":x"])
 def test_unknown_specifications_list_the_known_ones(spec):
     meant = r"( \(did you mean (npz:digits\.npz|mnist|iris)\?\))?"
-    fails(spec, rf"unknown{meant}; allowed: iris, digits, mnist", kind=InputError)
+    fails(spec, rf"unknown{meant}; allowed: iris, digits, diabetes, mnist", kind=InputError)
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, None])
