@@ -44,14 +44,13 @@ def verify(
         ),
     ] = None,
     certificate: Annotated[
-        Path | None,
-        typer.Option(metavar="CERTIFICATE", help="Check this certificate again: hashes, runs, every claim."),
+        Path | None, typer.Option(metavar="CERTIFICATE", help="Check that one again: hashes, runs, every claim.")
     ] = None,
     fuzz: Annotated[int | None, typer.Option(metavar="N", help="Compare N random programs instead.")] = None,
     budget: Annotated[float, typer.Option(metavar="SECONDS", help="With --fuzz: time for each slow simulator.")] = 60.0,
     time_limit: TimeLimit = 600.0,
     seed: RunSeed = None,
-    out: Annotated[Path | None, typer.Option(metavar="CERTIFICATE", help="Also write the JSON to this file.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="CERTIFICATE", help="Write the JSON there, too.")] = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
