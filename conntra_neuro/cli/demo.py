@@ -32,7 +32,9 @@ def demo(
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="Keep the model, the program and the certificate there.", show_default="none"
+            metavar="FOLDER",
+            help="Save the model, the program and the certificate to this folder.",
+            show_default="none",
         ),
     ] = None,
     full: Annotated[
