@@ -149,12 +149,14 @@ def import_relu(
     neuron: str = "relu",
     repair: float | None = None,
     seed: int = 0,
+    distil: bool = False,
     assumed: list[str] | None = None,
 ) -> ReluImport:
     """Return the network of ``graph``, read from ``path``, as integers; ``import_network`` says what the options are.
 
     InputError for what has no counterpart, and for data of another shape. With ``assumed`` a scale that is not given is
-    looked for, and it gets a line for what was taken.
+    looked for, and it gets a line for what was taken. ``distil``: repair aims at what the float network says, and not
+    at the classes of the data.
     """
     with np.errstate(all="ignore"):
         net = read_float_net(graph)
@@ -184,9 +186,18 @@ def import_relu(
             raise InputError("repair of integrate-and-fire neurons: graded ones (--neuron relu) can be repaired")
         before = ints
         rows = _rows(data.x_train, net)
-        ints, how = repair_ints(ints, rows, data.y_train, bits, seed, seconds=seconds(repair, "repair"))
+        y, wanted = data.y_train, None
+        if distil:
+            wanted = _softmax(net.logits((rows / taken).astype(np.float32)))
+            y = wanted.argmax(axis=1)
+        ints, how = repair_ints(ints, rows, y, bits, seed, wanted=wanted, seconds=seconds(repair, "repair"))
     network = ints.network(data.labels)
     return ReluImport(str(path), network, tuple(rounded), ints, net, graph, taken, before, how)
+
+
+def _softmax(logits: Array) -> Array:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def _steps(neuron: str) -> int | None:
