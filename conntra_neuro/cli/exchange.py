@@ -161,8 +161,8 @@ def import_(
     targets: Annotated[
         str | None,
         typer.Option(
-            help="Of repair: labels, the classes of DATA, or float, what the float network says of its samples.",
-            show_default="labels",
+            help="Of repair: labels, the classes of DATA; float, what the float network says of its samples; or both.",
+            show_default="both",
         ),
     ] = None,
     seed: Seed = 0,

@@ -8,6 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from conntra_hardware.base.arguments import seconds
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.files import check_writable, write_atomically
@@ -72,7 +74,8 @@ def import_network(path: str | Path, format: str | None = None, **options: Any) 
     data              the Dataset on whose training samples scales are found, of ONNX with weights in floating point or
                       8-bit activations, and that ``repair`` is done on: seconds for CoNNTrA to move the integer weights
                       until the network does as well again; ``bits`` of a weight; ``seed``;
-                      ``targets``: "labels", or "float", where repair aims at what the float network says
+                      ``targets``: what repair aims at, "labels", "float" (what the float network says, where
+                      there are no labels to trust), or "both", half of each, without
     neuron            ONNX in floating point: "relu" (graded) or "ifT", integrate-and-fire over T steps
     semantics, drive  NetX: see ``exchange.lava_dl.reader.read_lava_dl``
 
@@ -187,20 +190,22 @@ def _repaired(network: DiscreteNetwork, found: SpikingImport | None, options: Op
     if data is None:
         raise InputError("repair: give --data DATA, spikes over time (n, T, ...) and their classes")
     seed, y, wanted = options.get("seed") or 0, data.y_train, None
-    if _targets(options) == "float":
-        wanted = found.probabilities(data.x_train)
-        y = wanted.argmax(axis=1)
+    aim = _targets(options)
+    if aim != "labels":
+        wanted = found.probabilities(data.x_train, y if aim == "both" else None)
+        y = wanted.argmax(axis=1) if aim == "float" else y
+        wanted = wanted if aim == "float" else (wanted + np.eye(wanted.shape[1])[y]) / 2
     budget = seconds(options["repair"], "repair")
     after, how = repair_network(network, data.x_train, y, seed, wanted=wanted, seconds=budget)
     return after, replace(found, network=after, before=network, repair=how)
 
 
-TARGETS = ("labels", "float")
-"""What repair aims at: the classes of the data, or what the float network says of them."""
+TARGETS = ("both", "labels", "float")
+"""What repair aims at: the classes of the data, what the float network says of the samples, or half of each."""
 
 
 def _targets(options: Options) -> str:
-    found = options.get("targets") or "labels"
+    found = options.get("targets") or TARGETS[0]
     if found not in TARGETS:
         raise InputError(f"targets {found!r}: unknown{did_you_mean(found, TARGETS)}; allowed: {', '.join(TARGETS)}")
     return found
@@ -227,7 +232,7 @@ def _read_onnx(path: str | Path, options: Options, assumed: list[str] | None) ->
     from conntra_neuro.exchange.relu.importing import import_relu
 
     chosen = {name: options[name] for name in ("bits", "neuron", "repair", "seed") if options.get(name) is not None}
-    chosen["distil"] = _targets(options) == "float"
+    chosen["aim"] = _targets(options)
     with reading(path):
         if options.get("data") is None:
             raise InputError(f"{refusal}; or give --data DATA, on whose training samples it is rounded to integers")

@@ -18,6 +18,7 @@ from conntra_neuro.exchange.nir.float_graph import FloatLayer, float_layers
 from conntra_neuro.exchange.nir.quantise import Rounding, quantised
 from conntra_neuro.exchange.nir.simulate import simulate
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.training.calibrate import calibrated_scale
 from conntra_neuro.training.repair.loop import Repaired
 
 _BLOCK = 500  # samples that are simulated at a time
@@ -62,18 +63,30 @@ class SpikingImport:
         rows = as_spikes(spikes, self.network.n_in, steps=self.network.steps)
         return simulate(self.layers, rows.reshape(-1, self.network.steps, self.network.n_in), self.convention)
 
-    def probabilities(self, spikes: ArrayLike) -> npt.NDArray[np.float64]:
-        """Return what the float simulation says of samples (n, steps, ...): probabilities (n, classes).
+    def float_logits(self, spikes: ArrayLike) -> npt.NDArray[np.float64]:
+        """Return the float simulation's logits (n, classes) of samples (n, steps, ...), in the units of the integers'.
 
-        Of spike counts, or the last potentials, divided by half the usual distance of the two best. InputError as
-        ``simulate``.
+        Spike counts, or the last potentials. InputError as ``simulate``.
         """
         given = np.asarray(spikes)
         blocks = [self.simulate(given[first : first + _BLOCK])[-1] for first in range(0, len(given), _BLOCK)]
-        last = np.concatenate([b.sum(axis=1) if self._counts else b[:, -1] for b in blocks])
-        best = np.sort(last, axis=1)
-        margin = max(float(np.median(best[:, -1] - best[:, -2])), 1e-9)
-        powers = np.exp(2 * (last - best[:, -1:]) / margin)
+        if self._counts:
+            return np.concatenate([block.sum(axis=1) for block in blocks])
+        return np.concatenate([block[:, -1] for block in blocks]) * self.rounded[-1].scale[0]
+
+    def probabilities(self, spikes: ArrayLike, y: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.float64]:
+        """Return what the float simulation says of samples (n, steps, ...): probabilities (n, classes).
+
+        At the scale of logits at which they are right about classes ``y``; without, at which the integer network's are
+        about those of the float one. InputError as ``simulate``.
+        """
+        logits = self.float_logits(spikes)
+        few = np.asarray(spikes)[:_BLOCK]
+        if y is None:
+            scale = calibrated_scale(self.network.forward(self.network.encode(few)), logits[: len(few)].argmax(axis=1))
+        else:
+            scale = calibrated_scale(logits[: len(few)], y[: len(few)])
+        powers = np.exp(scale * (logits - logits.max(axis=1, keepdims=True)))
         return powers / powers.sum(axis=1, keepdims=True)
 
     @property
