@@ -158,8 +158,9 @@ def import_(
     neuron: Annotated[
         str | None,
         typer.Option(
-            help="ONNX, floating point: relu (graded, Loihi 2) or ifT (integrate-and-fire over T steps, as if32).",
-            show_default="relu",
+            help="ONNX, floating point: relu (graded, Loihi 2) or ifT (integrate-and-fire over T steps, as if32); of a "
+            "few bits: multithreshold (one neuron of graded spikes for each) or threshold (as many neurons as steps).",
+            show_default="relu, threshold",
         ),
     ] = None,
     repair: Annotated[
@@ -188,6 +189,7 @@ def import_(
     """
     from conntra_hardware.base.files import check_writable
     from conntra_neuro.datasets import load_dataset
+    from conntra_neuro.datasets.dataset import refuse_values
     from conntra_neuro.exchange.files import import_with_report
     from conntra_neuro.network.storage import save
     from conntra_neuro.report.exchange import import_table
@@ -213,6 +215,8 @@ def import_(
         }
         options["bits"] = _bits(bits, levels)
         dataset = None if data is None else load_dataset(data, seed=seed)
+        if dataset is not None:
+            refuse_values(dataset, "import")
         if dataset is not None and (format or file.suffix.lower()) in ("onnx", ".onnx", "nir", ".nir"):
             options |= {"data": dataset, "seed": seed}
         assumed: list[str] = []

@@ -44,6 +44,7 @@ def provenance(trained: TrainResult, data: str, binning: Mapping[str, Any] | Non
         "stop_after": trained.stop_after,
         "conntra_neuro": package_version(),
         **({} if binning is None else {"events": dict(binning)}),
+        **({} if trained.network.value is None else {"target": "value"}),
     }
 
 
@@ -124,6 +125,7 @@ def run_document(
         "chip": program.chip.name,
         "samples": result.samples,
         "accuracy": result.accuracy,
+        **({} if program.value is None else {"mse": result.mse, "r2": result.r2}),
         "run_seconds": result.seconds,
         "counts": result.counts.totals(),
         "counts_by_layer": result.counts.by_layer(),

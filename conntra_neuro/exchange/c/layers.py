@@ -189,6 +189,7 @@ class Code:
             "readout": lambda: ["logits[i] += z;"],
             "threshold": lambda: [self._spike(index, "z > 0")],
             "graded": lambda: self._graded(index, neuron.facts),
+            "multi threshold": lambda: self._multi_threshold(index, layer, neuron.facts),
             "integrating": lambda: self._integrating(index, layer, neuron.facts),
             "leaky": lambda: self._leaky(index, layer, neuron.facts),
             "leaky readout": lambda: self._leaky_readout(index, layer, neuron.facts),
@@ -208,6 +209,22 @@ class Code:
             too_large = [f"if (z > {ceiling})", f"    z = {ceiling};"]
         sent = "logits[i] += z;" if index == self.last else "y[i] = (int32_t)z;"
         return [f"z = z > 0 ? z >> {shift} : 0;", *too_large, sent]
+
+    def _multi_threshold(self, index: int, layer: Layer, facts: Facts) -> list[str]:
+        rows, at = np.array(facts.thresholds), ""
+        if len(rows) > 1:
+            places = layer.geometry.positions if isinstance(layer, Conv2d) else 1
+            by_channel = rows.reshape(-1, places, rows.shape[1])
+            alike = places > 1 and (by_channel == by_channel[:, :1]).all()
+            rows = by_channel[:, 0] if alike else rows
+            at = f"i / {places} * {rows.shape[1]} + " if alike else f"i * {rows.shape[1]} + "
+        kind = _smallest(rows)
+        self.bias_bytes += rows.size * {"int8_t": 1, "int16_t": 2, "int32_t": 4}[kind]
+        self.tables.append(table(kind, f"{self.name}_t{index}", rows.ravel()))
+        sent = "logits[i] += k;" if index == self.last else "y[i] = k;"
+        # They rise: the first that is not exceeded is the last one looked at.
+        search = [f"while (k < {rows.shape[1]} && z > NAME_t{index}[{at}k])", "    k++;"]
+        return ["{", "    int k = 0;", *_indented([*search, sent], 1), "}"]
 
     def _integrating(self, index: int, layer: Layer, facts: Facts) -> list[str]:
         self.state[f"v{index}"] = "NAME_sum", layer.n_out

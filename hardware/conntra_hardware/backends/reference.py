@@ -17,7 +17,7 @@ from conntra_hardware.backends.protocol import Availability, Recording, RunOptio
 from conntra_hardware.base.arrays import SpikeArray
 from conntra_hardware.base.errors import BackendError, InputError
 from conntra_hardware.neurons import later, respond_recurrently
-from conntra_hardware.neurons.compiled import FORMS, spikes_of
+from conntra_hardware.neurons.compiled import FORMS, counts_of, spikes_of
 from conntra_hardware.program import (
     INPUT,
     AnyProjection,
@@ -118,6 +118,9 @@ def _respond(
     if neuron.facts.form == "threshold" and not loops:
         sums += bias.astype(sums.dtype)
         np.greater(sums, 0, out=out.view(bool))
+        return
+    if neuron.facts.form == "multi threshold" and not loops:
+        counts_of(neuron.facts, bias, sums, out)
         return
     shape = (-1, program.steps, population.size)
     if neuron.facts.form in FORMS:

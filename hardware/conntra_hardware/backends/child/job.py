@@ -174,7 +174,7 @@ def read_job(folder: Path) -> Job:
 
 def _facts(entries: Mapping[str, Any]) -> Facts:
     parameters: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entries.items()}
-    return Facts(**parameters)
+    return Facts(**parameters | {"thresholds": tuple(map(tuple, entries["thresholds"]))})
 
 
 def write_result(folder: Path, run_seconds: float) -> None:
