@@ -52,8 +52,17 @@ def compare(
     ] = "auto",
     time_limit: Annotated[float | None, typer.Option(metavar="SECONDS", help="Of each training.")] = None,
     sweeps: Annotated[int | None, typer.Option(metavar="N", help="Passes over the data in each training.")] = None,
-    shift: Annotated[int, typer.Option(metavar="PIXELS", help="All shift each training image by up to so much.")] = 0,
-    elastic: Annotated[float, typer.Option(metavar="PIXELS", help="All bend each training image.")] = 0.0,
+    shift: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            help="All shift each training image by up to so much; 0 leaves images as they are.",
+            show_default="as in train",
+        ),
+    ] = None,
+    elastic: Annotated[
+        float | None, typer.Option(metavar="PIXELS", help="All bend each training image.", show_default="as in train")
+    ] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it: a .png, .svg or .pdf.")] = None,
     seed: Seed = 0,
     json: Json = False,

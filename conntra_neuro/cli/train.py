@@ -85,8 +85,8 @@ def train(
         int | None,
         typer.Option(
             metavar="PIXELS",
-            help="Shift each image by up to so much, anew in each sweep.",
-            show_default="1 in wide networks on large images",
+            help="Shift each image by up to so much, anew in each sweep; 0 leaves images as they are.",
+            show_default="1 on large images, where there are few or the network is wide",
         ),
     ] = None,
     elastic: Annotated[
@@ -94,7 +94,7 @@ def train(
         typer.Option(
             metavar="PIXELS",
             help="Bend each image by about so much, anew in each sweep.",
-            show_default="1 in wide networks on large images",
+            show_default="0.06 of a side where images are few, 1 in wide networks on large ones",
         ),
     ] = None,
     option: Annotated[

@@ -42,6 +42,9 @@ def provenance(trained: TrainResult, data: str, binning: Mapping[str, Any] | Non
         "interrupted": trained.interrupted,
         "sweeps": trained.sweeps,
         "stop_after": trained.stop_after,
+        "shift": trained.shift,
+        "elastic": trained.elastic,
+        "moved_unasked": trained.moved_unasked,
         "conntra_neuro": package_version(),
         **({} if binning is None else {"events": dict(binning)}),
     }

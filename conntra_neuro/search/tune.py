@@ -172,10 +172,10 @@ def _recipes(
 
 def _image_of(data: Dataset) -> tuple[int, int] | None:
     """Return rows and columns where samples are images."""
-    from conntra_neuro.training.inputs.image import looks_like_images
+    from conntra_neuro.training.trainer import are_images
 
     shape = data.feature_shape
-    return (shape[-2], shape[-1]) if data.input == "features" and looks_like_images(shape) else None
+    return (shape[-2], shape[-1]) if are_images(data) else None
 
 
 def _usual_sweeps(data: Dataset, fixed: Mapping[str, Any]) -> int:

@@ -31,6 +31,7 @@ class Wanted:
 
     input_steps  time steps that samples hold one after the other, 1 or those of the neurons
     image        how the inputs of a time step lie in images; None where they are none
+    movable      whether images may be moved unasked; not where they are tables, or nobody knows
     """
 
     n_classes: int
@@ -42,6 +43,7 @@ class Wanted:
     initial: DiscreteNetwork | None = None
     image: ImageShape | None = None
     input_steps: int = 1
+    movable: bool = True
 
     def __post_init__(self) -> None:
         whole(self.seed, "seed", 0)

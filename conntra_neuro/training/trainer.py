@@ -30,6 +30,7 @@ from conntra_neuro.training import warm
 from conntra_neuro.training.architecture.words import as_specs, names_of, parse_neurons
 from conntra_neuro.training.fit import fit as fit_network
 from conntra_neuro.training.inputs.bits import Spikes, chunks, stored
+from conntra_neuro.training.inputs.image import looks_like_images
 from conntra_neuro.training.request import Run, Wanted
 from conntra_neuro.training.result import Progress, TrainResult
 from conntra_neuro.training.samples import default_layers, image_shape, width_of
@@ -37,10 +38,11 @@ from conntra_neuro.training.samples import default_layers, image_shape, width_of
 if TYPE_CHECKING:
     from conntra_neuro.datasets import Dataset
 
-__all__ = ["train"]
+__all__ = ["are_images", "train"]
 
 METHODS = ("conntra", "backprop", "warm")
 _ENCODERS = (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder, CodeEncoder, SignalEncoder)
+_LOOKED_AT = 1000  # samples of a set in a file, to say what they are
 _CHANNELS = (1, 3, 4)  # of grey, colour, and colour with transparency
 
 
@@ -129,7 +131,16 @@ def train(
     if method == "backprop":
         gear = "straight-through"
     wanted = Wanted(
-        len(data.labels), layers, neurons, levels, seed, validation_fraction, initial, image, input_steps=given
+        len(data.labels),
+        layers,
+        neurons,
+        levels,
+        seed,
+        validation_fraction,
+        initial,
+        image,
+        input_steps=given,
+        movable=are_images(data),
     )
     run = Run(gear, sweeps, time_limit_s, checkpoint, resume, progress, threads, cluster, stop_after)
     fit = (warm.fit if method == "warm" else fit_network)(spikes, data.y_train, wanted, run, options)
@@ -151,7 +162,20 @@ def train(
         interrupted=fit.interrupted,
         sweeps=fit.sweeps,
         stop_after=fit.stop_after,
+        shift=fit.moves.shift,
+        elastic=fit.moves.elastic,
+        moved_unasked=fit.moves.usual,
     )
+
+
+def are_images(data: Dataset) -> bool:
+    """Say whether samples are images, which may be moved: tables, spikes and what sensors say over time are not."""
+    from conntra_neuro.datasets.mapped import is_mapped
+
+    if data.input != "features" or not looks_like_images(data.feature_shape, 0):
+        return False
+    rows = data.x_train[:_LOOKED_AT] if is_mapped(data.x_train) else data.x_train
+    return looks_like_images(data.feature_shape, float(rows.min()))
 
 
 def _steps_of(data: Dataset, encoder: Encoder | None, neuron: str, steps: int | None) -> int | None:

@@ -48,7 +48,7 @@ def _trained(given: dict[str, Any]) -> Fit:
     y = rng.integers(0, 4, n)
     spikes = ((rng.random((n, 2, 10, 10)) < 0.12) ^ prototypes[y]).astype(np.uint8).reshape(n, -1)
     options = {name: value for name, value in given.items() if name != "n"}
-    return fit_spikes(spikes, y, n_classes=4, seed=3, image=_IMAGE, **options)
+    return fit_spikes(spikes, y, n_classes=4, seed=3, image=_IMAGE, movable=False, **options)
 
 
 def _digest(found: Fit) -> str:

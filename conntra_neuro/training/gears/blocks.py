@@ -40,6 +40,7 @@ from conntra_neuro.training.threads import Threads
 __all__ = ["Blocks", "BlocksOptions", "Crew"]
 
 _STEPS = 400  # at least; more do not lower the error of small sets [measured on iris and digits]
+_PRICE, _PRICE_OF_FEW = 0.05, 0.1  # of a unit of weight [docs/training.md]
 _PENALISED_SCALE = 2.4  # times the usual logit scale [784-256-10 on MNIST: 1, 1.5, 2.4, 3, 4 tried; 2.4 is best]
 
 
@@ -60,11 +61,13 @@ class BlocksOptions:
     memory             weight of the past in the average of the scores, and of their squares (memory_square)
     warmup             share of the training at its start that only scores: what is good already is not to move on the
                        word of a few mini-batches
-    sparsity           price of a unit of weight, in units of the scores' root mean square: keeps weights at zero
+    sparsity           price of a unit of weight, in units of the scores' root mean square: keeps weights at zero. By
+                       default 0.05, and 0.1 where images are moved because they are few
     shift              each image is shifted by up to so many pixels, anew in each sweep
-    elastic            each image is bent by about so many pixels, anew in each sweep; see ``augment``. By default
-                       images of 20 pixels a side or more are shifted by 1 and bent by 1, in dense networks of 512
-                       hidden units or more
+    elastic            each image is bent by about so many pixels, anew in each sweep; see ``augment``. Where neither is
+                       given, images of fewer than 1,000 a class are bent by 0.06 of their shorter side, and shifted
+                       by 1 from 20 pixels a side on; such large ones of larger sets are shifted by 1 and bent by 1
+                       in dense networks of 512 hidden units or more. ``shift`` 0 alone leaves images as they are
     penalty_...        what an inference may cost, in nats; see ``penalty``
     """
 
@@ -82,7 +85,7 @@ class BlocksOptions:
     memory: float = 0.97
     memory_square: float = 0.99
     warmup: float = 0.0
-    sparsity: float = 0.05
+    sparsity: float | None = None
     shift: int | None = None
     elastic: float | None = None
     penalty_synops: float = 0.0
@@ -134,8 +137,8 @@ class Blocks:
     def __init__(self, task: Task, options: BlocksOptions, threads: Threads, crew: Crew | None = None) -> None:
         """``crew``: who holds the samples and scores them; None keeps them here."""
         self._task, self._options, self._threads = task, options, threads
-        self._augmentation = Augmentation.of(options.shift, options.elastic, task)
-        self.sweeps, self._batch = options.with_defaults(len(task.y), bool(self._augmentation))
+        self.augmentation = Augmentation.of(options.shift, options.elastic, task)
+        self.sweeps, self._batch = options.with_defaults(len(task.y), bool(self.augmentation))
         self._prices = prices_of(options, task.architecture)
         start, self.objective, spreads = start_of(task, options.scale, options.margin)
         if self._prices is not None and options.scale is None and task.start is None:
@@ -143,9 +146,12 @@ class Blocks:
             self.objective = Objective(_PENALISED_SCALE * self.objective.scale, options.margin)
         check_exponents(self.objective, task.levels)
         self._plan = self._plan_of(spreads)
+        price = options.sparsity
+        if price is None:
+            price = _PRICE_OF_FEW if self.augmentation.few else _PRICE
         floor = 5e-4 * self.objective.scale / self._batch**0.5
         self._layers = [
-            LayerMoves(weight, bias, task.levels, options.sparsity, floor, self._plan.dtype)
+            LayerMoves(weight, bias, task.levels, price, floor, self._plan.dtype)
             for weight, bias in zip(start.weights, start.biases, strict=True)
         ]
         weights = [layer.weights for layer in self._layers]
@@ -180,7 +186,7 @@ class Blocks:
         n = len(self._task.y)
         rng = generator(self._task.seed, 1, number)
         order = rng.permutation(n)
-        shifts = self._augmentation.draw(rng, n)
+        shifts = self.augmentation.draw(rng, n)
         steps = math.ceil(n / self._batch)
         bounds = np.linspace(0, n, steps + 1).astype(np.int64)
         loss, wrong, seen = 0.0, 0, 0
