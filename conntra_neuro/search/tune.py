@@ -180,9 +180,10 @@ def _image_of(data: Dataset) -> tuple[int, int] | None:
 
 def _usual_sweeps(data: Dataset, fixed: Mapping[str, Any]) -> int:
     """Return the sweeps that the gear takes for images that are not moved, so that no search is longer than need be."""
+    from conntra_neuro.training.augmentation import Augmentation
     from conntra_neuro.training.gears.blocks import BlocksOptions
 
-    return math.ceil(BlocksOptions(batch=fixed.get("batch")).with_defaults(len(data.y_train), False)[0])
+    return math.ceil(BlocksOptions(batch=fixed.get("batch")).with_defaults(len(data.y_train), Augmentation())[0])
 
 
 def _rungs(sweeps: int, trials: int) -> tuple[int, ...]:

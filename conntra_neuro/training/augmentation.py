@@ -30,7 +30,7 @@ class Augmentation:
 
     in_time  samples over time that are no images are moved and bent by so many time steps, all inputs alike
     usual    nobody asked for it, or for a part of it
-    few      nobody asked for it, and there are few images
+    few      there are few images
     """
 
     shift: int = 0
@@ -57,16 +57,10 @@ class Augmentation:
                 f"shift {shift}: images are {image.rows} x {image.columns} pixels; "
                 f"0 to {min(image.rows, image.columns) - 1} allowed"
             )
-        if shift == 0:
-            return cls(0, elastic or 0.0)
-        usual = _usual(task)
+        usual = cls() if shift == 0 else _usual(task)
+        found = (usual.shift if shift is None else shift, usual.elastic if elastic is None else elastic)
         unasked = bool(usual) and (shift is None or elastic is None)
-        return cls(
-            usual.shift if shift is None else shift,
-            usual.elastic if elastic is None else elastic,
-            usual=unasked,
-            few=unasked and usual.few,
-        )
+        return cls(*found, usual=unasked, few=image is not None and any(found) and _are_few(task))
 
     def __bool__(self) -> bool:
         return bool(self.shift or self.elastic)
@@ -99,7 +93,11 @@ def _usual(task: Task) -> Augmentation:
     if image.n_in != sizes[0] or len(sizes) < 3:  # several time steps; no hidden layer
         return Augmentation()
     side = min(image.rows, image.columns)
-    if len(task.y) < _FEW * sizes[-1]:
-        return Augmentation(1 if side >= _LARGE else 0, round(_BENT * side, 1), few=True)
+    if _are_few(task):
+        return Augmentation(1 if side >= _LARGE else 0, round(_BENT * side, 1))
     wide = task.architecture.is_chain and sum(sizes[1:-1]) >= _WIDE
     return Augmentation(1, 1.0) if wide and side >= _LARGE else Augmentation()
+
+
+def _are_few(task: Task) -> bool:
+    return len(task.y) < _FEW * task.sizes[-1]
