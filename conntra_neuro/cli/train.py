@@ -95,8 +95,8 @@ def train(
         int | None,
         typer.Option(
             metavar="PIXELS",
-            help="Shift each image at random by up to so many pixels, again in each sweep.",
-            show_default="1 in wide networks on large images",
+            help="Shift each image at random by up to so many pixels, again in each sweep; 0: leave it.",
+            show_default="1 on large images, where there are few or the network is wide",
         ),
     ] = None,
     elastic: Annotated[
@@ -104,7 +104,7 @@ def train(
         typer.Option(
             metavar="PIXELS",
             help="Distort each image at random by about so many pixels, again in each sweep.",
-            show_default="1 in wide networks on large images",
+            show_default="0.06 of a side where images are few, 1 in wide networks on large ones",
         ),
     ] = None,
     option: Annotated[
