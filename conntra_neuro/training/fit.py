@@ -79,7 +79,7 @@ def fit(spikes: ArrayLike | BitSpikes, y: ArrayLike, wanted: Wanted, run: Run, o
     if run.sweeps is not None:
         options = {**options, "sweeps": int(run.sweeps) if run.sweeps == run.sweeps // 1 else run.sweeps}
     with Threads(run.threads) as pool, _crew(run.cluster, run.gear) as crew:
-        engine, chosen = _gear(run.gear, task, options, pool, crew)
+        engine, chosen = _gear(run, task, options, pool, crew)
         checkpoints, resumed = None, None
         folder = run.resume if run.checkpoint is None else run.checkpoint
         if folder is not None:
@@ -108,14 +108,15 @@ def _crew(cluster: str | None, gear: str) -> AbstractContextManager[Crew | None]
     return dask_crew(cluster)
 
 
-def _gear(name: str, task: Task, options: dict[str, Any], threads: Threads, crew: Crew | None) -> tuple[Gear, Any]:
-    """Return the gear called ``name``, and its options."""
-    chain = task.architecture.is_chain
+def _gear(run: Run, task: Task, options: dict[str, Any], threads: Threads, crew: Crew | None) -> tuple[Gear, Any]:
+    """Return the gear of the run, and its options."""
+    name, chain = run.gear, task.architecture.is_chain
     if name == "blocks":
+        from conntra_neuro.training.device import products_on
         from conntra_neuro.training.gears.blocks import Blocks, BlocksOptions
 
         chosen = parse_options(BlocksOptions, options, name)
-        return Blocks(task, chosen, threads, crew), chosen
+        return Blocks(task, chosen, threads, crew, products_on(run.device)), chosen
     if name == "annealed":
         from conntra_neuro.training.gears.annealed import Annealed, AnnealedOptions
 
