@@ -27,8 +27,8 @@ check: dev ## everything that CI asks for: lint, format, types, import layers, t
 	$(MAKE) docs
 	$(PYTEST)
 
-docs: build/docs-packages/.ready ## the documentation site, in build/docs; a warning is an error
-	PYTHONPATH=build/docs-packages $(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs -d build/docs-state
+docs: dev build/docs-packages/.ready ## the documentation site with its notebooks, in build/docs; a warning is an error
+	PYTHONPATH=$(CURDIR)/build/docs-packages $(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs -d build/docs-state
 	@echo "docs: build/docs/index.html"
 
 bench: dev ## every script of tests/benchmarks
