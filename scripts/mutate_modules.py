@@ -84,6 +84,8 @@ def main() -> int:
             raise SystemExit(f"{' '.join(asked.tests)}: fails as it is")
         for line, what, mutant in chosen:
             (copy_of / module).write_text(ast.unparse(mutant), encoding="utf-8")
+            for stale in (copy_of / module.parent / "__pycache__").glob(f"{module.stem}.*.pyc"):
+                stale.unlink()  # Python would take a mutant of the same second and size for it
             if _passes(copy_of, asked.tests, asked.timeout):
                 survivors.append((line, what))
                 print(f"survived: {module}:{line}: {what}", flush=True)
@@ -125,7 +127,7 @@ def _run_tests(folder: Path, tests: list[str]) -> int:
     here = {str(_ROOT), str(_ROOT / "hardware"), str(_ROOT / "scripts")}
     sys.path[:] = [*paths, *(path for path in sys.path if path not in here)]
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)
-    sys.dont_write_bytecode = True
+    sys.dont_write_bytecode = False  # the other modules, and the tests, are compiled once
     for number in (1, 2):
         os.dup2(os.open(os.devnull, os.O_WRONLY), number)
     return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-W", _EARLY, *tests]))

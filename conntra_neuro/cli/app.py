@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -37,6 +38,7 @@ def _run(argv: Sequence[str] | None) -> int:
     asked = {flag: f"--{flag}" in arguments for flag in ("json", "quiet", "debug")}
     asked["quiet"] |= "-q" in arguments
     show_everything()
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it can do without a folder for its cache
     try:
         from conntra_neuro.cli.verbs import app  # here, so that Ctrl-C while Python still imports is met, too
 
