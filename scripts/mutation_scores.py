@@ -68,7 +68,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/hardware/test_recheck.py",
         "tests/hardware/test_certificates_bind.py",
     ),
-    "hardware/conntra_hardware/fit/overflow.py": ("tests/hardware/test_chip_overflow.py", _LIF, _KINDS),
+    "hardware/conntra_hardware/fit/overflow.py": ("tests/hardware/test_overflow_values.py",),
     "conntra_neuro/training/checkpoint.py": ("tests/training/test_trainer.py",),
 }
 
