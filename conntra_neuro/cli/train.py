@@ -109,7 +109,10 @@ def train(
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Go on from a checkpoint.")] = None,
     cluster: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Train on Dask workers: tcp://HOST:8786, or local:N processes."),
+        typer.Option(
+            metavar="ADDRESS",
+            help="Train on Dask workers: tcp://HOST:8786, tls://HOST:8786?ca=FILE&cert=FILE&key=FILE, or local:N.",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="MODEL", help="The file to write.", show_default="DATA.conntra")
