@@ -130,7 +130,7 @@ def _run_tests(folder: Path, tests: list[str]) -> int:
     sys.dont_write_bytecode = False  # the other modules, and the tests, are compiled once
     for number in (1, 2):
         os.dup2(os.open(os.devnull, os.O_WRONLY), number)
-    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-W", _EARLY, *tests]))
+    return int(pytest.main(["-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-W", _EARLY, *tests]))
 
 
 def _mutants(tree: ast.Module) -> Iterator[tuple[int, str, ast.Module]]:

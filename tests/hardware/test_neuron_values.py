@@ -136,6 +136,10 @@ def test_every_step_is_the_formula(neuron: Any, most: int) -> None:
         nothing = neuron.advance(sums[:, :0], bias, first.state or None)
         assert all(np.array_equal(a, b) for a, b in zip(nothing.state, first.state, strict=True))
         assert np.array_equal(sums, given)
+        for name in ("held", "left", "respond"):  # without a bias
+            method = getattr(neuron, name)
+            assert np.array_equal(method(sums), method(sums, 0))
+        assert np.array_equal(neuron.advance(sums).held, neuron.advance(sums, 0).held)
         answer = neuron.respond(sums, bias)
         if neuron.kind == "readout":
             logits = {"sum": table[0][:, -1], "last": table[0][:, -1], "max": table[0].max(axis=1)}[neuron.read]
