@@ -168,6 +168,22 @@ def test_what_kinds_say_of_themselves() -> None:
         assert neuron_from_dict(stored_neuron(neuron)) == neuron
 
 
+def test_the_facts_of_each_kind() -> None:
+    assert cn.Threshold().facts == Facts(0, True, "hard", 4096, 4096)
+    assert cn.GradedRelu(2, ceiling=9).facts == Facts(graded=True, shift=2, ceiling=9)
+    assert cn.IntegrateAndFire(3, 7, "soft").facts == Facts(3, False, "soft", voltage_decay=0)
+    assert cn.Lif(3, voltage_decay=5, current_decay=6, reset="soft", refractory=2).facts == Facts(
+        *(3, True, "soft", 5, 6, 2), fraction_bits=6
+    )
+    assert not cn.Lif(3, voltage_decay=5, strict=False).facts.strict
+    assert cn.Readout().facts == Facts(None, voltage_decay=0)
+    assert cn.Readout("max", voltage_decay=3, current_decay=4).facts == Facts(
+        None, voltage_decay=3, current_decay=4, fraction_bits=6, read="max"
+    )
+    expected = Facts(3, False, voltage_decay=0, graded=True, shift=1, delta="linear", cumulative_error=True)
+    assert SigmaDelta(3, 1, "linear", True).facts == expected
+
+
 FORMS = [
     (Facts(), "threshold"),
     (Facts(threshold=1), "other"),
@@ -376,6 +392,9 @@ def test_bounds_of_registers() -> None:
     assert (low.tolist(), high.tolist()) == ([-6, 0], [12, 18])  # 1 + 2 + 3 steps of u
     low, high = bounded(np.array([-1]), np.array([1]), 10**9, 4096, 4096)  # nothing changes after a step
     assert (low.tolist(), high.tolist()) == ([-1], [1])
+    for current, voltage in ((0, 0), (4096, 4096), (4096, 0)):  # far beyond any register they stop at 2^52
+        low, high = bounded(np.array([-(2**50)]), np.array([2**50]), 3, current, voltage)
+        assert (low.tolist(), high.tolist()) == ([-(2**46)], [2**46])
     assert decayed(np.array([-3, 3, -4096]), 2048).tolist() == [-1, 1, -2048]
     assert HALF == 2**23
 
