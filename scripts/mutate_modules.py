@@ -5,9 +5,9 @@
 
 Mutants: a comparison becomes its neighbour (< and <=, == and !=), an operator its opposite (+ and -, * and //), an
 integer one more, ``and`` becomes ``or``, a condition its negation, True False, a returned value None. Docstrings,
-raised messages and ``__all__`` are left alone. The module is changed in a copy of the packages; nothing here is
-touched. The tests run in processes forked from one that has imported the libraries. Every survivor is printed with its
-line. Exit status 1 where there is one.
+raised messages, decorators and ``__all__`` are left alone. The module is changed in a copy of the packages; nothing
+here is touched. The tests run in processes forked from one that has imported the libraries. Every survivor is printed
+with its line. Exit status 1 where there is one.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def _mutants(tree: ast.Module) -> Iterator[tuple[int, str, ast.Module]]:
 
 
 def _left_alone(tree: ast.Module, node: ast.AST) -> bool:
-    """Return whether ``node`` stands in a raise, in an annotation or in ``__all__``: words, which no test asks for."""
+    """Return whether ``node`` is in a raise, annotation, decorator or ``__all__``: words, which no test asks for."""
     if not hasattr(tree, "words"):
         words: set[int] = set()
         for found in ast.walk(tree):
@@ -156,7 +156,9 @@ def _left_alone(tree: ast.Module, node: ast.AST) -> bool:
             elif isinstance(found, (ast.arg, ast.AnnAssign)):
                 parts = [found.annotation]
             elif isinstance(found, ast.FunctionDef):
-                parts = [found.returns]
+                parts = [found.returns, *found.decorator_list]
+            elif isinstance(found, ast.ClassDef):
+                parts = list(found.decorator_list)
             elif isinstance(found, ast.Assign) and any(
                 isinstance(t, ast.Name) and t.id == "__all__" for t in found.targets
             ):

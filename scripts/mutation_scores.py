@@ -69,7 +69,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/hardware/test_certificates_bind.py",
     ),
     "hardware/conntra_hardware/fit/overflow.py": ("tests/hardware/test_overflow_values.py",),
-    "conntra_neuro/training/checkpoint.py": ("tests/training/test_trainer.py",),
+    "conntra_neuro/training/checkpoint.py": ("tests/training/test_checkpoint_values.py",),
 }
 
 
