@@ -124,7 +124,10 @@ def train(
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Continue from a checkpoint.")] = None,
     cluster: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Train on Dask workers: tcp://HOST:8786, or local:N processes."),
+        typer.Option(
+            metavar="ADDRESS",
+            help="Train on Dask workers: tcp://HOST:8786, tls://HOST:8786?ca=FILE&cert=FILE&key=FILE, or local:N.",
+        ),
     ] = None,
     device: Annotated[
         str, typer.Option(metavar="cpu|gpu|jax", help="Where products are computed; the network is the same.")

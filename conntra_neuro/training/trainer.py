@@ -110,8 +110,8 @@ def train(
     threads              None takes every core; the network is the same on any number
     initial              a network to start from; the result is never worse than it on what decides
     cluster              the address of a Dask scheduler, "tcp://HOST:8786", whose workers hold the training samples,
-                         or "local:N" for N worker processes of this machine; the network is the same as without.
-                         The blocks gear only
+                         "tls://HOST:8786?ca=FILE&cert=FILE&key=FILE" with certificates, or "local:N" for N worker
+                         processes of this machine; the network is the same as without. The blocks gear only
     device               where the blocks gear computes its products: "cpu"; "gpu", through JAX, where the same network
                          comes out, bit for bit; "jax", on whatever device JAX takes by itself
     options              the gear's own, e.g. ``BlocksOptions``
