@@ -115,6 +115,9 @@ def import_(
         int | None,
         typer.Option(metavar="THRESHOLD", help="NetX: features are added up by input neurons that fire above it."),
     ] = None,
+    frames: Annotated[
+        bool | None, typer.Option("--frames", help="NetX, SDNN: features are a frame for each step, not one for all.")
+    ] = None,
     source: Annotated[
         str | None,
         typer.Option(
@@ -174,6 +177,7 @@ def import_(
             "scale": scale,
             "semantics": semantics,
             "drive": drive,
+            "frames": frames,
         }
         options |= {"source": source, "dt": dt, "reset": reset, "bits": bits, "neuron": neuron, "repair": repair}
         dataset = None if data is None else load_dataset(data, seed=seed)

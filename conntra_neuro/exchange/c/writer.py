@@ -15,7 +15,7 @@ import numpy as np
 
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons.registers import HALF
-from conntra_hardware.program.input_encoding import CodeEncoder, Encoder
+from conntra_hardware.program.input_encoding import ChangeEncoder, CodeEncoder, Encoder
 from conntra_neuro.exchange.c.layers import PACKINGS, Code, table
 from conntra_neuro.exchange.c.past import Ring, arrivals, own_arrivals, rings, source_of
 from conntra_neuro.exchange.c.plan import Buffer, Plan, plan_of, words
@@ -261,8 +261,10 @@ def _thresholds(encoder: Encoder | None, name: str, features: str) -> tuple[list
     """Return the table of thresholds t for which ``x > t`` in C is ``x > threshold`` in Python, and its bytes."""
     if encoder is None:
         return [], 0
-    if isinstance(encoder, CodeEncoder):
-        raise InputError("export to C: encoder code: only thresholds can be exported; encode the features outside")
+    if isinstance(encoder, (ChangeEncoder, CodeEncoder)):
+        raise InputError(
+            f"export to C: encoder {encoder.kind}: only thresholds can be exported; encode the features outside"
+        )
     if encoder.steps != 1:
         raise InputError(f"export to C: encoder {encoder.kind}: {encoder.steps} time steps; 1 can be exported")
     values = np.atleast_2d(encoder.thresholds)

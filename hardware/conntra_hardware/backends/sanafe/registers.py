@@ -102,7 +102,7 @@ def _unsayable(facts: Facts) -> str:
 
 def _check_registers(program: Program, inputs: SpikeArray) -> None:
     """Loihi's u wraps round and its v stops above; SANA-FE's doubles do neither. The lower end it can say."""
-    spans = spans_of(program.populations, program.incoming, program.steps)
+    spans = spans_of(program.populations, program.incoming, program.steps, program.encoder)
     unbounded = []
     for population in program.populations:
         low, high = synaptic_bounds(population, program.incoming(population.name), spans)
