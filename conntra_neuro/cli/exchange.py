@@ -123,6 +123,9 @@ def import_(
             metavar="THRESHOLD", help="NetX: add input neurons that sum up features and fire above this threshold."
         ),
     ] = None,
+    frames: Annotated[
+        bool | None, typer.Option("--frames", help="NetX, SDNN: features are a frame for each step, not one for all.")
+    ] = None,
     source: Annotated[
         str | None,
         typer.Option(
@@ -203,6 +206,7 @@ def import_(
             "scale": scale,
             "semantics": semantics,
             "drive": drive,
+            "frames": frames,
         }
         options |= {
             "source": source,

@@ -253,11 +253,12 @@ def _read_onnx(path: str | Path, options: Options, assumed: list[str] | None) ->
 
 
 def _read_lava_dl(path: str | Path, options: Options, assumed: list[str] | None) -> Read:
-    _no_options(options, ("steps", "semantics", "drive"), "netx")
+    own = ("steps", "semantics", "drive", "frames")
+    _no_options(options, own, "netx")
     _needs("nir", "h5py")
     from conntra_neuro.exchange.lava_dl.reader import read_lava_dl
 
-    return read_lava_dl(path, options.get("steps"), options.get("semantics"), options.get("drive"), assumed), None
+    return read_lava_dl(path, **{name: options.get(name) for name in own}, assumed=assumed), None
 
 
 Writer: TypeAlias = Callable[[DiscreteNetwork, Options, Options], Written]

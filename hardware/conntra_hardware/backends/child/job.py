@@ -180,7 +180,8 @@ def read_job(folder: Path) -> Job:
 
 def _facts(entries: Mapping[str, Any]) -> Facts:
     parameters: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entries.items()}
-    return Facts(**parameters | {"thresholds": tuple(map(tuple, entries["thresholds"]))})
+    parameters["thresholds"] = tuple(map(tuple, entries["thresholds"]))
+    return Facts(**parameters)
 
 
 def write_result(folder: Path, run_seconds: float) -> None:
