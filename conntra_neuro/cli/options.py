@@ -50,12 +50,12 @@ Json = Annotated[bool, typer.Option("--json", metavar="", help="One JSON object 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="No tables, no progress; errors still show.")]
 Debug = Annotated[bool, typer.Option("--debug", metavar="", help="Show the traceback of an error.")]
 
-Seed = Annotated[int, typer.Option(help="Decides all that is random: splits, first weights, order.")]
+Seed = Annotated[int, typer.Option(help="Seed of all randomness: splits, first weights, order.")]
 RunSeed = Annotated[
     int | None,
-    typer.Option(help="The seed that splits DATA.", show_default="the one it was trained with"),
+    typer.Option(help="Seed of the split of DATA.", show_default="the one it was trained with"),
 ]
-TimeLimit = Annotated[float, typer.Option(metavar="SECONDS", help="For each simulator, all included.")]
+TimeLimit = Annotated[float, typer.Option(metavar="SECONDS", help="Limit for each simulator, its start included.")]
 DataArgument = Annotated[str, typer.Argument(metavar="DATA", show_default=False, help=_DATA)]
 OptionalData = Annotated[str | None, typer.Argument(metavar="DATA", show_default=False, help=_DATA)]
 DataOption = Annotated[

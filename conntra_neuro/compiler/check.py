@@ -49,7 +49,7 @@ def find_violations(lowered: Lowered, parts: Partition, chip: Chip) -> CheckResu
     chip.
     """
     found: list[Violation] = []
-    spans = spans_of(lowered.populations, lowered.incoming, lowered.steps)
+    spans = spans_of(lowered.populations, lowered.incoming, lowered.steps, lowered.encoder)
     for population, incoming in lowered.layers:
         low, high = synaptic_bounds(population, incoming, spans)
         found.extend(_graded(population, high, spans, chip))

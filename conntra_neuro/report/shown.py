@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from conntra_hardware.base.errors import FileFormatError
+from conntra_hardware.base.errors import MALFORMED, FileFormatError, in_short
 from conntra_hardware.base.files import Container, read_container
 from conntra_neuro.report.tables import facts
 from conntra_neuro.report.units import bytes_, count, percent, right_of, seconds, squared
@@ -119,10 +119,20 @@ def _checkpoint(path: Path, container: Container) -> Shown:
 
 
 def _result(path: Path) -> Shown:
-    from conntra_neuro.report.certificate import certificate_view, fuzz_view
-    from conntra_neuro.report.result_file import kind_of, read_result
+    from conntra_neuro.report.result_file import read_result
 
     document = read_result(path)
+    try:
+        return _of_document(path, document)
+    except MALFORMED as error:
+        said = in_short(" ".join(str(error).split()), 60)
+        raise FileFormatError(f"{path}: parts missing, or of another type ({said}); {_WRITTEN}") from None
+
+
+def _of_document(path: Path, document: Mapping[str, Any]) -> Shown:
+    from conntra_neuro.report.certificate import certificate_view, fuzz_view
+    from conntra_neuro.report.result_file import kind_of
+
     kind = kind_of(document)
     if kind == "run":
         rows = [

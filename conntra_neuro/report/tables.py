@@ -88,6 +88,7 @@ def training_table(trained: TrainResult, data: Dataset, document: Mapping[str, A
     rows = [
         ("data", f"{sizes} of {' x '.join(map(str, data.feature_shape))} features; {data.note}"),
         ("network", f"{shape(trained.network)}, {trained.levels} weights, {count(document['parameters'])} parameters"),
+        ("training images", _moves(trained, data)),
         *errors,
         ("time", f"{seconds(trained.train_seconds)}, {done} sweeps{ended}"),
         ("memory", f"{saved}; {percent(document['nonzero_fraction'], 0)} of the weights are not 0"),
@@ -110,6 +111,20 @@ def value_errors(trained: TrainResult, data: Dataset | None = None) -> list[tupl
         ("validation error", "-" if held is None else f"{percent(held)} of the training targets' variance"),
         ("test error", squared(test, explained[1])),
     ]
+
+
+def _moves(trained: TrainResult, data: Dataset) -> str:
+    """Return how training images were moved, and why nobody had to ask for it."""
+    found = []
+    if trained.shift:
+        found.append(f"shifted by up to {trained.shift} pixel{'s' if trained.shift > 1 else ''}")
+    if trained.elastic:
+        found.append(f"bent by about {trained.elastic:g} pixel{'s' if trained.elastic != 1 else ''}")
+    if not found:
+        return "-"
+    each = count(round(len(data.y_train) / data.n_classes))
+    why = f"; the default with {each} of a class, --shift 0 leaves them" if trained.moved_unasked else ""
+    return f"{' and '.join(found)}, anew in each sweep{why}"
 
 
 def shape(network: Any) -> str:

@@ -65,6 +65,8 @@ class TrainResult(Shown):
     stop_after        the sweeps after which a time limit or Ctrl-C cut the schedule short; None where nothing did.
                       ``train`` with both gives this network again, bit for bit, from conntra's gears (in a warm
                       start both are the first stage's)
+    shift, elastic    pixels that training images were shifted by, up to, and bent by, about
+    moved_unasked     whether that, or a part of it, was the trainer's choice
     """
 
     network: DiscreteNetwork
@@ -82,6 +84,9 @@ class TrainResult(Shown):
     neuron: str = "threshold"
     sweeps: float = 0
     stop_after: float | None = None
+    shift: int = 0
+    elastic: float = 0.0
+    moved_unasked: bool = False
 
     def __repr__(self) -> str:
         error = "" if self.test_error is None else f", test error {100 * self.test_error:.2f} %"

@@ -61,7 +61,7 @@ def make_task(spikes: ArrayLike | BitSpikes, y: ArrayLike, wanted: Wanted) -> Ta
     kept = np.setdiff1d(np.arange(len(x)), held)
     held_out = (taken(x, held), targets[held]) if len(held) else None
     x, targets = (taken(x, kept), targets[kept]) if len(held) else (x, targets)
-    return Task(x, targets, arch, levels, seed, held_out, start, wanted.image, wanted.values)
+    return Task(x, targets, arch, levels, seed, held_out, start, wanted.image, wanted.values, wanted.movable)
 
 
 def _architecture(wanted: Wanted, x: Spikes, levels: Levels) -> Architecture:

@@ -36,6 +36,7 @@ class Task:
     held_out      spikes and class indices that decide which network is the best; None where the set is small
     start         parameters to start from; None for random ones
     image         how the inputs of a time step lie in images; None where they are none
+    movable       whether images may be moved unasked
     """
 
     spikes: Spikes
@@ -47,6 +48,7 @@ class Task:
     start: Parameters | None = None
     image: ImageShape | None = None
     values: bool = False
+    movable: bool = True
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:

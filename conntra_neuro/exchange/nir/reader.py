@@ -69,7 +69,7 @@ def read_nir_with_report(
         if own is None and is_spiking(graph):
             found = import_spiking(path, graph, steps, assumed=assumed, **options)
             return found.network, found
-        given = [name for name, value in options.items() if value is not None and name != "bits"]
+        given = [name for name, value in options.items() if value is not None and name not in ("bits", "data", "seed")]
         if given:
             raise InputError(f"--{given[0]} is of graphs with spiking neurons in floating point; this one is exact")
         if own is not None:

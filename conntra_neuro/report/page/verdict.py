@@ -15,8 +15,6 @@ __all__ = ["verdict_html"]
 
 Document = Mapping[str, Any]
 _RESOURCES = {"fan_in_axons": "input axons", "fan_out_axons": "output axons", "memory_bits": "synapse memory"}
-_UNBROKEN = 12
-"""Values up to so many letters stay on one line."""
 
 
 def verdict_html(documents: Sequence[tuple[str, Document]]) -> str:
@@ -43,7 +41,7 @@ def _group(group: Sequence[tuple[str, Document]]) -> str:
 
 def _card(title: str, value: str, words: str, state: str = "") -> str:
     kind = f" {state}" if state else ""
-    shown = escape(value).replace(" ", "&nbsp;") if len(value) <= _UNBROKEN else escape(value)
+    shown = "&nbsp;".join(escape(value).rsplit(" ", 1))  # a number and its unit stay on one line
     return (
         f'<div class="card{kind}"><p class="what">{escape(title)}</p><p class="value">{shown}</p>'
         f'<p class="words">{escape(words)}</p></div>'

@@ -94,8 +94,8 @@ class StraightThrough(ABC):
         self._objective = SquaredError if task.values else Objective
         self._targets: Array = (task.y / VALUE_ONE).astype(np.float32) if task.values else task.y
         self._dtype = exact_float(self._arch, task.largest_level)
-        self._augmentation = Augmentation.of(options.shift, options.elastic, task)
-        self.sweeps, self._batch = options.with_defaults(len(task.y), bool(self._augmentation))
+        self.augmentation = Augmentation.of(options.shift, options.elastic, task)
+        self.sweeps, self._batch = options.with_defaults(len(task.y), bool(self.augmentation))
         deep = len(task.sizes) > 3 or not self._arch.is_chain
         self._normalise = deep if options.normalise is None else bool(options.normalise)
         self._inputs = inputs_of(task.spikes, task.stored_image, dense=True)
@@ -259,7 +259,7 @@ class StraightThrough(ABC):
         return images_of(self._arch, batch.x[:, :-1], np.float32)
 
     def _shifts(self, rng: np.random.Generator, n: int) -> Array | None:
-        return self._augmentation.draw(rng, n)
+        return self.augmentation.draw(rng, n)
 
 
 def moments_of(parts: list[Array]) -> tuple[Array, Array]:

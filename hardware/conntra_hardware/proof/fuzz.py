@@ -8,6 +8,7 @@ crashes, hangs or floods its output on a program is named with it, and the run g
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -21,6 +22,7 @@ from conntra_hardware.backends.protocol import Backend
 from conntra_hardware.base.arguments import seconds
 from conntra_hardware.base.errors import BackendError, ConntraError, InputError, UnsupportedProgram
 from conntra_hardware.proof.fuzz_case import FuzzCase, random_case
+from conntra_hardware.proof.seal import sealed
 from conntra_hardware.proof.shrink import save_case, save_failure, shrink
 from conntra_hardware.proof.verify import Certificate, verify
 
@@ -79,8 +81,8 @@ class FuzzReport:
         return not self.failures
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return {"fuzz": True, "equal": self.equal, **asdict(self)}
+        """Return it as JSON values, with the seal over all of them."""
+        return sealed(json.loads(json.dumps({"fuzz": True, "equal": self.equal, **asdict(self)})))
 
 
 @dataclass

@@ -141,7 +141,7 @@ def check_program(program: Program, inputs: SpikeArray, stock: bool = False) -> 
     computed. ``stock``: on Lava's own processes, of which ATRLIF takes everything doubled.
     """
     refuse_neurons("lava", program, FORMS, "use backend reference")
-    spans = spans_of(program.populations, program.incoming, program.steps)
+    spans = spans_of(program.populations, program.incoming, program.steps, program.encoder)
     unbounded = []
     for population in program.populations:
         incoming = program.incoming(population.name)
