@@ -17,6 +17,7 @@ from typing import Any
 from conntra_hardware.base.arguments import whole
 from conntra_hardware.base.errors import InputError
 from conntra_neuro.datasets import Dataset
+from conntra_neuro.datasets.dataset import refuse_values
 from conntra_neuro.search.space import Vary, default_space, draw
 from conntra_neuro.search.trials import Trials, tuning_split
 from conntra_neuro.search.work import Job, Work, workers
@@ -116,6 +117,7 @@ def tune(
     Raises InputError for what cannot be used, FileFormatError for a folder that cannot be written or is damaged,
     BackendError for a cluster that does not answer.
     """
+    refuse_values(data, "tune")
     whole(trials, "trials", 2)
     splits = (_SPLITS if len(data.y_train) < _SPLITS_BELOW else 1) if splits is None else whole(splits, "splits", 1)
     tuned = tuning_split(data, seed)

@@ -8,8 +8,7 @@ import numpy as np
 
 from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.base.errors import InputError
-from conntra_neuro.training.inputs.augment import GRID, UNIT
-from conntra_neuro.training.inputs.image import looks_like_images
+from conntra_neuro.training.inputs.image import GRID, UNIT, looks_like_images
 from conntra_neuro.training.options import Allowed
 from conntra_neuro.training.task import Task
 

@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.jit import jit
+from conntra_neuro.training.inputs.image import GRID, UNIT
 
-__all__ = ["GRID", "UNIT", "bend_dense", "bend_sparse", "control_table"]
+__all__ = ["bend_dense", "bend_sparse", "control_table"]
 
-GRID = 4  # control points along each side of an image
-UNIT = 64  # parts of a pixel, and of a cell of the grid
 
 _fast = jit
 

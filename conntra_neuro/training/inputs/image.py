@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["ImageShape", "looks_like_images"]
+__all__ = ["GRID", "UNIT", "ImageShape", "looks_like_images"]
+
+GRID = 4
+"""Control points along each side of an image that is bent."""
+UNIT = 64
+"""Parts of a pixel, and of a cell of the grid."""
 
 _LEAST_SIDE = 8  # pixels
 _LONGEST = 2  # times the shorter side
