@@ -13,7 +13,7 @@ from conntra_neuro.training.inputs.image import looks_like_images
 from conntra_neuro.training.options import Allowed
 from conntra_neuro.training.task import Task
 
-__all__ = ["MOVES_ALLOWED", "Augmentation"]
+__all__ = ["MOVES_ALLOWED", "Augmentation", "are_few"]
 
 MOVES_ALLOWED = {"shift": Allowed(0, 1000), "elastic": Allowed(0, 100)}
 """In pixels; far more than makes sense, and int16 holds any draw of it."""
@@ -99,4 +99,9 @@ def _usual(task: Task) -> Augmentation:
 
 
 def _are_few(task: Task) -> bool:
-    return task.architecture.is_chain and len(task.y) < _FEW * task.sizes[-1]
+    return task.architecture.is_chain and are_few(len(task.y), task.sizes[-1])
+
+
+def are_few(n: int, classes: int) -> bool:
+    """Say whether ``n`` images of so many classes are few: fewer than 1,000 a class."""
+    return n < _FEW * classes
