@@ -22,6 +22,7 @@ import numpy as np
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.suggest import did_you_mean
 from conntra_neuro.datasets import Dataset, encoder_of
+from conntra_neuro.datasets.dataset import refuse_values
 from conntra_neuro.network.levels import Levels, parse_levels
 from conntra_neuro.network.storage import memory_report
 from conntra_neuro.training import Progress, TrainResult, train
@@ -148,6 +149,7 @@ def compare(
     Raises InputError for what cannot be used, and where a method needs JAX and it is not installed.
     """
     unknown = [method for method in methods if method not in METHODS]
+    refuse_values(data, "compare")
     if unknown or not methods:
         given = unknown[0] if unknown else "(none)"
         raise InputError(f"method {given}: unknown{did_you_mean(given, METHODS)}; allowed: {', '.join(METHODS)}")

@@ -47,6 +47,7 @@ def provenance(trained: TrainResult, data: str, binning: Mapping[str, Any] | Non
         "moved_unasked": trained.moved_unasked,
         "conntra_neuro": package_version(),
         **({} if binning is None else {"events": dict(binning)}),
+        **({} if trained.network.value is None else {"target": "value"}),
     }
 
 
@@ -127,6 +128,7 @@ def run_document(
         "chip": program.chip.name,
         "samples": result.samples,
         "accuracy": result.accuracy,
+        **({} if program.value is None else {"mse": result.mse, "r2": result.r2}),
         "run_seconds": result.seconds,
         "counts": result.counts.totals(),
         "counts_by_layer": result.counts.by_layer(),

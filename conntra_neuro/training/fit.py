@@ -114,6 +114,8 @@ def _crew(cluster: str | None, gear: str) -> AbstractContextManager[Crew | None]
 def _gear(run: Run, task: Task, options: dict[str, Any], threads: Threads, crew: Crew | None) -> tuple[Gear, Any]:
     """Return the gear of the run, and its options."""
     name, chain = run.gear, task.architecture.is_chain
+    if task.values and name in ("annealed", "exact"):
+        raise InputError(f"gear {name}: tells classes apart; give blocks where a value is predicted")
     if name == "blocks":
         from conntra_neuro.training.device import products_on
         from conntra_neuro.training.gears.blocks import Blocks, BlocksOptions

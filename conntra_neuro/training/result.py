@@ -13,7 +13,8 @@ __all__ = ["Progress", "Record", "TrainResult"]
 
 @dataclass(frozen=True)
 class Record:
-    """One line of the history, at the end of a sweep. Errors are fractions.
+    """One line of the history, at the end of a sweep. Errors are fractions; of values mean squared errors, in variances
+    of the training targets.
 
     seconds           since training began, resumed time included
     sweep             sweeps done; in blocks a sweep is one pass over the training samples
@@ -49,7 +50,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class TrainResult(Shown):
-    """A trained network and how it came about. Errors are fractions of samples.
+    """A trained network and how it came about. Errors are fractions of samples; of a network that answers with a value
+    ``train_error`` and ``test_error`` are mean squared errors, in the square of the targets' unit.
 
     network           the best network, which ``validation_error`` has decided
     history           a ``Record`` for each sweep
@@ -88,4 +90,6 @@ class TrainResult(Shown):
 
     def __repr__(self) -> str:
         error = "" if self.test_error is None else f", test error {100 * self.test_error:.2f} %"
+        if self.network.value is not None:
+            error = "" if self.test_error is None else f", test MSE {self.test_error:.6g}"
         return f"TrainResult({self.method}, {self.gear}: {self.network!r}{error}, {self.train_seconds:.3g} s)"

@@ -161,7 +161,7 @@ class Blocks:
         self.sweeps, self._batch, self._decay, price = options.with_defaults(len(task.y), self.augmentation)
         self._prices = prices_of(options, task.architecture)
         start, self.objective, spreads = start_of(task, options.scale, options.margin)
-        if self._prices is not None and options.scale is None and task.start is None:
+        if self._prices is not None and options.scale is None and task.start is None and not task.values:
             # With few spikes the logits stay small: a larger scale keeps cross-entropy to what errors are.
             self.objective = Objective(_PENALISED_SCALE * self.objective.scale, options.margin)
         check_exponents(self.objective, task.levels)
@@ -215,8 +215,8 @@ class Blocks:
             rows = order[first:last]
             found = self._step(rows, None if shifts is None else shifts[first:last], time, rng)
             loss, wrong, seen = loss + found.nats, wrong + found.wrong, last
-            tick(done, Evaluation(loss / seen, wrong / seen))
-        return Evaluation(loss / max(seen, 1), wrong / max(seen, 1))
+            tick(done, Evaluation(loss / seen, self.objective.error(loss, wrong, seen)))
+        return Evaluation(loss / max(seen, 1), self.objective.error(loss, wrong, seen))
 
     def evaluate(self, held_out: bool) -> Evaluation:
         """Evaluate the network as it is on all held-out or all training samples."""
@@ -229,7 +229,7 @@ class Blocks:
         cost = 0.0
         if self._prices is not None:
             cost = self._costs.mean(self._prices, self._costs.rates(samples.rates, found.spikes, n))
-        return Evaluation(found.nats / n + cost, found.wrong / n)
+        return Evaluation(found.nats / n + cost, self.objective.error(found.nats, found.wrong, n))
 
     def parameters(self) -> Parameters:
         """Return a copy of the weights and biases."""
