@@ -135,7 +135,7 @@ def test_all_ways_take_moved_images() -> None:
     data = load_dataset("digits")
     small = Dataset("few", data.x_train[:90], data.y_train[:90], data.x_test[:20], data.y_test[:20], data.labels)
     errors = []
-    for moved in ({}, {"shift": 1, "elastic": 0.5}):
+    for moved in ({"shift": 0}, {"shift": 1, "elastic": 0.5}):
         found = compare(small, architectures=((4,),), seeds=1, folds=0, sweeps=2, **moved)  # type: ignore[arg-type]
         errors.append([row.curve[-1][1] for row in found.rows])
     assert len(errors[1]) == len(METHODS)

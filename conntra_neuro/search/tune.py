@@ -181,11 +181,14 @@ def _image_of(data: Dataset) -> tuple[int, int] | None:
 
 
 def _usual_sweeps(data: Dataset, fixed: Mapping[str, Any]) -> int:
-    """Return the sweeps that the gear takes for images that are not moved, so that no search is longer than need be."""
-    from conntra_neuro.training.augmentation import Augmentation
+    """Return the gear's own sweeps; where there are many images those without moving them, which are fewer."""
+    from conntra_neuro.training.augmentation import Augmentation, are_few
     from conntra_neuro.training.gears.blocks import BlocksOptions
 
-    return math.ceil(BlocksOptions(batch=fixed.get("batch")).with_defaults(len(data.y_train), Augmentation())[0])
+    n = len(data.y_train)
+    few = _image_of(data) is not None and are_few(n, data.n_classes)
+    moves = Augmentation(elastic=1.0, few=True) if few else Augmentation()
+    return math.ceil(BlocksOptions(batch=fixed.get("batch")).with_defaults(n, moves)[0])
 
 
 def _rungs(sweeps: int, trials: int) -> tuple[int, ...]:

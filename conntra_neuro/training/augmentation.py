@@ -12,14 +12,14 @@ from conntra_neuro.training.inputs.image import GRID, UNIT, looks_like_images
 from conntra_neuro.training.options import Allowed
 from conntra_neuro.training.task import Task
 
-__all__ = ["MOVES_ALLOWED", "Augmentation"]
+__all__ = ["MOVES_ALLOWED", "Augmentation", "are_few"]
 
 MOVES_ALLOWED = {"shift": Allowed(0, 1000), "elastic": Allowed(0, 100)}
 """In pixels; far more than makes sense, and int16 holds any draw of it."""
 
 _LARGE = 20  # pixels along the shorter side of an image, from which on it is shifted unasked
 _WIDE = 512  # hidden units
-_FEW = 1000  # samples a class: below, images are moved whatever the network
+_FEW = 1000  # samples a class: below, images are moved in dense networks of any width
 _BENT = 0.06  # of the shorter side: how far images of small sets are bent
 
 
@@ -29,7 +29,7 @@ class Augmentation:
 
     in_time  samples over time that are no images are moved and bent by so many time steps, all inputs alike
     usual    nobody asked for it, or for a part of it
-    few      there are few images
+    few      there are few images, and the network is dense: what the recipe of few was chosen on
     """
 
     shift: int = 0
@@ -42,9 +42,9 @@ class Augmentation:
     def of(cls, shift: int | None, elastic: float | None, task: Task) -> Augmentation:
         """Return what is asked for, and what suits the images where nothing is: docs/training.md has the evidence.
 
-        Moved unasked are images of which there are few, and large ones in wide dense networks; inputs of several time
-        steps and tables are left alone, and ``shift`` 0 leaves images alone. InputError for a shift that leaves
-        nothing of an image, or of a sample over time.
+        Moved unasked are, in dense networks, images of which there are few, and large ones where the network is wide;
+        inputs of several time steps and tables are left alone, and ``shift`` 0 leaves images alone. InputError for a
+        shift that leaves nothing of an image, or of a sample over time.
         """
         image, steps = task.image, task.architecture.input_steps
         if image is None and steps > 1:
@@ -89,14 +89,18 @@ def _usual(task: Task) -> Augmentation:
     image, sizes = task.image, task.sizes
     if image is None or not task.movable or not looks_like_images((image.rows, image.columns), 0):
         return Augmentation()
-    if image.n_in != sizes[0] or len(sizes) < 3:  # several time steps; no hidden layer
+    if image.n_in != sizes[0] or len(sizes) < 3 or not task.architecture.is_chain:  # time steps; no hidden layer
         return Augmentation()
     side = min(image.rows, image.columns)
     if _are_few(task):
         return Augmentation(1 if side >= _LARGE else 0, round(_BENT * side, 1))
-    wide = task.architecture.is_chain and sum(sizes[1:-1]) >= _WIDE
-    return Augmentation(1, 1.0) if wide and side >= _LARGE else Augmentation()
+    return Augmentation(1, 1.0) if sum(sizes[1:-1]) >= _WIDE and side >= _LARGE else Augmentation()
 
 
 def _are_few(task: Task) -> bool:
-    return len(task.y) < _FEW * task.sizes[-1]
+    return task.architecture.is_chain and are_few(len(task.y), task.sizes[-1])
+
+
+def are_few(n: int, classes: int) -> bool:
+    """Say whether ``n`` images of so many classes are few: fewer than 1,000 a class."""
+    return n < _FEW * classes

@@ -192,5 +192,7 @@ def test_the_sweeps_of_each_rung() -> None:
     assert module._rungs(27, 27) == (1, 3, 9, 27)
     assert module._rungs(1, 27) == (1,)
     assert module._rungs(40, 2) == (40,)
+    assert module._usual_sweeps(IRIS, {}) == 107  # 400 steps of 32 of 120 samples
+    assert module._usual_sweeps(load_dataset("digits"), {}) == 150  # 1,200 steps: moved images
     assert module._counts(3, 27) == [27, 10, 5]
     assert module._counts(2, 2) == [2, 2]

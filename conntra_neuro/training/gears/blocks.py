@@ -60,18 +60,19 @@ class BlocksOptions:
     fraction_readout   the same for the readout
     fraction_recurrent the same for the weights from a layer to itself, whose moves compound
     fraction_bias      the same for biases
-    decay              how they fall: with what is left of the training to this power. By default 1, and 2 where images
-                       are moved of which there are fewer than 1,000 a class
+    decay              how they fall: with what is left of the training to this power. By default 1, and 2 where a
+                       dense network sees moved images of which there are fewer than 1,000 a class
     memory             weight of the past in the average of the scores, and of their squares (memory_square)
     warmup             share of the training at its start that only scores: what is good already is not to move on the
                        word of a few mini-batches
     sparsity           price of a unit of weight, in units of the scores' root mean square: keeps weights at zero. By
-                       default 0.05, and 0.1 where images are moved of which there are fewer than 1,000 a class
+                       default 0.05, and 0.1 there
     shift              each image is shifted by up to so many pixels, anew in each sweep
-    elastic            each image is bent by about so many pixels, anew in each sweep; see ``augment``. Where neither is
-                       given, images of fewer than 1,000 a class are bent by 0.06 of their shorter side, and shifted
-                       by 1 from 20 pixels a side on; such large ones of larger sets are shifted by 1 and bent by 1
-                       in dense networks of 512 hidden units or more. ``shift`` 0 alone leaves images as they are
+    elastic            each image is bent by about so many pixels, anew in each sweep; see ``augment``. In dense
+                       networks of threshold neurons, where neither is given: images of fewer than 1,000 a class are
+                       bent by 0.06 of their shorter side, and shifted by 1 from 20 pixels a side on; such large ones
+                       of larger sets are shifted by 1 and bent by 1 by networks of 512 hidden units or more.
+                       ``shift`` 0 alone leaves images as they are
     penalty_...        what an inference may cost, in nats; see ``penalty``
     """
 
