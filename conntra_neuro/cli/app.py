@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -39,6 +40,7 @@ def _run(argv: Sequence[str] | None) -> int:
     asked["quiet"] |= "-q" in arguments
     tell_of_compiling(asked["quiet"])
     show_everything()
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it can do without a folder for its cache
     try:
         from conntra_neuro.cli.verbs import app  # here, so that Ctrl-C while Python still imports is met, too
 

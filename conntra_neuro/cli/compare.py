@@ -53,11 +53,17 @@ def compare(
     time_limit: Annotated[float | None, typer.Option(metavar="SECONDS", help="Limit for each training.")] = None,
     sweeps: Annotated[int | None, typer.Option(metavar="N", help="Passes over the data in each training.")] = None,
     shift: Annotated[
-        int, typer.Option(metavar="PIXELS", help="Shift each training image by up to so many pixels, in all methods.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            help="Shift each training image by up to so many pixels, in all methods; 0: leave it.",
+            show_default="as in train",
+        ),
+    ] = None,
     elastic: Annotated[
-        float, typer.Option(metavar="PIXELS", help="Distort each training image, in all methods.")
-    ] = 0.0,
+        float | None,
+        typer.Option(metavar="PIXELS", help="Distort each training image, in all methods.", show_default="as in train"),
+    ] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a plot: a .png, .svg or .pdf.")] = None,
     seed: Seed = 0,
     json: Json = False,

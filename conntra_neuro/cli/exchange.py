@@ -123,6 +123,9 @@ def import_(
             metavar="THRESHOLD", help="NetX: add input neurons that sum up features and fire above this threshold."
         ),
     ] = None,
+    frames: Annotated[
+        bool | None, typer.Option("--frames", help="NetX, SDNN: features are a frame for each step, not one for all.")
+    ] = None,
     source: Annotated[
         str | None,
         typer.Option(
@@ -135,8 +138,18 @@ def import_(
     reset: Annotated[
         str | None, typer.Option(help="NIR, spiking: zero, subtract, or subtract-late (a step after the spike).")
     ] = None,
+    spikes: Annotated[
+        str | None,
+        typer.Option(
+            help="NIR, spiking: one a step, or several (as many as the threshold goes into v).",
+            show_default="what the source does: sinabs several",
+        ),
+    ] = None,
     bits: Annotated[
         int | None, typer.Option(metavar="N", help="Floating point: bits of a weight, 2 to 8.", show_default="8")
+    ] = None,
+    levels: Annotated[
+        str | None, typer.Option(help="Floating point: ternary, weights of -1, 0 and 1 times a scale: as --bits 2.")
     ] = None,
     data: Annotated[
         str | None,
@@ -148,14 +161,22 @@ def import_(
     neuron: Annotated[
         str | None,
         typer.Option(
-            help="ONNX, floating point: relu (graded, Loihi 2) or ifT (integrate-and-fire over T steps, as if32).",
-            show_default="relu",
+            help="ONNX, floating point: relu (graded, Loihi 2) or ifT (integrate-and-fire over T steps, as if32); of a "
+            "few bits: multithreshold (one neuron of graded spikes for each) or threshold (as many neurons as steps).",
+            show_default="relu, threshold",
         ),
     ] = None,
     repair: Annotated[
         float | None,
         typer.Option(
             metavar="SECONDS", help="Floating point: adjust the integers on DATA to regain what rounding lost."
+        ),
+    ] = None,
+    targets: Annotated[
+        str | None,
+        typer.Option(
+            help="Of repair: labels, the classes of DATA; float, what the float network says of its samples; or both.",
+            show_default="both",
         ),
     ] = None,
     seed: Seed = 0,
@@ -171,6 +192,7 @@ def import_(
     """
     from conntra_hardware.base.files import check_writable
     from conntra_neuro.datasets import load_dataset
+    from conntra_neuro.datasets.dataset import refuse_values
     from conntra_neuro.exchange.files import import_with_report
     from conntra_neuro.network.storage import save
     from conntra_neuro.report.exchange import import_table
@@ -184,10 +206,22 @@ def import_(
             "scale": scale,
             "semantics": semantics,
             "drive": drive,
+            "frames": frames,
         }
-        options |= {"source": source, "dt": dt, "reset": reset, "bits": bits, "neuron": neuron, "repair": repair}
+        options |= {
+            "source": source,
+            "dt": dt,
+            "reset": reset,
+            "spikes": spikes,
+            "bits": bits,
+            "neuron": neuron,
+            "repair": repair,
+        }
+        options["bits"] = _bits(bits, levels)
         dataset = None if data is None else load_dataset(data, seed=seed)
-        if dataset is not None and (repair is not None or (format or file.suffix.lower()) in ("onnx", ".onnx")):
+        if dataset is not None:
+            refuse_values(dataset, "import")
+        if dataset is not None and (format or file.suffix.lower()) in ("onnx", ".onnx", "nir", ".nir"):
             options |= {"data": dataset, "seed": seed}
         assumed: list[str] = []
         network, rounded = import_with_report(file, format, assumed=assumed, **options)
@@ -210,6 +244,17 @@ def import_(
         "bytes": size,
     }
     return Outcome(document, (import_table(document),))
+
+
+def _bits(bits: int | None, levels: str | None) -> int | None:
+    """Return the bits of a weight that ``bits`` or the word ``levels`` mean; InputError for both, and other words."""
+    from conntra_hardware.base.errors import InputError
+
+    if levels is None:
+        return bits
+    if levels != "ternary" or bits not in (None, 2):
+        raise InputError(f"--levels {levels!r}: ternary allowed, without --bits; else --bits 2 to 8")
+    return 2
 
 
 def _compared(network: Any, rounded: Any, dataset: Any) -> dict[str, Any]:

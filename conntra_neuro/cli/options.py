@@ -12,7 +12,6 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     from conntra_hardware.program import Program
@@ -42,8 +41,8 @@ __all__ = [
 ]
 
 _DATA = (
-    "iris, digits, mnist, moving-edge, mnist:PATH, npz:PATH, images:DIR (images:DIR?size=64 resizes), events:PATH, "
-    "audio:DIR or series:PATH"
+    "iris, digits, diabetes, mnist, moving-edge, mnist:PATH, npz:PATH, images:DIR (images:DIR?size=64 resizes), "
+    "events:PATH, audio:DIR or series:PATH"
 )
 
 # Read by ``app.main``, which needs them where the arguments themselves are wrong, too.
@@ -115,14 +114,17 @@ def data_of_program(program: Program, info: dict[str, Any], data: str | None, se
     if spec is None:
         raise InputError(f"--data: not given, and the program does not say what it was trained with; {_DATA} expected")
     dataset = load_dataset(spec, seed=info.get("seed", 0) if seed is None else seed)
+    if (program.value is None) != (dataset.target == "class"):
+        told = "classes" if program.value is None else "a value"
+        raise InputError(f"{spec}: targets of another kind; the program answers with {told}: give data that have these")
     if program.labels is not None and tuple(program.labels) != dataset.labels:
         theirs, ours = (", ".join(map(str, labels[:12])) for labels in (dataset.labels, program.labels))
         raise InputError(f"{spec}: classes {theirs}; the program tells {ours} apart; give the data it was trained for")
     return dataset
 
 
-def select(data: Dataset, split: str, samples: int | None) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Return the first ``samples`` samples (n, ...) of a split, and their class indices (n,)."""
+def select(data: Dataset, split: str, samples: int | None) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return the first ``samples`` samples (n, ...) of a split, and their class indices or values (n,)."""
     import numpy as np
 
     parts = {"test": ("test",), "train": ("train",), "all": ("train", "test")}

@@ -61,4 +61,6 @@ def _write_run(document: dict, file: Path, target: Path) -> None:
     provenance = document.get("provenance", {})
     if not provenance.get("run"):
         raise InputError(f"{file}: does not hold how it was trained; the models of `conntra train` do")
+    if any("\ud800" <= c <= "\udfff" for value in provenance["run"].values() for c in str(value)):
+        raise InputError(f"{file}: names data whose path is not in UTF-8, as run files are; rename it and train again")
     write_atomically(target, run_file(provenance["run"], provenance.get("conntra_neuro", "unknown")).encode())

@@ -95,8 +95,8 @@ def train(
         int | None,
         typer.Option(
             metavar="PIXELS",
-            help="Shift each image at random by up to so many pixels, again in each sweep.",
-            show_default="1 in wide networks on large images",
+            help="Shift each image at random by up to so many pixels, again in each sweep; 0: leave it.",
+            show_default="1 on large images, where there are few or the network is wide",
         ),
     ] = None,
     elastic: Annotated[
@@ -104,7 +104,7 @@ def train(
         typer.Option(
             metavar="PIXELS",
             help="Distort each image at random by about so many pixels, again in each sweep.",
-            show_default="1 in wide networks on large images",
+            show_default="0.06 of a side where images are few, 1 in wide networks on large ones",
         ),
     ] = None,
     option: Annotated[
@@ -124,7 +124,10 @@ def train(
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Continue from a checkpoint.")] = None,
     cluster: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Train on Dask workers: tcp://HOST:8786, or local:N processes."),
+        typer.Option(
+            metavar="ADDRESS",
+            help="Train on Dask workers: tcp://HOST:8786, tls://HOST:8786?ca=FILE&cert=FILE&key=FILE, or local:N.",
+        ),
     ] = None,
     device: Annotated[
         str, typer.Option(metavar="cpu|gpu|jax", help="Where products are computed; the network is the same.")
