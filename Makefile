@@ -32,7 +32,7 @@ docs: dev build/docs-packages/.ready ## the documentation site with its notebook
 	@echo "docs: build/docs/index.html"
 
 spelling: build/docs-packages/.ready ## spelling of the docs and of the packages
-	PYTHONPATH=$(CURDIR)/build/docs-packages $(BIN)/python -m codespell_lib -L coo,inport,notin --skip '*.json,*.svg,*.png,_generated' \
+	PYTHONPATH=$(CURDIR)/build/docs-packages $(BIN)/python -m codespell_lib -L caf,coo,inport,notin,vulnerabilit --skip '*.json,*.svg,*.png,_generated' \
 		README.md CHANGELOG.md SECURITY.md CODE_OF_CONDUCT.md docs hardware conntra_neuro scripts examples
 
 results: dev ## measure the figures of README and docs/results.md; MNIST=mnist.npz for all, PARTS="demo fuzz" for some

@@ -31,6 +31,8 @@ def results() -> dict[str, Any]:
     demo = part(
         first_start={"unit": "s", "mean": 15.04, "sd": 0.3, "timing": True},
         later_start={"unit": "s", "mean": 11.2, "sd": 0.2, "timing": True},
+        first_processor={"unit": "s", "mean": 17.9, "sd": 0.3, "timing": True},
+        later_processor={"unit": "s", "mean": 13.4, "sd": 0.2, "timing": True},
         output={"unit": "text", "lines": ["accuracy  96.66 %"]},
     )
     return {"demo": demo, "digits": part(error={"unit": "%", "mean": 2.537, "sd": 0.19, "seeds": 3})}
@@ -79,9 +81,9 @@ def test_a_block_that_is_not_known_is_refused(results: dict[str, Any]) -> None:
 
 
 def test_times_of_a_busy_machine_are_called_so(results: dict[str, Any]) -> None:
-    assert "On two cores the first start takes 15 s" in "".join(results_pages.first_minute(results))
+    assert "The first start takes 15 s on 2 cores, because" in "".join(results_pages.first_minute(results))
     busy = results | {"demo": results["demo"] | {"load_before": 7.5}}
-    assert "On a busy machine the first start takes 15 s" in "".join(results_pages.first_minute(busy))
+    assert "The first start takes 18 s of processor time, because" in "".join(results_pages.first_minute(busy))
     assert "other work kept it busy (load 7.5)" in "".join(results_pages.demo(busy))
 
 
