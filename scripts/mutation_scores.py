@@ -52,7 +52,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "conntra_neuro/network/layers/pooling.py": (_LAYERS, _LOOPS),
     "conntra_neuro/network/layers/recurrent.py": (_LAYERS, _LOOPS),
     "conntra_neuro/network/layers/residual.py": (_LAYERS, _LOOPS),
-    "conntra_neuro/compiler/check.py": (_CHECK,),
+    "conntra_neuro/compiler/check.py": ("tests/compiler/test_check_values.py", _CHECK),
     "conntra_neuro/compiler/cut.py": (_PLACE, _COMPILE, _CHECK),
     "conntra_neuro/compiler/fold.py": (_LOWER, _COMPILE),
     "conntra_neuro/compiler/lower.py": (_LOWER, _COMPILE),
