@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -120,7 +121,7 @@ def needed(root: str, extra: str) -> Iterator[str]:
 
 def licence_of(name: str) -> str:
     """Return the licence that a distribution declares: an expression, else its classifiers, else the first words."""
-    found = metadata.metadata(name)
+    found: Any = metadata.metadata(name)
     classifiers = [c.split(" :: ")[-1] for c in found.get_all("Classifier") or [] if c.startswith("License :: ")]
     classifiers = [c for c in classifiers if c not in ("OSI Approved", "Other/Proprietary License")]
     text = " ".join((found.get("License") or "").split())

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from conntra_hardware.base.errors import ConntraError, in_short
+from conntra_neuro.cli.progress import tell_of_compiling
 from conntra_neuro.cli.terminal import printable, show_everything
 from conntra_neuro.cli.verb_result import DONE, INTERRUPTED, TERMINATED, WRONG, Outcome, to_json
 
@@ -39,6 +40,7 @@ def _run(argv: Sequence[str] | None) -> int:
     asked["quiet"] |= "-q" in arguments
     show_everything()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it can do without a folder for its cache
+    tell_of_compiling(asked["quiet"])
     try:
         from conntra_neuro.cli.verbs import app  # here, so that Ctrl-C while Python still imports is met, too
 

@@ -114,6 +114,9 @@ def train(
             help="Train on Dask workers: tcp://HOST:8786, tls://HOST:8786?ca=FILE&cert=FILE&key=FILE, or local:N.",
         ),
     ] = None,
+    device: Annotated[
+        str, typer.Option(metavar="cpu|gpu|jax", help="Where products are computed; the network is the same.")
+    ] = "cpu",
     out: Annotated[
         Path | None, typer.Option(metavar="MODEL", help="The file to write.", show_default="DATA.conntra")
     ] = None,
@@ -163,6 +166,7 @@ def train(
             resume=resume,
             progress=progress,
             cluster=cluster,
+            device=device,
             **prices,
             **recipe,
         )
