@@ -125,7 +125,8 @@ def licence_of(name: str) -> str:
     classifiers = [c.split(" :: ")[-1] for c in found.get_all("Classifier") or [] if c.startswith("License :: ")]
     classifiers = [c for c in classifiers if c not in ("OSI Approved", "Other/Proprietary License")]
     text = " ".join((found.get("License") or "").split())
-    said = found.get("License-Expression") or ", ".join(_SAME.get(c, c) for c in classifiers) or _SAME.get(text, text)
+    known = ", ".join(_SAME.get(name, name) for name in map(str, classifiers))
+    said = str(found.get("License-Expression") or known or _SAME.get(text, text))
     return (said[:80] or "not declared").replace("|", "/")
 
 

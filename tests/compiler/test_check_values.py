@@ -142,6 +142,18 @@ def layer_name(neuron: str) -> str:
     return "readout" if neuron == "readout" else "hidden0"
 
 
+def test_biases_of_graded_neurons_are_not_shifted() -> None:
+    for bias, fits in (
+        (4095 << 7, True),
+        (4096 << 7, False),
+        ((4095 << 7) + 1, False),
+        (-4096 << 7, True),
+        (4095, True),
+    ):
+        layer = dense([[1, 0]], [bias], cn.GradedRelu(10))
+        assert [v.resource for v in found(layer, dense([[1]]))] == ([] if fits else ["bias"]), bias
+
+
 def test_potentials_over_several_steps() -> None:
     weights = np.zeros((3, 2), int)
     weights[1] = 120, 100
@@ -206,8 +218,14 @@ def test_cores_and_what_would_help() -> None:
     chip = replace(ONE, cores=2, tiles_x=1, tiles_y=1, neurons_per_core=10)
     (violation,) = [v for v in found(binary, out, chip=chip) if v.resource == "cores"]
     assert (violation.layer, violation.used, violation.limit) == ("hidden0", 5, 2)
-    # One-bit levels are no more than ternary ones: no word of these.
+    # Levels of one bit, or ternary ones: no word of ternary ones instead.
     assert violation.remedy == "3 chips (loihi1x3) have 6 cores; or make layers smaller by a factor of 2.50"
+    ternary = dense(np.random.default_rng(0).integers(-1, 2, (40, 60)), None, "threshold")
+    (violation,) = [v for v in found(ternary, out, chip=chip) if v.resource == "cores"]
+    assert "ternary instead" not in violation.remedy
+    wider = dense(np.random.default_rng(0).integers(-2, 3, (40, 60)), None, "threshold")
+    (violation,) = [v for v in found(wider, out, chip=chip) if v.resource == "cores"]
+    assert violation.remedy.startswith("ternary instead of 3-bit levels: 5 of 2 cores; or 3 chips")
     few = replace(chip, max_chips=2)
     (violation,) = [v for v in found(binary, out, chip=few) if v.resource == "cores"]
     assert violation.remedy == "make layers smaller by a factor of 2.50"
