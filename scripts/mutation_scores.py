@@ -58,7 +58,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "conntra_neuro/compiler/lower.py": (_LOWER, _COMPILE),
     "conntra_neuro/compiler/partition.py": (_PLACE, _COMPILE, _CHECK),
     "conntra_neuro/compiler/place.py": (_PLACE, _COMPILE),
-    "hardware/conntra_hardware/program/projection.py": (_PROJECTION, _LOWER),
+    "hardware/conntra_hardware/program/projection.py": (_PROJECTION,),
     "hardware/conntra_hardware/program/convolution.py": (_PROJECTION, _LOOPS),
     "hardware/conntra_hardware/cost/energy.py": (_ENERGY,),
     "hardware/conntra_hardware/cost/events.py": (_ENERGY, "tests/hardware/test_chip_events.py"),

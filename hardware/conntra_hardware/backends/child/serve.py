@@ -18,6 +18,8 @@ from conntra_hardware.backends.child.launch import ERROR_FILE
 __all__ = ["fail", "serve"]
 
 _POLL_S = 0.2
+_TRIES = 20  # to remove files that others may still write, 0.05 s apart
+_ORPHANED = threading.Event()
 
 
 def serve(simulate: Callable[[Job], float]) -> None:
@@ -36,6 +38,8 @@ def serve(simulate: Callable[[Job], float]) -> None:
 
 def fail(folder: Path, line: str) -> None:
     """Leave ``line`` as the cause and end this process at once, without waiting for any thread or process of it."""
+    if _ORPHANED.is_set():  # files that vanish are no cause, and whoever removes them ends this process, too
+        time.sleep(2 * _TRIES)
     (folder / ERROR_FILE).write_text(" ".join(line.split()), encoding="utf-8")
     sys.stderr.flush()
     os._exit(1)
@@ -52,7 +56,12 @@ def _follow(folder: Path, parent: int) -> None:
             time.sleep(_POLL_S)
     else:
         return  # a launcher stands between, and Windows has no signal that only asks
-    shutil.rmtree(folder, ignore_errors=True)
+    _ORPHANED.set()
+    for _ in range(_TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            break
+        time.sleep(0.05)
     if os.name == "posix" and os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGTERM)
     os._exit(1)
