@@ -179,10 +179,16 @@ def test_whatever_a_backend_ends_in_is_named_and_a_fuzz_run_goes_on(monkeypatch)
     drawn = [FuzzCase(case.program, case.inputs, index) for index, case in enumerate(cases)]
     monkeypatch.setattr("conntra_hardware.proof.fuzz.random_case", lambda seed, index, *_: drawn[index])
     monkeypatch.setattr("conntra_hardware.proof.fuzz._GIVEN_UP_AFTER", len(drawn) + 1)
-    report = fuzz(len(drawn), backends=[backend, "reference"], limits={"brian2": len(drawn)}, time_limit_s=2)
+    hangs = list(NONSENSE).index("hang")
+    drawn.insert(0, drawn.pop(hangs))
+    report = fuzz(1, backends=[backend, "reference"], limits={"brian2": 1}, time_limit_s=2)
+    assert (report.backends["brian2"].failed, report.backends["reference"].programs) == (1, 1)
+    said = {failure["index"]: failure["diagnosis"] for failure in report.failures}
+    del drawn[0]
+    report = fuzz(len(drawn), backends=[backend, "reference"], limits={"brian2": len(drawn)})
     assert report.backends["brian2"].failed == len(drawn)
     assert report.backends["reference"].programs == len(drawn)
-    said = {failure["index"]: failure["diagnosis"] for failure in report.failures}
+    said |= {failure["index"]: failure["diagnosis"] for failure in report.failures}
     for index, cause in enumerate(NONSENSE.values()):
         assert re.match(f"brian2: {cause}", said[index]), said[index]
         assert "\n" not in said[index]
