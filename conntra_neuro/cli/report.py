@@ -22,7 +22,7 @@ def report(
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="HTML", help="The file to write.")] = Path("report.html"),
-    title: Annotated[str, typer.Option(help="What stands at its top.")] = "conntra report",
+    title: Annotated[str, typer.Option(help="Title of the report.")] = "conntra report",
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,

@@ -39,7 +39,7 @@ def verify(
     backends: Annotated[
         str | None,
         typer.Option(
-            help="Two or more of those that `conntra doctor` lists; the first is right.",
+            help="Two or more of those that `conntra doctor` lists; the others are compared with the first.",
             show_default=f"{','.join(_DEFAULT)}; with --fuzz all that run here",
         ),
     ] = None,
@@ -50,7 +50,7 @@ def verify(
         ),
     ] = None,
     fuzz: Annotated[int | None, typer.Option(metavar="N", help="Compare N random programs instead.")] = None,
-    budget: Annotated[float, typer.Option(metavar="SECONDS", help="With --fuzz, for each slow simulator.")] = 60.0,
+    budget: Annotated[float, typer.Option(metavar="SECONDS", help="With --fuzz: time for each slow simulator.")] = 60.0,
     time_limit: TimeLimit = 600.0,
     seed: RunSeed = None,
     out: Annotated[Path | None, typer.Option(metavar="CERTIFICATE", help="Write the JSON there, too.")] = None,
@@ -68,7 +68,7 @@ def verify(
 ) -> Outcome:
     """Run a program on several simulators and compare every spike and every readout potential.
 
-    Exit status 1 where they differ, with the first divergence and its cause, or where a certificate does not hold.
+    The exit status is 1 if they differ, with the first divergence and its cause, or if a certificate does not hold.
     """
     from conntra_hardware.base.files import check_writable
     from conntra_hardware.proof.signature import sign

@@ -12,7 +12,7 @@ from rich.console import RenderableType
 from conntra_hardware.base.errors import MALFORMED, FileFormatError, in_short
 from conntra_hardware.base.files import Container, read_container
 from conntra_neuro.report.tables import facts
-from conntra_neuro.report.units import bytes_, count, percent, seconds
+from conntra_neuro.report.units import bytes_, count, percent, right_of, seconds, squared
 
 __all__ = ["Shown", "show_file"]
 
@@ -140,7 +140,7 @@ def _of_document(path: Path, document: Mapping[str, Any]) -> Shown:
             ("program", f"{document.get('program', '-')}, for {document['chip']}"),
             ("data", f"{document.get('data', '-')}, {count(document['samples'])} samples"),
             ("backend", f"{document['backend']}, {seconds(document['run_seconds'])}"),
-            ("accuracy", percent(document["accuracy"])),
+            right_of(document),
             ("counts", ", ".join(f"{name} {count(n)}" for name, n in document["counts"].items())),
             ("energy", ", ".join(f"{e['coefficients']} {_energy(e)}" for e in document["energy"])),
             ("versions", _words(document.get("versions", {}))),
@@ -180,7 +180,8 @@ def _provenance(info: Mapping[str, Any]) -> list[tuple[str, str]]:
         if value is None or name == "run" or isinstance(value, (dict, list)):
             continue
         if name.endswith("_error"):
-            rows.append((name.replace("_", " "), percent(value)))
+            values = info.get("target") == "value" and not name.startswith("validation")
+            rows.append((name.replace("_", " "), squared(value) if values else percent(value)))
         elif name.endswith("_seconds"):
             rows.append((name.replace("_", " ").replace(" seconds", " time"), seconds(value)))
         elif value is not False:

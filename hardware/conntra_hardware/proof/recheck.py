@@ -14,7 +14,7 @@ from conntra_hardware.base.arrays import ArrayLike
 from conntra_hardware.base.errors import FileFormatError, InputError, in_short
 from conntra_hardware.program import Program
 from conntra_hardware.program.fingerprint import inputs_sha256, program_sha256
-from conntra_hardware.proof.fuzz import FuzzReport, fuzz
+from conntra_hardware.proof.fuzz import SPACE, FuzzReport, fuzz
 from conntra_hardware.proof.seal import SEAL, seal_differs
 from conntra_hardware.proof.verify import Certificate, verify
 
@@ -113,7 +113,7 @@ def recheck_fuzz(document: Mapping[str, Any], progress: Callable[[str, int, int]
         raise FileFormatError(
             f"fuzz report: {error} missing or unusable; give one of `conntra verify --fuzz`"
         ) from None
-    space: dict[str, Any] = {name: bool(document.get(name, False)) for name in ("dilated", "timed", "changing")}
+    space: dict[str, Any] = {name: bool(document.get(name, False)) for name in SPACE}
     fresh = fuzz(programs, seed=seed, backends=list(tallies), limits=limits, **space, progress=progress)
     ours, changed = fresh.to_dict(), seal_differs(document)
     document = copy.deepcopy(dict(document))

@@ -180,6 +180,7 @@ def read_job(folder: Path) -> Job:
 
 def _facts(entries: Mapping[str, Any]) -> Facts:
     parameters: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entries.items()}
+    parameters["thresholds"] = tuple(map(tuple, entries["thresholds"]))
     return Facts(**parameters)
 
 
