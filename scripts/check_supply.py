@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -120,11 +121,12 @@ def needed(root: str, extra: str) -> Iterator[str]:
 
 def licence_of(name: str) -> str:
     """Return the licence that a distribution declares: an expression, else its classifiers, else the first words."""
-    found = metadata.metadata(name)
+    found: Any = metadata.metadata(name)
     classifiers = [c.split(" :: ")[-1] for c in found.get_all("Classifier") or [] if c.startswith("License :: ")]
     classifiers = [c for c in classifiers if c not in ("OSI Approved", "Other/Proprietary License")]
     text = " ".join((found.get("License") or "").split())
-    said = found.get("License-Expression") or ", ".join(_SAME.get(c, c) for c in classifiers) or _SAME.get(text, text)
+    known = ", ".join(_SAME.get(name, name) for name in map(str, classifiers))
+    said = str(found.get("License-Expression") or known or _SAME.get(text, text))
     return (said[:80] or "not declared").replace("|", "/")
 
 

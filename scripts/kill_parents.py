@@ -83,8 +83,20 @@ def _kill(name: str, rng: random.Random) -> tuple[int, float, int]:
             for pid in _marked(folder) | {parent.pid}:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        left = [name for name in set(os.listdir("/dev/shm")) - shared if name.startswith(("psm_", "conntra"))]
-        return others, seconds, len(left) + sum(1 for path in Path(folder).glob("conntra-*"))
+        left = [path.name for path in Path(folder).glob("conntra-*")]
+        left += [name for name in set(os.listdir("/dev/shm")) - shared if name.startswith("psm_") and not _mapped(name)]
+        if left:
+            print(f"{name}: left {', '.join(left)}", file=sys.stderr)
+        return others, seconds, len(left)
+
+
+def _mapped(name: str) -> bool:
+    """Return whether a living process has the shared memory ``name``: then it is that of another run."""
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        with suppress(OSError):
+            if f"/dev/shm/{name}" in maps.read_text():
+                return True
+    return not Path("/dev/shm", name).exists()
 
 
 def _marked(mark: str) -> set[int]:

@@ -25,6 +25,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -175,10 +176,10 @@ def once(n: int) -> None:
 
     rng = np.random.default_rng(n % 7)
     layers = [cn.Dense(rng.integers(-1, 2, (30, 20))), cn.Dense(rng.integers(-1, 2, (4, 30)), activation="readout")]
-    program, x = cn.compile(cn.DiscreteNetwork(layers), "loihi1"), rng.integers(0, 2, (50, 20))
+    made, x = cn.compile(cn.DiscreteNetwork(layers), "loihi1"), rng.integers(0, 2, (50, 20))
     with tempfile.TemporaryDirectory() as folder:
-        cn.save(program, Path(folder) / "p.conntra")
-        program = cn.load(Path(folder) / "p.conntra")
+        cn.save(made, Path(folder) / "p.conntra")
+        program: Any = cn.load(Path(folder) / "p.conntra")
     program.run(x, backend="brian2" if n % 25 == 24 else "reference")
     program.verify(x[:3], backends=["reference", "loop"]).require_equal()
     if n % 50 == 49:

@@ -90,6 +90,13 @@ def test_idle_neurons_are_accessed_and_not_updated():
     assert energy.by_layer["readout"]["neuron"] == pytest.approx(81.0 * PJ, rel=1e-12)
 
 
+def test_samples_that_are_alike_have_the_mean_at_every_percentile():
+    energy = estimate(run(three_neurons(), INPUTS[[1, 1, 1]]).counts, three_neurons(), "sanafe2025")
+    assert energy.per_inference_p95_j == pytest.approx(energy.per_inference_j, rel=1e-12)
+    assert energy.latency_p95_s == pytest.approx(energy.latency_s, rel=1e-12)
+    assert energy.step_time_p95_s == pytest.approx(energy.step_time_s, rel=1e-12)
+
+
 def test_layers_and_cores_sum_to_the_whole():
     result = run(three_neurons(), INPUTS)
     for energy in estimate_all(result.counts, result.program):

@@ -234,6 +234,7 @@ def test_parameters_are_whole_numbers_in_their_range() -> None:
     assert parameter(np.int8(3), 0, 3, "p") == 3
     assert isinstance(parameter(np.int8(3), 0, 3, "p"), int)
     assert parameter([0, 3], 0, 3, "p") == (0, 3)
+    assert parameter([3], 0, 3, "p") == 3
     assert parameter(np.array([2, 2]), 0, 3, "p") == 2
     for wrong in (-1, 4, True, 1.0, "1", None, [0, 4], [-1, 0], [], [[1]], [1.0], np.array(1.5), [True, False]):
         with pytest.raises(InputError, match=r"^p"):

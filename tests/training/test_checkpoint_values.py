@@ -59,7 +59,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     same(load_checkpoint(folder, SETTINGS), STATE)
     assert checkpoint.read_settings(folder) == SETTINGS
     assert [path.name for path in folder.iterdir()] == ["checkpoint.conntra"]
-    same(load_checkpoint(saved(tmp_path, replace(STATE, schedule=None)), SETTINGS), replace(STATE, schedule=None))
+    for other in (replace(STATE, schedule=None), replace(STATE, sweep=0)):
+        same(load_checkpoint(saved(tmp_path, other), SETTINGS), other)
 
 
 def test_at_most_every_two_seconds_unless_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

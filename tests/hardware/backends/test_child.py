@@ -95,8 +95,18 @@ def test_a_child_that_succeeds_leaves_no_process(groups: list[int], tmp_path: Pa
     assert living(groups[0]) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_when_the_parent_goes_the_child_goes(number: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "module", "processes"),
+    [
+        (signal.SIGINT, "hanging_simulation", 2),
+        (signal.SIGTERM, "hanging_simulation", 2),
+        (signal.SIGKILL, "hanging_simulation", 2),
+        (signal.SIGKILL, "writing_simulation", 1),
+    ],
+)
+def test_when_the_parent_goes_the_child_goes(
+    number: signal.Signals, module: str, processes: int, tmp_path: Path
+) -> None:
     # Ctrl-C reaches the parent alone, as the child has a session of its own; SIGKILL leaves the parent no last word.
     code = (
         f"import sys, tempfile; sys.path.append({str(SUPPORT)!r}); tempfile.tempdir = {str(tmp_path)!r}\n"
@@ -104,14 +114,16 @@ def test_when_the_parent_goes_the_child_goes(number: signal.Signals, tmp_path: P
         "from conntra_hardware.runtime import RunOptions\n"
         "from program_strategies import random_case\n"
         "backend, case = Brian2Backend(), random_case(1, samples=2)\n"
-        "backend.module = 'hanging_simulation'\n"
+        f"backend.module = {module!r}\n"
         "backend.execute(case.program, case.inputs, RunOptions(60))\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: any(_children(parent.pid)))
         (child,) = _children(parent.pid)
-        wait_until(lambda: len(living(child)) == 2)
+        wait_until(lambda: len(living(child)) == processes)
+        if module == "writing_simulation":
+            wait_until(lambda: any(tmp_path.glob("*/7")))
         parent.send_signal(number)
         parent.wait(10)
         wait_until(lambda: not living(child))
@@ -167,10 +179,16 @@ def test_whatever_a_backend_ends_in_is_named_and_a_fuzz_run_goes_on(monkeypatch)
     drawn = [FuzzCase(case.program, case.inputs, index) for index, case in enumerate(cases)]
     monkeypatch.setattr("conntra_hardware.proof.fuzz.random_case", lambda seed, index, *_: drawn[index])
     monkeypatch.setattr("conntra_hardware.proof.fuzz._GIVEN_UP_AFTER", len(drawn) + 1)
-    report = fuzz(len(drawn), backends=[backend, "reference"], limits={"brian2": len(drawn)}, time_limit_s=2)
+    hangs = list(NONSENSE).index("hang")
+    drawn.insert(0, drawn.pop(hangs))
+    report = fuzz(1, backends=[backend, "reference"], limits={"brian2": 1}, time_limit_s=2)
+    assert (report.backends["brian2"].failed, report.backends["reference"].programs) == (1, 1)
+    said = {failure["index"]: failure["diagnosis"] for failure in report.failures}
+    del drawn[0]
+    report = fuzz(len(drawn), backends=[backend, "reference"], limits={"brian2": len(drawn)})
     assert report.backends["brian2"].failed == len(drawn)
     assert report.backends["reference"].programs == len(drawn)
-    said = {failure["index"]: failure["diagnosis"] for failure in report.failures}
+    said |= {failure["index"]: failure["diagnosis"] for failure in report.failures}
     for index, cause in enumerate(NONSENSE.values()):
         assert re.match(f"brian2: {cause}", said[index]), said[index]
         assert "\n" not in said[index]

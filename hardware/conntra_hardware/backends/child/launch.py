@@ -31,10 +31,12 @@ __all__ = ["child_command", "run_in_child", "supervise"]
 ERROR_FILE = "error.txt"
 """Where a child writes the one line that says why it failed."""
 
-_BOOTSTRAP = (
-    "import sys, json, runpy; sys.path[:] = json.loads(sys.argv.pop(1)); "
-    "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+# It follows its parent before it imports the simulator, which takes seconds.
+_RUN = (
+    "module = sys.argv.pop(1); from conntra_hardware.backends.child.follow import follow; follow(); "
+    "runpy.run_module(module, run_name='__main__', alter_sys=True)"
 )
+_BOOTSTRAP = f"import sys, json, runpy; sys.path[:] = json.loads(sys.argv.pop(1)); {_RUN}"
 # Another Python must find its own packages and none of this one's, so it is given our package and no path.
 _BOOTSTRAP_OTHER = (
     "import sys, os, runpy; from importlib import util; "
@@ -42,8 +44,7 @@ _BOOTSTRAP_OTHER = (
     "folder = sys.argv.pop(1); name = os.path.basename(folder); "
     "spec = util.spec_from_file_location("
     "name, os.path.join(folder, '__init__.py'), submodule_search_locations=[folder]); "
-    "sys.modules[name] = module = util.module_from_spec(spec); spec.loader.exec_module(module); "
-    "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+    f"sys.modules[name] = package = util.module_from_spec(spec); spec.loader.exec_module(package); {_RUN}"
 )
 _PACKAGE = str(Path(__file__).resolve().parents[2])
 _POSIX = os.name == "posix"
