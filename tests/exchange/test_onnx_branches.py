@@ -9,6 +9,7 @@ import pytest
 
 import conntra_neuro as cn
 from conntra_hardware.base.errors import FileFormatError
+from conntra_neuro.cli.app import main
 from conntra_neuro.datasets import Dataset
 from conntra_neuro.exchange.files import import_with_report
 from conntra_neuro.exchange.onnx.graph import Node, load_graph
@@ -110,6 +111,20 @@ def test_a_scale_of_each_class(tmp_path: Path) -> None:
         assert clear.mean() > 0.5
         np.testing.assert_array_equal(network.predict(x)[clear], expected.argmax(axis=1)[clear])
         assert np.abs(network.layers[-1].weight).max() <= 127
+
+
+def test_the_command_line_says_what_scales_of_classes_lost(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    b = onnx_graphs.Builder(0)
+    b.add("MatMul", "", b.constant(b.ternary(8, 3)))
+    b.add("Mul", "", b.constant([1.0, 0.37, 0.777]))
+    onnx.save(b.model((8,), 3), tmp_path / "a.onnx")
+    x, y = (np.random.default_rng(0).random((12, 8)) < 0.5).astype(np.uint8), np.arange(12) % 3
+    np.savez(tmp_path / "d.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    given = ["import", str(tmp_path / "a.onnx"), "--data", f"npz:{tmp_path / 'd.npz'}", "--out", str(tmp_path / "m")]
+    assert main(given) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "a scale for each class, rounded to whole multiples" in said
+    assert "exact no" in said
 
 
 def test_branches_of_no_common_measure_are_refused(tmp_path: Path) -> None:
