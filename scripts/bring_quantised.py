@@ -44,6 +44,7 @@ def _right(logits: Any, x: np.ndarray, y: np.ndarray) -> float:
 def brevitas(path: Path, arrays: Arrays, epochs: int) -> float:
     """Write a residual CNN of 2-bit weights and activations as QONNX; both branches of the sum have one quantiser."""
     import brevitas.nn as qnn
+    import onnx
     import torch
     from brevitas.export import export_qonnx
     from brevitas.quant import Int8ActPerTensorFixedPoint, Uint8ActPerTensorFixedPoint
@@ -78,6 +79,7 @@ def brevitas(path: Path, arrays: Arrays, epochs: int) -> float:
     _train(net, net, x, arrays[1], epochs)
     net.eval()
     export_qonnx(net, torch.zeros(1, 1, 28, 28), str(path))
+    onnx.save(onnx.load(path), path)  # its weights may stand in a file beside it: one file
     return _right(net, test, arrays[3])
 
 

@@ -26,6 +26,8 @@ import onnx_branches
 import onnx_graphs
 from onnx.reference import ReferenceEvaluator
 
+DATA = Path(__file__).parents[1] / "data"
+
 
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("style", ["residual", "dense"])
@@ -203,3 +205,28 @@ def test_a_float_branch_past_a_pool_is_refused(tmp_path: Path) -> None:
     data = Dataset("small", x, y, x, y, labels=(0, 1, 2))
     with pytest.raises(FileFormatError, match="cannot be carried past"):
         cn.import_network(tmp_path / "a.onnx", data=data)
+
+
+def test_brevitas_own_residual_network_is_what_qonnx_says() -> None:
+    """Of scripts/bring_your_network.py brevitas (Brevitas 0.13.4, 2 bits; logits by qonnx 1.0.0), barely trained.
+
+    The files had what the exporter writes beside the graph (names of its own functions and modules) taken out.
+    """
+    network = cn.import_network(DATA / "qonnx" / "brevitas_residual.onnx", scale=255)
+    assert len(network.residuals) == 1
+    with np.load(DATA / "float_onnx" / "images.npz") as images, np.load(DATA / "qonnx" / "brevitas_residual.npz") as y:
+        x, expected = images["x_test"][:40].reshape(40, -1), y["logits"]
+    found = network.forward(network.encode(x))
+    assert np.array_equal(np.argsort(found, axis=1), np.argsort(expected, axis=1))
+
+
+def test_keras_own_residual_network_is_what_onnxruntime_computes() -> None:
+    """Of scripts/bring_your_network.py keras (Keras 3.15.1): padding of one pixel on one side, shapes it computes."""
+    path = DATA / "float_onnx" / "keras_residual.onnx"
+    net = read_float_net(load_graph(path))
+    with np.load(DATA / "float_onnx" / "images.npz") as images:
+        x = (images["x_test"][:40] / 255).astype(np.float32)
+    session = onnx_graphs.onnxruntime.InferenceSession(path)
+    (expected,) = session.run(None, {session.get_inputs()[0].name: x.reshape(40, 28, 28, 1)})
+    found = net.logits(x.reshape(40, -1)[:, net.order].astype(np.float64))
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
