@@ -18,12 +18,12 @@ ROOT = Path(__file__).resolve().parent.parent
 # In the order in which they are met; a public name that is in no group fails the build.
 API_GROUPS = {
     "Data": ("load_dataset", "from_events", "Dataset", "fit_encoder"),
-    "Training": ("train", "TrainResult", "ConntraClassifier"),
+    "Training": ("train", "TrainResult", "ConntraClassifier", "ConntraRegressor"),
     "Networks": ("DiscreteNetwork", "Dense", "Conv2d", "SumPool", "MaxPool", "Flatten", "Residual", "Recurrent"),
-    "Neurons": ("Threshold", "GradedRelu", "IntegrateAndFire", "Lif", "SigmaDelta", "Readout"),
+    "Neurons": ("Threshold", "MultiThreshold", "GradedRelu", "IntegrateAndFire", "Lif", "SigmaDelta", "Readout"),
     "Levels of weights": ("Levels", "BINARY", "TERNARY", "parse_levels"),
     "Files and exchange": ("save", "load", "import_network", "export", "memory_report", "MemoryReport"),
-    "Chips and programs": ("chip_names", "load_chip", "Chip", "check", "Violation", "compile", "Program"),
+    "Chips and programs": ("chip_names", "load_chip", "Chip", "check", "Violation", "compile", "Program", "ValueScale"),
     "Running": ("run", "decide", "RunResult", "Host", "EventCounts", "Measured"),
     "Verification": ("verify", "Certificate"),
     "Energy and latency": ("estimate", "estimate_all", "EnergyEstimate"),
@@ -152,8 +152,10 @@ def _cell(text: str) -> str:
 
 def links_of_page(app: Any, name: str, source: list[str]) -> None:
     """Turn the links of a page to files outside the docs into the files' names: the site does not have them."""
-    if not name.startswith("_generated"):
-        source[0] = re.sub(r"\[([^\]]*)\]\(\.\./([^)#\s]+)(#[^)\s]*)?\)", _file_name, source[0])
+    if name.startswith("_generated"):
+        return
+    up = r"\.\./" * (name.count("/") + 1)
+    source[0] = re.sub(rf"\[([^\]]*)\]\({up}([^)#\s]+)(#[^)\s]*)?\)", _file_name, source[0])
 
 
 def _file_name(found: re.Match[str]) -> str:

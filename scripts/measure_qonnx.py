@@ -26,8 +26,8 @@ def make(folder: Path, seeds: int) -> None:
     """Write graphs and inputs; their functions are left out, so that nothing but the package runs QONNX's operators."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
     import onnx
-    import onnx_branches
-    import onnx_graphs
+    import onnx_branches  # type: ignore[import-not-found]
+    import onnx_graphs  # type: ignore[import-not-found]
     from onnx import helper
 
     folder.mkdir(parents=True, exist_ok=True)

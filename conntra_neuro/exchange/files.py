@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ from conntra_hardware.program import Program
 from conntra_neuro.exchange.from_program import network_of_program
 from conntra_neuro.exchange.time import refuse_ways_through_time
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.single_thresholds import single_thresholds
 
 if TYPE_CHECKING:
     from conntra_neuro.exchange.nir.spiking import SpikingImport
@@ -76,7 +78,9 @@ def import_network(path: str | Path, format: str | None = None, **options: Any) 
                       until the network does as well again; ``bits`` of a weight; ``seed``;
                       ``targets``: what repair aims at, "labels", "float" (what the float network says, where
                       there are no labels to trust), or "both", half of each, without
-    neuron            ONNX in floating point: "relu" (graded) or "ifT", integrate-and-fire over T steps
+    neuron            ONNX in floating point: "relu" (graded) or "ifT", integrate-and-fire over T steps; of activations
+                      of a few bits: "threshold", as many neurons as there are steps, or "multithreshold", one that
+                      sends graded spikes (``MultiThreshold``)
     semantics, drive  NetX: see ``exchange.lava_dl.reader.read_lava_dl``
 
     Raises FileFormatError where the file is
@@ -130,7 +134,7 @@ def _write_nir(network: DiscreteNetwork, about: Options, options: Options) -> Wr
     from conntra_neuro.exchange.nir.dialects import dialect
     from conntra_neuro.exchange.nir.writer import nir_bytes
 
-    how = dialect(options.get("reader"))
+    how, network = dialect(options.get("reader")), single_thresholds(network)
     return nir_bytes(network, about, how), how.to_set(network)
 
 
@@ -140,7 +144,7 @@ def _write_netx(network: DiscreteNetwork, about: Options, options: Options) -> W
     _needs("nir", "h5py")
     from conntra_neuro.exchange.netx import netx_bytes
 
-    return netx_bytes(network, about), {}
+    return netx_bytes(single_thresholds(network), about), {}
 
 
 def _write_onnx(network: DiscreteNetwork, about: Options, options: Options) -> Written:
@@ -216,6 +220,9 @@ _EXACT = (
 )
 
 
+_FEW_BITS = ("threshold", "multithreshold")
+
+
 def _read_onnx(path: str | Path, options: Options, assumed: list[str] | None) -> Read:
     _no_options(options, ("inputs", "scale", "data", "bits", "neuron", "repair", "seed", "targets"), "onnx")
     _needs("onnx", "onnx")
@@ -223,9 +230,14 @@ def _read_onnx(path: str | Path, options: Options, assumed: list[str] | None) ->
     from conntra_neuro.exchange.onnx.reader import exact_or_graph
     from conntra_neuro.exchange.onnx.readout import OutputRounding
 
-    given = options.get("scale")
-    exact, refusal = exact_or_graph(path, options.get("inputs") or "binary", 1.0 if given is None else given)
+    given, neuron = options.get("scale"), options.get("neuron")
+    counted = neuron == "multithreshold"
+    exact, refusal = exact_or_graph(path, options.get("inputs") or "binary", 1.0 if given is None else given, counted)
     if isinstance(exact, (DiscreteNetwork, OutputRounding)):
+        if neuron not in (None, "relu", *_FEW_BITS) and not re.fullmatch(r"if\d{1,4}", str(neuron)):
+            raise InputError(
+                f"neuron {neuron!r}: unknown; {' or '.join(_FEW_BITS)} expected for activations of few bits"
+            )
         if options.get("repair") is not None:
             raise InputError(f"repair: {_EXACT}")
         return (exact, None) if isinstance(exact, DiscreteNetwork) else (exact.network, exact)
@@ -241,11 +253,12 @@ def _read_onnx(path: str | Path, options: Options, assumed: list[str] | None) ->
 
 
 def _read_lava_dl(path: str | Path, options: Options, assumed: list[str] | None) -> Read:
-    _no_options(options, ("steps", "semantics", "drive"), "netx")
+    own = ("steps", "semantics", "drive", "frames")
+    _no_options(options, own, "netx")
     _needs("nir", "h5py")
     from conntra_neuro.exchange.lava_dl.reader import read_lava_dl
 
-    return read_lava_dl(path, options.get("steps"), options.get("semantics"), options.get("drive"), assumed), None
+    return read_lava_dl(path, **{name: options.get(name) for name in own}, assumed=assumed), None
 
 
 Writer: TypeAlias = Callable[[DiscreteNetwork, Options, Options], Written]

@@ -206,7 +206,10 @@ def _steps(neuron: str) -> int | None:
     """Return the time steps of "ifT", None of "relu"; InputError for anything else."""
     found = re.fullmatch(r"if(\d{1,4})", neuron)
     if neuron != "relu" and not found:
-        raise InputError(f"neuron {neuron!r}: relu (graded, Loihi 2), or ifT over T time steps, as if32, expected")
+        raise InputError(
+            f"neuron {neuron!r}: relu (graded, Loihi 2), or ifT over T time steps, as if32, expected of a graph in "
+            "floating point"
+        )
     return int(found[1]) if found else None
 
 

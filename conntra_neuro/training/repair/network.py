@@ -55,6 +55,8 @@ def repair_network(
     samples, steps = np.asarray(x), network.steps
     stages, places = _stages(network)
     kept, held = held_rows(len(y), seed)
+    if network.value is not None:
+        raise InputError("repair: the network answers with a value; one of classes expected")
     logits = network.forward(network.encode(samples[kept[:_SCALED]]))
     scale = calibrated_scale(logits, y[kept[:_SCALED]])
     shape = network.layers[0].input_shape

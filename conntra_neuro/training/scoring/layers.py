@@ -18,9 +18,10 @@ from conntra_hardware.neurons import later
 from conntra_neuro.training.architecture.architecture import Architecture, Node
 from conntra_neuro.training.inputs.batches import Batch, DenseBatch, Floats, Inputs, StreamedInputs
 from conntra_neuro.training.layers.forward import Activity, forward, loop_of, rows_of
-from conntra_neuro.training.layers.maps import TERMS, down, max_gain, score, spread_out
+from conntra_neuro.training.layers.maps import TERMS, max_gain, spread_out
+from conntra_neuro.training.layers.products import HostProducts, Products
 from conntra_neuro.training.neurons import Terms, of_neuron
-from conntra_neuro.training.objective import QUANTA
+from conntra_neuro.training.objective import QUANTA, SquaredError
 from conntra_neuro.training.scoring import kernels
 from conntra_neuro.training.scoring.costs import fan_outs
 from conntra_neuro.training.scoring.plan import Plan, Sums
@@ -41,8 +42,12 @@ class LayerScorer:
 
     input_type = np.float32
 
-    def __init__(self, plan: Plan, weights: Sequence[Floats], threads: Threads) -> None:
+    def __init__(
+        self, plan: Plan, weights: Sequence[Floats], threads: Threads, products: Products | None = None
+    ) -> None:
+        """``products``: where they are computed; None is here."""
         self.plan, self._weights, self._threads = plan, weights, threads
+        self._products = products or HostProducts(threads)
         self._table = plan.objective.table
 
     def evaluate(self, inputs: Inputs | StreamedInputs, y: npt.NDArray[np.int64]) -> Sums:
@@ -51,7 +56,7 @@ class LayerScorer:
         for first in range(0, inputs.n, at_once):
             rows = np.arange(first, min(first + at_once, inputs.n))
             x = self._rows(inputs.batch(rows, self.input_type))
-            found = forward(self.plan.arch, self._weights, x, self._threads, keep=False)
+            found = forward(self.plan.arch, self._weights, x, self._threads, keep=False, products=self._products)
             _, _, loss, wrong = self._readout(found.outputs[-1], y[rows], 1.0)
             part = Sums([], loss, wrong, self._spikes(found))
             total = part if total is None else total + part
@@ -61,15 +66,19 @@ class LayerScorer:
     def rounds(self, batch: Batch, y: npt.NDArray[np.int64], time: float) -> Generator[float, float, Sums]:
         """Score all moves on a mini-batch; ``time`` runs from 0 to 1 over the training.
 
-        Yields the largest graded spikes and the largest gains of each node, and takes those of the whole mini-batch, of
-        which ``batch`` may be a part.
+        Yields the largest graded spikes, of a value the largest distance from the target, and the largest gains of each
+        node, and takes those of the whole mini-batch, of which ``batch`` may be a part.
         """
         arch, steps = self.plan.arch, self.plan.arch.steps
-        found = forward(arch, self._weights, self._rows(batch), self._threads)
+        found = forward(arch, self._weights, self._rows(batch), self._threads, products=self._products)
         peaks = yield from self._peaks(found)
         last = len(arch.nodes) - 1
         top = arch.nodes[last]
-        grid = _grid_of_readout(self.plan, max(top.largest, peaks[last]), found.inputs.dtype)
+        scale = self.plan.objective.scale
+        if isinstance(self.plan.objective, SquaredError):
+            distances = self.plan.objective.distances(found.outputs[-1], y)
+            scale *= max((yield float(np.abs(distances).max())), 1e-9)
+        grid = _grid_of_readout(self.plan, scale, max(top.largest, peaks[last]), found.inputs.dtype)
         p, q, loss, wrong = self._readout(found.outputs[-1], y, grid)
         scores: list[Any] = [None] * len(self._weights)
         q = np.repeat(q, steps, axis=0) if steps > 1 else q
@@ -114,6 +123,11 @@ class LayerScorer:
     def _readout(self, logits: Floats, y: npt.NDArray[np.int64], grid: float) -> tuple[Floats, Floats, int, int]:
         """Return softmax, score terms of the logits, the sum of the losses in quanta, the number of errors."""
         n, objective = len(y), self.plan.objective
+        if isinstance(objective, SquaredError):
+            distances = objective.distances(logits, y)[:, None]
+            terms = np.rint(objective.scale * distances / grid) * grid
+            loss = int(objective.losses(logits, y).sum())  # type: ignore[arg-type]  # whole numbers, as floats
+            return distances.astype(logits.dtype), terms.astype(logits.dtype), loss, 0
         p, q, losses, wrong = np.empty_like(logits), np.empty_like(logits), np.empty(n), np.empty(n, dtype=np.bool_)
         args = (logits, y, self._table, objective.scale, float(self.plan.step), objective.margin, 1 / grid, grid)
         self._threads.run(kernels.readout, n, *args, p, q, losses, wrong)
@@ -122,7 +136,7 @@ class LayerScorer:
 
     def _score(self, node: Node, columns: Floats | None, q: Floats, scores: list[Any]) -> None:
         assert columns is not None
-        scores[node.index] = score(columns, q.reshape(-1, q.shape[-1]))
+        scores[node.index] = self._products.score(columns, q.reshape(-1, q.shape[-1]))
 
     def _top_gains(
         self, found: Activity, p: Floats, q: Floats, y: npt.NDArray[np.int64], gains: list[Floats | None]
@@ -141,7 +155,7 @@ class LayerScorer:
         elif below.bound == 1:
             gains[top] = self._flip_gains(outputs, p, y, weights)
         else:
-            gains[top] = down(q, self._weights[-1], None, len(q), self._threads).reshape(outputs.shape)
+            gains[top] = self._products.down(q, self._weights[-1], None, len(q)).reshape(outputs.shape)
 
     def _flip_gains(self, spikes: Floats, p: Floats, y: npt.NDArray[np.int64], weights: Floats) -> Floats:
         """Return the exact change of the loss when a unit's spike is there, against when it is not: as ``spikes``."""
@@ -150,6 +164,9 @@ class LayerScorer:
         if steps > 1:
             p, y = np.repeat(p, steps, axis=0), np.repeat(y, steps)
         out = np.empty_like(h)
+        if isinstance(self.plan.objective, SquaredError):
+            self._threads.run(kernels.flip_gains, n, h, h, p, weights[0], _ONES, 1 / _FINE, _FINE, out)
+            return out.reshape(spikes.shape)
         tables = [np.ascontiguousarray(t, dtype=np.float32) for t in (np.exp(weights), np.exp(-weights), weights)]
         self._threads.run(kernels.top_gains, n, h, h, p, y, *tables, _ONES, 1 / _FINE, _FINE, out)
         return out.reshape(spikes.shape)
@@ -198,10 +215,10 @@ class LayerScorer:
         self._score(node, found.columns[number], flat, scores)
         weights = self._weights
         if node.loop >= 0:
-            scores[node.loop] = score(_before(outputs, self.plan.arch.steps), flat)
+            scores[node.loop] = self._products.score(_before(outputs, self.plan.arch.steps), flat)
             scores[node.loop][-1] = 0
         if number:
-            below = down(flat, weights[node.index], node.geometry, len(before), self._threads)
+            below = self._products.down(flat, weights[node.index], node.geometry, len(before))
             _add(gains, number - 1, below.reshape(before.shape))
         skip = node.skip
         if skip is None:
@@ -211,10 +228,10 @@ class LayerScorer:
             return
         columns = found.skipped[number]
         assert columns is not None
-        scores[skip.index] = score(columns, flat)
+        scores[skip.index] = self._products.score(columns, flat)
         scores[skip.index][-1] = 0  # the bias of the layer itself is enough
         if skip.source >= 0:
-            added = down(flat, weights[skip.index], skip.geometry, len(before), self._threads)
+            added = self._products.down(flat, weights[skip.index], skip.geometry, len(before))
             _add(gains, skip.source, added)
 
     def _count(self, node: Node, peaks: Sequence[float], number: int) -> float:
@@ -249,7 +266,7 @@ def _peak(x: Floats) -> float:
     return float(np.abs(x).max(initial=0))
 
 
-def _grid_of_readout(plan: Plan, largest: float, dtype: Any) -> float:
+def _grid_of_readout(plan: Plan, term: float, largest: float, dtype: Any) -> float:
     exact = 2.0**24 if dtype == np.float32 else 2.0**52
     terms_of = max(TERMS * max(largest, 1), plan.arch.nodes[-1].shape[0] * plan.largest)
-    return 2.0 ** math.ceil(math.log2(plan.objective.scale * (terms_of + 1) / exact) + 1e-9)
+    return 2.0 ** math.ceil(math.log2(term * (terms_of + 1) / exact) + 1e-9)
