@@ -4,10 +4,12 @@
     readers/bin/python scripts/bring_your_network.py PACKAGE mnist.npz --out FOLDER [--side 14] [--hidden 64]
         [--epochs 2] [--samples 100]
 
-PACKAGE is snntorch, norse or sinabs. mnist.npz has x_train, y_train, x_test, y_test, images of (28, 28). Pixels become
-spikes, each at random with the pixel as its probability (seeded). FOLDER gets PACKAGE.nir, written by the package's own
-exporter; PACKAGE.npz, the data of the import (x_test, y_test: spikes (n, steps, features)); and PACKAGE_spikes.npz,
-what each layer of the package sends at the first images. Runs in the environment of the packages, without this project.
+PACKAGE is snntorch, norse or sinabs, or one of bring_quantised.py: lava-dl, brevitas (with onnx, onnxscript and
+onnxoptimizer) or keras (with torch, onnx, onnxscript), each in an environment of its own. mnist.npz has x_train,
+y_train, x_test, y_test, images of (28, 28). Pixels become spikes, each at random with the pixel as its probability
+(seeded). FOLDER gets PACKAGE.nir, written by the package's own exporter (.onnx, .net); PACKAGE.npz, the data of the
+import (x_test, y_test: spikes (n, steps, features)); and PACKAGE_spikes.npz, what each layer of the package sends at
+the first images. Runs in the environment of the packages, without this project.
 """
 
 # pyright: reportMissingImports=false, reportAttributeAccessIssue=false
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bring_quantised import MAKERS
 
 STEPS, TRAINED, TESTED, RECORDED = 25, 10_000, 1000, 40
 
@@ -123,33 +126,51 @@ def graph_of(package: str, net: Net, torch: Any, features: int) -> Any:
     return graph
 
 
+def _quantised(args: argparse.Namespace) -> None:
+    """Train and export a network of a package that is no spiking one, or has a format of its own."""
+    with np.load(args.mnist) as data:
+        whole = [data[name] for name in ("x_train", "y_train", "x_test", "y_test")]
+    sizes = (args.images, args.images, TESTED, TESTED)
+    arrays = tuple(
+        part[:size].astype(part.dtype if part.ndim > 1 else np.int64) for part, size in zip(whole, sizes, strict=True)
+    )
+    maker, suffix = MAKERS[args.package]
+    args.out.mkdir(parents=True, exist_ok=True)
+    right = maker(args.out / f"{args.package}.{suffix}", arrays, args.epochs)
+    print(f"{args.package}: {100 * right:.2f} % of {TESTED} validation images")
+
+
 def main() -> None:
     """Train, export, record."""
-    import nir
-    import torch
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("package", choices=("snntorch", "norse", "sinabs"))
+    parser.add_argument("package", choices=("snntorch", "norse", "sinabs", *MAKERS))
     parser.add_argument("mnist", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--side", type=int, default=28)
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--samples", type=int, default=100, help="training samples to write, for import --repair")
+    parser.add_argument("--images", type=int, default=TRAINED, help="training images")
     args = parser.parse_args()
+    if args.package in MAKERS:
+        _quantised(args)
+        return
+    import nir
+    import torch
+
     torch.manual_seed(0)
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     neurons, run = make(args.package)
     net = Net(torch, (args.side**2, args.hidden, 10), neurons)
     with np.load(args.mnist) as data:
-        images, labels = data["x_train"][:TRAINED], torch.tensor(data["y_train"][:TRAINED].astype(np.int64))
+        images, labels = data["x_train"][: args.images], torch.tensor(data["y_train"][: args.images].astype(np.int64))
         test, truth = data["x_test"][:TESTED], data["y_test"][:TESTED].astype(np.int64)
     optimiser = torch.optim.Adam([p for w in net.weights for p in w.parameters()], lr=2e-3)
     loss = torch.zeros(())
     for epoch in range(args.epochs):
-        order = rng.permutation(TRAINED)
-        for start in range(0, TRAINED, 100):
+        order = rng.permutation(len(images))
+        for start in range(0, len(images), 100):
             rows = order[start : start + 100]
             x = torch.tensor(spikes(images[rows], args.side, STEPS, rng)).float()
             loss = torch.nn.functional.cross_entropy(run(net, x)[-1].mean(1) * 10, labels[rows])

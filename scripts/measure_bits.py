@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--packages", default="snntorch")
     parser.add_argument("--bits", default="8,4,3,2")
     parser.add_argument("--repair", type=float, default=0.0)
-    parser.add_argument("--targets", default="labels")
+    parser.add_argument("--targets", default="both")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--train", type=int, default=10_000)
     parser.add_argument("--test", type=int, default=10_000)

@@ -30,8 +30,12 @@ def _named(name: str) -> str:
 
 
 def _rounded(note: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the row of what became of a layer: of spiking neurons, or of ReLU."""
+    """Return the row of what became of a layer: of spiking neurons, of ReLU, or of the scales of logits alone."""
     low, high = note["scale"]
+    if "rounded" not in note:
+        return note[
+            "name"
+        ], f"a scale for each class, rounded to whole multiples: {100 * note['error']:.2g} % off at most"
     what = f"{note['rounded']:,} of {note['weights']:,} weights rounded, scale {low:.4g} to {high:.4g}"
     if "decay_error" in note:
         what += f", {note['clipped']:,} clipped" if note["clipped"] else ""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from nir_spiking_loops import run_layer
 
@@ -91,6 +91,7 @@ def random_layers(seed: int, first: str, second: str, loop: bool) -> list[tuple[
     return [(first, parameters(rng, n_in, hidden, loop)), (second, parameters(rng, hidden, out, False))]
 
 
+@settings(deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     first=st.sampled_from(KINDS[:3]),

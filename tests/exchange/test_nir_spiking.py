@@ -303,6 +303,27 @@ def test_the_command_line_says_what_was_lost(tmp_path: Path, capsys: pytest.Capt
     assert "weights rounded" in capsys.readouterr().out
 
 
+def test_ternary_by_name_and_targets(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    nir.write(tmp_path / "a.nir", random_graph(7, 1e-4))
+    given = ["import", str(tmp_path / "a.nir"), "--steps", "10", "--source", "paper", "--out", str(tmp_path / "m")]
+    assert main([*given, "--levels", "ternary"]) == 0
+    for layer in cn.load(tmp_path / "m").layers:
+        assert len(np.unique(np.abs(layer.weight))) <= 2
+    capsys.readouterr()
+    wrong = {
+        ("--levels", "binary"): "ternary allowed",
+        ("--levels", "ternary", "--bits", "4"): "ternary allowed, without --bits",
+        ("--repair", "1", "--data", f"npz:{tmp_path / 'd.npz'}", "--targets", "flaot"): "did you mean 'float'",
+        ("--spikes", "many"): "allowed: one, several",
+        ("--data", f"npz:{tmp_path / 'd.npz'}", "--steps", "9"): "give --steps of DATA",
+    }
+    x, y = (np.random.default_rng(0).random((12, 10, 5)) < 0.3).astype(np.uint8), np.arange(12) % 3
+    np.savez(tmp_path / "d.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    for options, message in wrong.items():
+        assert main([*given, *options]) == 2
+        assert message in " ".join(capsys.readouterr().err.split())
+
+
 @pytest.mark.parametrize(
     ("tau", "source"), [(8.0, "sinabs"), (1e-5, "norse"), (2e-3, "paper"), (np.inf, "paper"), (1e-4, "paper")]
 )

@@ -9,6 +9,7 @@ import pytest
 
 import conntra_neuro as cn
 from conntra_hardware.base.errors import FileFormatError
+from conntra_neuro.cli.app import main
 from conntra_neuro.datasets import Dataset
 from conntra_neuro.exchange.files import import_with_report
 from conntra_neuro.exchange.onnx.graph import Node, load_graph
@@ -24,6 +25,8 @@ import onnx
 import onnx_branches
 import onnx_graphs
 from onnx.reference import ReferenceEvaluator
+
+DATA = Path(__file__).parents[1] / "data"
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -112,6 +115,20 @@ def test_a_scale_of_each_class(tmp_path: Path) -> None:
         assert np.abs(network.layers[-1].weight).max() <= 127
 
 
+def test_the_command_line_says_what_scales_of_classes_lost(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    b = onnx_graphs.Builder(0)
+    b.add("MatMul", "", b.constant(b.ternary(8, 3)))
+    b.add("Mul", "", b.constant([1.0, 0.37, 0.777]))
+    onnx.save(b.model((8,), 3), tmp_path / "a.onnx")
+    x, y = (np.random.default_rng(0).random((12, 8)) < 0.5).astype(np.uint8), np.arange(12) % 3
+    np.savez(tmp_path / "d.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    given = ["import", str(tmp_path / "a.onnx"), "--data", f"npz:{tmp_path / 'd.npz'}", "--out", str(tmp_path / "m")]
+    assert main(given) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "a scale for each class, rounded to whole multiples" in said
+    assert "exact no" in said
+
+
 def test_branches_of_no_common_measure_are_refused(tmp_path: Path) -> None:
     b = onnx_graphs.Builder(0)
     before = b.add("Clip", "", b.constant(0.0), b.constant(1.0))
@@ -188,3 +205,28 @@ def test_a_float_branch_past_a_pool_is_refused(tmp_path: Path) -> None:
     data = Dataset("small", x, y, x, y, labels=(0, 1, 2))
     with pytest.raises(FileFormatError, match="cannot be carried past"):
         cn.import_network(tmp_path / "a.onnx", data=data)
+
+
+def test_brevitas_own_residual_network_is_what_qonnx_says() -> None:
+    """Of scripts/bring_your_network.py brevitas (Brevitas 0.13.4, 2 bits; logits by qonnx 1.0.0), barely trained.
+
+    The files had what the exporter writes beside the graph (names of its own functions and modules) taken out.
+    """
+    network = cn.import_network(DATA / "qonnx" / "brevitas_residual.onnx", scale=255)
+    assert len(network.residuals) == 1
+    with np.load(DATA / "float_onnx" / "images.npz") as images, np.load(DATA / "qonnx" / "brevitas_residual.npz") as y:
+        x, expected = images["x_test"][:40].reshape(40, -1), y["logits"]
+    found = network.forward(network.encode(x))
+    assert np.array_equal(np.argsort(found, axis=1), np.argsort(expected, axis=1))
+
+
+def test_keras_own_residual_network_is_what_onnxruntime_computes() -> None:
+    """Of scripts/bring_your_network.py keras (Keras 3.15.1): padding of one pixel on one side, shapes it computes."""
+    path = DATA / "float_onnx" / "keras_residual.onnx"
+    net = read_float_net(load_graph(path))
+    with np.load(DATA / "float_onnx" / "images.npz") as images:
+        x = (images["x_test"][:40] / 255).astype(np.float32)
+    session = onnx_graphs.onnxruntime.InferenceSession(path)
+    (expected,) = session.run(None, {session.get_inputs()[0].name: x.reshape(40, 28, 28, 1)})
+    found = net.logits(x.reshape(40, -1)[:, net.order].astype(np.float64))
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)

@@ -81,13 +81,17 @@ def load_graph(path: str | Path) -> Graph:
 
 def evaluate_by_onnx(node: Node, arrays: Sequence[Array | None]) -> Array:
     """Return the first output of a node on constants alone, by onnx's own evaluator; InputError where that fails."""
-    from onnx import helper
+    from onnx import helper, numpy_helper
     from onnx.reference import ReferenceEvaluator
 
     names = [f"x{index}" if array is not None else "" for index, array in enumerate(arrays)]
     outputs = [f"y{index}" for index in range(len(node.outputs))]
     try:
-        proto = helper.make_node(node.op, names, outputs, **node.attributes)
+        arrays_too = {
+            key: numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
+            for key, value in node.attributes.items()
+        }
+        proto = helper.make_node(node.op, names, outputs, **arrays_too)
         given = {name: np.asarray(array) for name, array in zip(names, arrays, strict=True) if name}
         found: Any = ReferenceEvaluator(proto).run(None, given)
         return np.asarray(found[0])

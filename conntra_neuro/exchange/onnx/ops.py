@@ -15,6 +15,7 @@ __all__ = ["ELEMENTWISE", "evaluate_constant", "evaluate_elementwise"]
 
 Array = npt.NDArray[Any]
 _MOST_ELEMENTS = 2**25
+_INTEGERS = (2, 3, 4, 5, 6, 7, 12, 13)  # as TensorProto numbers types
 
 
 def _quant(x: Array, scale: Array, zero: Array, bits: Array, *, attributes: Mapping[str, Any]) -> Array:
@@ -109,7 +110,7 @@ def _clip(x: Array, low: Array | None = None, high: Array | None = None, *, attr
 def _cast(x: Array, *, attributes: Mapping[str, Any]) -> Array:
     if int(attributes["to"]) == 9:  # BOOL
         return x != 0
-    whole = int(attributes["to"]) in (2, 3, 4, 5, 6, 7, 12, 13)
+    whole = int(attributes["to"]) in _INTEGERS
     return np.trunc(x) if whole and x.dtype.kind == "f" else x.astype(np.float64)
 
 
@@ -205,7 +206,10 @@ def _check_size(node: Node, arrays: Sequence[Array]) -> None:
 def evaluate_constant(node: Node, arrays: Sequence[Array | None]) -> Array:
     """Return what a node makes of constants alone; InputError where it is not known or makes too much of them."""
     if node.op in ELEMENTWISE and node.op not in ("QuantizeLinear", "DequantizeLinear"):  # of weights by channel
-        return evaluate_elementwise(node, arrays)
+        found = evaluate_elementwise(node, arrays)
+        # Shapes are computed in integers, whose quotients are cut.
+        whole = all(array.dtype.kind in "iu" for array in arrays if array is not None)
+        return np.trunc(found).astype(np.int64) if _stays_whole(node, whole) and np.isfinite(found).all() else found
     try:
         found = _constant(node, arrays)
     except InputError:  # it names the node already
@@ -215,6 +219,12 @@ def evaluate_constant(node: Node, arrays: Sequence[Array | None]) -> Array:
     if found.size > _MOST_ELEMENTS:
         raise InputError(f"{node}: makes an array of shape {found.shape}; too large")
     return found
+
+
+def _stays_whole(node: Node, whole: bool) -> bool:
+    if node.op == "Cast":
+        return int(node.attributes.get("to", 1)) in _INTEGERS
+    return whole and node.op in ("Abs", "Add", "Div", "Identity", "Max", "Min", "Mul", "Neg", "Sub")
 
 
 def _constant(node: Node, arrays: Sequence[Any]) -> Array:

@@ -243,9 +243,9 @@ class _Reader:
     def _fold(self, view: View, layer: FloatLayer, what: Any) -> None:
         """Take gain and shift of ``view`` into the weights of its layer."""
         if layer.geometry is not None:
+            made = view.waiting[-1].output_shape if view.waiting else layer.shape_out
+            view = view if view.in_order else _native(what, view, made, False)  # channel last, as Keras has it
             gain, shift = by_channel(what, view.gain), by_channel(what, view.shift)
-            if not view.in_order:
-                raise InputError(f"{what}: {_ORDER}")
         else:
             if not np.array_equal(np.sort(view.index.ravel()), np.arange(layer.size)):
                 raise InputError(f"{what}: takes part of a layer only")
@@ -326,7 +326,7 @@ def _scaled(part: Part, gain: Array) -> Part:
     return replace(part, weight=part.weight * gain.reshape(-1, *[1] * (part.weight.ndim - 1)), plane=plane)
 
 
-def _native(node: Node, view: View, shape: tuple[int, ...], whole: bool) -> View:
+def _native(node: Any, view: View, shape: tuple[int, ...], whole: bool) -> View:
     """Return the values of ``view`` in the order of what it is of, an output of ``shape``, or the input."""
     if whole:
         index = np.arange(view.index.size).reshape(shape)
