@@ -41,6 +41,8 @@ def test_random_graphs_with_branches(style: str, seed: int, tmp_path: Path) -> N
     clear = best[:, -1] - best[:, -2] > 1e-4
     assert clear.sum() > 10
     network = cn.import_network(tmp_path / "a.onnx")
+    graded = cn.import_network(tmp_path / "a.onnx", neuron="multithreshold")
+    assert np.array_equal(graded.forward(graded.encode(x)), network.forward(network.encode(x)))
     rows = x.reshape(60, -1)
     np.testing.assert_array_equal(network.predict(rows)[clear], expected.argmax(axis=1)[clear])
     program = cn.compile(network, chip="loihi1")
