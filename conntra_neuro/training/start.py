@@ -14,6 +14,7 @@ from conntra_neuro.network.levels import Levels
 from conntra_neuro.training.architecture.architecture import Architecture, Node
 from conntra_neuro.training.calibrate import calibrated_scale
 from conntra_neuro.training.layers.forward import Activity, node_potentials, respond, rows_of
+from conntra_neuro.training.layers.products import HostProducts
 from conntra_neuro.training.neurons import of_neuron
 from conntra_neuro.training.objective import SMALLEST_SCALE, Objective
 from conntra_neuro.training.parameters import BIAS_LIMIT, Parameters, start_shares
@@ -83,7 +84,7 @@ def _start(
         elif start is not None:
             own[:-1], own[-1] = start.weights[index], start.biases[index]
     for node in arch.nodes:
-        z, _, _ = node_potentials(node, found, weights, _ONE)
+        z, _, _ = node_potentials(node, found, weights, HostProducts(_ONE))
         if node.index >= 0:
             flat = z.reshape(-1, node.shape[-1])
             if start is None:
