@@ -67,7 +67,7 @@ class Deployed(Stock):
             decays: dict[str, Any] = {"du": 4095, "dv": 4095 if facts.form == "threshold" else 0}
             if facts.fraction_bits:  # of one decay a population, the current's not 0: ``refuse_what_stock_cannot``
                 decays = {"du": int(facts.current_decay) - 1, "dv": facts.voltage_decay}  # type: ignore[arg-type]
-            vth = np.broadcast_to(facts.least - 1, shape).copy()
+            vth: Any = np.broadcast_to(facts.least - 1, shape).copy()
             neurons = LIFReset(shape=shape, vth=vth, reset_interval=interval, reset_offset=depth % interval, **decays)
         for registers in bias_weights(population):
             self._from_control(0, registers, depth, neurons)
