@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 import conntra_neuro as cn
-from conntra_neuro.exchange.c.layers import table
 from conntra_neuro.exchange.c.measure import measure
+from conntra_neuro.exchange.c.tables import table
 from conntra_neuro.exchange.c.writer import c_header
 
 _ROUNDS = 9
@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--features", default="uint8")
     chosen = parser.parse_args()
     if chosen.model is None:
-        network = cn.train(cn.load_dataset("digits"), layers=[256], seed=0, sweeps=3).network
+        network = cn.train(cn.load_dataset("digits"), layers=[256], seed=0, sweeps=3, shift=0).network
     else:
         network = cn.load(chosen.model)
     assert isinstance(network, cn.DiscreteNetwork)

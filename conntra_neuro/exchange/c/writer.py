@@ -134,6 +134,10 @@ def _declarations(network: DiscreteNetwork, plan: Plan, name: str, features: str
         "#endif",
         *(f"#define {upper}_{key} {value}" for key, value in sizes.items()),
     ]
+    if network.value is not None:
+        value = network.value
+        lines.append(f"/* what logits[0] stands for: {upper}_OFFSET + {upper}_SCALE * logits[0] */")
+        lines += [f"#define {upper}_OFFSET {value.offset!r}", f"#define {upper}_SCALE {value.scale!r}"]
     if network.labels is not None:
         lines.append(f"/* classes in order: {_comment(', '.join(map(str, network.labels)))} */")
     whole = f"{upper}_N_STEPS * {upper}_INPUT_WORDS" if network.steps > 1 else f"{upper}_INPUT_WORDS"

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.chip import Chip
-from conntra_hardware.neurons import GRADED_MAX, Neuron, Span
+from conntra_hardware.neurons import GRADED_MAX, Neuron, Span, values
 from conntra_hardware.program import INPUT, AnyProjection, Population, Program, Projection
 from conntra_hardware.program.input_encoding import ChangeEncoder, Encoder
 
@@ -135,8 +135,8 @@ def spans_of(
     """Return for each population with graded spikes what each of its neurons can send in a sample of ``steps`` steps.
 
     ``populations`` in feed-forward order; ``incoming`` returns the projections into one of them. Neurons that lead back
-    to themselves may send all that 24 bits hold. Inputs are there, too, where the ``encoder`` bounds what they send in
-    all.
+    to themselves may send all that 24 bits and their ceiling allow. Inputs are there, too, where the ``encoder`` bounds
+    what they send in all.
     """
     spans: dict[str, Span] = {}
     if isinstance(encoder, ChangeEncoder):
@@ -149,7 +149,7 @@ def spans_of(
             continue
         arriving = incoming(population.name)
         if any(p.source == population.name for p in arriving):
-            most = np.full(population.size, GRADED_MAX, np.int64)
+            most = np.array(np.broadcast_to(values(population.neuron.facts.ceiling), population.size), np.int64)
             spans[population.name] = Span(-most if population.neuron.facts.delta else 0 * most, most)
             continue
         low, high = register_bounds(population, arriving, steps, spans)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.backends.child.interpreter import find_simulator
-from conntra_hardware.backends.child.job import read_recordings, read_result, write_job
+from conntra_hardware.backends.child.job import read_recordings, read_result, reading, write_job
 from conntra_hardware.backends.child.launch import child_command, supervise
 from conntra_hardware.backends.protocol import Availability, Recording, RunOptions
 from conntra_hardware.backends.sanafe.architecture import architecture, core_places
@@ -98,14 +98,16 @@ class SanafeBackend:
             limit = (options or RunOptions()).time_limit_s
             command = child_command(_MODULE, folder, found.python)
             supervise(self.name, command, folder, limit, other=bool(found.python))
-            run_seconds = read_result(folder)
-            if run_seconds is None:
-                raise BackendError(f"{self.name}: ended without a result; run it again, and report it if it stays so")
-            spikes, logits = read_recordings(folder, program)
-            measured = json.loads((folder / _PERFORMANCE_FILE).read_text(encoding="utf-8"))
+            with reading(self.name):
+                run_seconds = read_result(folder)
+                if run_seconds is None:
+                    raise BackendError(
+                        f"{self.name}: ended without a result; run it again, and report it if it stays so"
+                    )
+                spikes, logits = read_recordings(folder, program)
+                measured = _performance(json.loads((folder / _PERFORMANCE_FILE).read_text(encoding="utf-8")))
         seconds = time.perf_counter() - start
-        recording = Recording(spikes, logits, run_seconds=run_seconds, start_seconds=seconds - run_seconds)
-        return recording, _performance(measured)
+        return Recording(spikes, logits, run_seconds=run_seconds, start_seconds=seconds - run_seconds), measured
 
 
 def _settings(program: Program, costs: Coefficients) -> dict[str, object]:
