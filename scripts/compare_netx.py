@@ -1,4 +1,5 @@
-"""Compare what lava-dl's own loader makes of random sigma-delta files with what `conntra import` makes of them.
+"""Compare what lava-dl's own loader makes of random sigma-delta files with what `conntra import` makes of them, and of
+files of `conntra export` with delays and ways back with the networks that they came from.
 
     pip install --no-deps --target FOLDER lava-dl==0.6.0
     python scripts/compare_netx.py FOLDER [--files 20]
@@ -100,6 +101,44 @@ def _later(layer: Any) -> Any:
     return cn.Conv2d(layer.weight, layer.bias, layer.neuron, input_shape=g.input_shape, delay=1, **window)
 
 
+def exported(path: Path, seed: int) -> tuple[int, int, int]:
+    """Export a random network with delays or ways back; return its hidden spikes that are equal, all, and not 0."""
+    from lava.lib.dl import netx  # type: ignore[import-not-found]
+    from lava.magma.core.run_conditions import RunSteps
+    from lava.magma.core.run_configs import Loihi2SimCfg
+    from lava.proc import io
+
+    rng, back = np.random.default_rng(seed), bool(seed % 2)
+
+    def layer(n_out: int, n_in: int) -> cn.Dense:
+        neuron = cn.Lif(int(rng.integers(2, 6)), voltage_decay=int(rng.integers(4096)), current_decay=1500)
+        delay = 0 if back else rng.integers(0, 6, (n_out, n_in))
+        return cn.Dense(rng.integers(-3, 5, (n_out, n_in)), None, neuron, delay=delay)
+
+    layers = [layer(8, 6), layer(7, 8), cn.Dense(rng.integers(-3, 4, (3, 7)), None, "readout")]
+    loops = [cn.Recurrent(i, rng.integers(-3, 4, (n, n))) for i, n in ((0, 8), (1, 7))] if back else []
+    network = cn.DiscreteNetwork(layers, steps=STEPS, recurrent=loops)
+    cn.export(network, path)
+    spikes = (rng.random((1, STEPS, 6)) < 0.4).astype(np.uint8)
+    loaded = netx.hdf5.Network(net_config=str(path), input_shape=(6,))
+    total = STEPS + len(layers)
+    source = io.source.RingBuffer(data=np.pad(spikes[0].T, ((0, 0), (0, len(layers)))).astype(np.int32))
+    source.s_out.connect(loaded.inp)
+    sinks = [io.sink.RingBuffer(shape=part.out.shape, buffer=total) for part in loaded.layers[:2]]
+    for sink, part in zip(sinks, loaded.layers, strict=False):
+        part.out.connect(sink.a_in)
+    loaded.run(condition=RunSteps(num_steps=total), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
+    theirs = [sink.data.get().T.astype(int) for sink in sinks]
+    loaded.stop()
+    ours = network.outputs(spikes)[:2]
+    pairs = [(sent[1 + hop : 1 + hop + STEPS], own) for hop, (sent, own) in enumerate(zip(theirs, ours, strict=True))]
+    return (
+        sum(int((sent == own).sum()) for sent, own in pairs),
+        sum(own.size for _, own in pairs),
+        sum(int(np.count_nonzero(own)) for _, own in pairs),
+    )
+
+
 def load(folder: Path) -> None:
     """Make lava-dl importable: its part of the package ``lava``, and empty modules in place of torch and slayer."""
     import lava
@@ -129,7 +168,9 @@ def main() -> None:
             nonzero += int((theirs != 0).sum())
             if not np.array_equal(theirs, ours):
                 print(f"seed {seed}: Lava {theirs.tolist()}, imported {ours.tolist()}")
-    print(f"{args.files} files, {STEPS} steps: {equal} of {total} outputs equal, {nonzero} of them not 0")
+        print(f"{args.files} files, {STEPS} steps: {equal} of {total} outputs equal, {nonzero} of them not 0")
+        counts = np.array([exported(Path(name, "a.net"), seed) for seed in range(args.files)]).sum(axis=0)
+        print(f"{args.files} exported: {counts[0]} of {counts[1]} hidden spikes equal, {counts[2]} of them not 0")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from conntra_hardware.base.files import check_writable, write_atomically
 from conntra_hardware.base.suggest import did_you_mean
 from conntra_hardware.program import Program
 from conntra_neuro.exchange.from_program import network_of_program
-from conntra_neuro.exchange.time import refuse_ways_through_time
+from conntra_neuro.exchange.time import refuse_other_outputs, refuse_ways_through_time
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.single_thresholds import single_thresholds
 
@@ -140,7 +140,7 @@ def _write_nir(network: DiscreteNetwork, about: Options, options: Options) -> Wr
 
 def _write_netx(network: DiscreteNetwork, about: Options, options: Options) -> Written:
     _no_options(options, (), "netx")
-    refuse_ways_through_time(network, "export to netx")
+    refuse_other_outputs(network, "export to netx")
     _needs("nir", "h5py")
     from conntra_neuro.exchange.netx import netx_bytes
 

@@ -10,7 +10,7 @@ readout never spikes: its logits are its voltage, in 1/64.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +32,9 @@ _BIAS = (-(2**12), 2**12 - 1)  # NetX shifts all biases by 6 bits: what is left 
 _HIGHEST = 2**17 - 1
 """The highest threshold, and the largest sum of weights that 24-bit registers hold."""
 
+_LONGEST_DELAY = 62
+"""What lava-dl's loader gives Lava's DelayDense at most."""
+
 _FULL = 4096
 _VOLTAGE_DECAY = {"threshold": _FULL, "integrating": 0, "readout": 0}  # by form of neuron
 _PACKED_ABOVE = 1000
@@ -51,7 +54,7 @@ def netx_bytes(network: DiscreteNetwork, about: Mapping[str, Any] | None = None)
         shape = _input_shape(network, lowered)
         _write(layers, {"type": "input", "shape": np.array(shape)})
         for population in lowered.populations:
-            (projection,) = lowered.incoming(population.name)
+            projection = lowered.incoming(population.name)[0]
             if isinstance(projection, ConvProjection):
                 if len(shape) != 3:
                     raise _refusal(
@@ -63,7 +66,7 @@ def netx_bytes(network: DiscreteNetwork, about: Mapping[str, Any] | None = None)
                 if len(shape) == 3 and len(layers) > 1:
                     _write(layers, {"type": "flatten"})
                 shape = (population.size,)
-                group = _write(layers, _dense(population, projection))
+                group = _write(layers, _dense(population, lowered.incoming(population.name)))
             _neuron(group, population.neuron, network.steps)
     return file.getvalue()
 
@@ -72,10 +75,11 @@ def _check_chain(lowered: Lowered) -> None:
     source = "input"
     for population in lowered.populations:
         incoming = lowered.incoming(population.name)
-        if len(incoming) != 1 or incoming[0].source != source:
+        if {p.source for p in incoming} - {population.name} != {source}:
             raise _refusal(
                 population, "takes from several layers; NetX has chains only: leave residual connections out"
             )
+        _check_time(population, incoming)
         facts = population.neuron.facts
         soft = facts.form in ("integrating", "leaky") and facts.reset != "hard"
         if soft or facts.form not in (*_VOLTAGE_DECAY, "leaky"):
@@ -85,13 +89,29 @@ def _check_chain(lowered: Lowered) -> None:
             raise _refusal(population, "neurons that spike at the threshold; Lava's spike above it: use strict=True")
         if facts.per_neuron:
             raise _refusal(population, "parameters that differ by neuron; NetX has one threshold: use one for all")
-        reach = int((incoming[0].magnitudes() + np.abs(population.bias)).max())
+        reach = int((sum(p.magnitudes() for p in incoming) + np.abs(population.bias)).max())
         if reach > _HIGHEST:
             raise _refusal(population, f"sums of up to {reach}; 24-bit registers hold {_HIGHEST}: use smaller weights")
         low, high = int(population.bias.min()), int(population.bias.max())
         if low < _BIAS[0] or high > _BIAS[1]:
             raise _refusal(population, f"biases from {low} to {high}; {_BIAS[0]} to {_BIAS[1]} allowed")
         source = population.name
+
+
+def _check_time(population: Population, incoming: Sequence[AnyProjection]) -> None:
+    """Raise InputError for delays and ways back that lava-dl's loader does not take."""
+    own = [p for p in incoming if p.source == population.name]
+    late = max(p.delay for p in incoming)
+    if len(incoming) > 1 and any(isinstance(p, ConvProjection) for p in incoming):
+        raise _refusal(population, "convolutions back to itself or of several delays; NetX has dense ones: use Dense")
+    if late and isinstance(incoming[0], ConvProjection):
+        raise _refusal(population, "a convolution with a delay, which lava-dl's loader leaves out: use none")
+    if late > _LONGEST_DELAY:
+        raise _refusal(population, f"a delay of {late} steps; lava-dl's loader cuts it off to {_LONGEST_DELAY}")
+    if own and late:
+        raise _refusal(
+            population, "delays beside synapses to itself, which lava-dl's loader gives the same ones: use none"
+        )
 
 
 def _input_shape(network: DiscreteNetwork, lowered: Lowered) -> tuple[int, ...]:
@@ -101,20 +121,29 @@ def _input_shape(network: DiscreteNetwork, lowered: Lowered) -> tuple[int, ...]:
     return (network.n_in, 1, 1)
 
 
-def _dense(population: Population, projection: AnyProjection) -> dict[str, Any]:
-    weight = projection.weights.astype(np.int64)
-    low, high = int(weight.min()), int(weight.max())
+def _dense(population: Population, incoming: Sequence[AnyProjection]) -> dict[str, Any]:
+    forward = [p for p in incoming if p.source != population.name]
+    back = [p.weights.astype(np.int64) for p in incoming if p.source == population.name]
+    weight = np.sum([p.weights.astype(np.int64) for p in forward], axis=0)
+    if sum(p.n_synapses for p in forward) > np.count_nonzero(weight):
+        raise _refusal(population, "several delays between the same two neurons; NetX has one: use one")
+    low, high = (int(f(w)) for f, w in ((np.min, np.hstack([weight, *back])), (np.max, np.hstack([weight, *back]))))
     fits = -128 <= low <= high <= 127 if low < 0 < high else low >= -256 and high <= 255
     if not fits or low == high == 0:
         raise _refusal(population, f"weights from {low} to {high}; -128 to 127 allowed, not all 0")
-    return {
-        "type": "dense",
+    entries = {
+        "type": "dense_rec" if back else "dense",
         "shape": np.array([population.size, 1, 1]),
         "inFeatures": weight.shape[1],
         "outFeatures": weight.shape[0],
         "weight": weight.astype(np.int32),
         "bias": population.bias.astype(np.int32),
     }
+    if back:
+        entries["weight_rec"] = back[0].astype(np.int32)
+    if any(p.delay for p in forward):
+        entries["delay"] = np.sum([p.delay * (p.weights != 0) for p in forward], axis=0, dtype=np.int32)
+    return entries
 
 
 def _conv(population: Population, projection: ConvProjection) -> dict[str, Any]:

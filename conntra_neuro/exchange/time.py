@@ -6,7 +6,7 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import common_steps
 from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork
 
-__all__ = ["refuse_delays_and_recurrence", "refuse_ways_through_time"]
+__all__ = ["refuse_delays_and_recurrence", "refuse_other_outputs", "refuse_ways_through_time"]
 
 
 def refuse_delays_and_recurrence(network: DiscreteNetwork, where: str) -> None:
@@ -21,6 +21,11 @@ def refuse_delays_and_recurrence(network: DiscreteNetwork, where: str) -> None:
 def refuse_ways_through_time(network: DiscreteNetwork, where: str) -> None:
     """Raise InputError for delays, recurrence, outputs other than sums, and steps that no neuron says."""
     refuse_delays_and_recurrence(network, where)
+    refuse_other_outputs(network, where)
+
+
+def refuse_other_outputs(network: DiscreteNetwork, where: str) -> None:
+    """Raise InputError for outputs other than sums, and steps that no neuron says."""
     last = network.layers[-1].neuron
     if last is not None and last.spikes:
         raise InputError(f"{where}: the last layer's spikes are counted; a readout is expected there")

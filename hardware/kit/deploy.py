@@ -133,7 +133,7 @@ def report(d: Deployment) -> dict[str, Any]:
     steps, activity = measured["steps"] or samples, measured["activity"] or {}
     counters = {
         name: {
-            "ours_a_step": ours / samples,
+            "ours_a_step": ours / (samples * (measured["sample_steps"] or 1)),
             "chip_a_step": activity[name] / steps if name in activity else None,
         }
         for name, ours in reference["counts_hardware_names"].items()

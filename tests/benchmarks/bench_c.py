@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 import conntra_neuro as cn
-from conntra_neuro.exchange.c.layers import table
 from conntra_neuro.exchange.c.measure import measure
+from conntra_neuro.exchange.c.tables import table
 from conntra_neuro.exchange.c.writer import c_header
 
 _ROUNDS = 9

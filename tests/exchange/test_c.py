@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Lif, Readout
+from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Lif, MultiThreshold, Readout
 from conntra_hardware.program.input_encoding import ThermometerEncoder, ThresholdEncoder
 from conntra_neuro.exchange.c.measure import measure
 from conntra_neuro.exchange.c.writer import FEATURES, c_header
@@ -101,7 +101,7 @@ def images_with_a_past(seed):
         Conv2d(kernel(3, 2, 1, 2), rng.integers(-1, 2, 3), graded, input_shape=(2, 2, 3), delay=int(rng.integers(4))),
         Flatten((3, 2, 2)),
         Dense(kernel(7, 12), rng.integers(-4, 5, 7), lif(), delay=rng.integers(0, 3, (7, 12))),
-        Dense(kernel(4, 7), None, (lif(), "threshold")[seed % 2], delay=rng.integers(0, 3, 7)),
+        Dense(kernel(4, 7), None, (lif(), "threshold", MultiThreshold([0, 4]))[seed % 3], delay=rng.integers(0, 3, 7)),
     ]
     loops = [Recurrent(0, back), Recurrent(4, kernel(7, 7)), Recurrent(5, kernel(4, 4), rng.integers(0, 4, (4, 4)))]
     loops += [Recurrent(2, kernel(12, 12) * (rng.random((12, 12)) < 0.05))] if seed % 3 == 0 and steps < 4 else []

@@ -114,3 +114,50 @@ def test_what_netx_cannot_say_is_refused_by_name(tmp_path, case):
     with pytest.raises(InputError, match=says):
         export(DiscreteNetwork(layers, residuals=residuals), tmp_path / "a.net")
     assert list(tmp_path.iterdir()) == []
+
+
+def over_time(seed):
+    """A network of CUBA's neurons with delays of every kind, or with layers that lead to themselves."""
+    rng, back = np.random.default_rng(seed), bool(seed % 2)
+
+    def layer(n_out, n_in, delay):
+        decays = {"voltage_decay": int(rng.integers(0, 4097)), "current_decay": int(rng.integers(1, 4097))}
+        neuron = cn.Lif(int(rng.integers(1, 6)), refractory=int(rng.integers(0, 3)), **decays)
+        return Dense(rng.integers(-3, 4, (n_out, n_in)), rng.integers(-1, 3, n_out), neuron, delay=0 if back else delay)
+
+    layers = [layer(6, 5, rng.integers(0, 63, (6, 5))), layer(4, 6, rng.integers(0, 4, 6)), readout(4, delay=1 - back)]
+    loops = [cn.Recurrent(i, rng.integers(-3, 4, (n, n))) for i, n in ((0, 6), (1, 4)) if back]
+    spikes = (rng.random((4, 9, 5)) < 0.5).astype(np.uint8)
+    return DiscreteNetwork(layers, steps=9, recurrent=loops), spikes
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_delays_and_ways_back_come_back(tmp_path, seed):
+    """``scripts/compare_netx.py`` gives such files to lava-dl's own loader."""
+    network, spikes = over_time(seed)
+    export(network, tmp_path / "a.net")
+    with h5py.File(tmp_path / "a.net") as file:
+        assert file["layer/1/type"][0] == (b"dense_rec" if seed % 2 else b"dense")
+        assert ("delay" in file["layer/1"]) != seed % 2
+    again = cn.import_network(tmp_path / "a.net", steps=9, semantics="lava")
+    for found, expected in zip(again.outputs(spikes), network.outputs(spikes), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_delays_and_ways_back_that_lava_dl_would_take_otherwise_are_refused(tmp_path):
+    lif = cn.Lif(2, voltage_decay=9)
+    eye = np.eye(2, dtype=int)
+    image = Conv2d(np.ones((2, 2, 1, 1), int), activation=lif, input_shape=(2, 1, 1))
+    late = Conv2d(np.ones((2, 2, 1, 1), int), activation=lif, input_shape=(2, 1, 1), delay=1)
+    around = Conv2d(np.ones((2, 2, 1, 1), int), None, "readout", input_shape=(2, 1, 1))
+    for first, loops, message in (
+        (Dense(eye, None, lif, delay=63), [], "a delay of 63 steps; lava-dl's loader cuts it off to 62"),
+        (Dense(eye, None, lif, delay=1), [cn.Recurrent(0, eye)], "delays beside synapses to itself"),
+        (Dense(eye, None, lif), [cn.Recurrent(0, eye, 1)], "delays beside synapses to itself"),
+        (late, [], "a convolution with a delay, which lava-dl's loader leaves out"),
+        (image, [cn.Recurrent(0, around)], "convolutions back to itself"),
+    ):
+        network = DiscreteNetwork([first, readout(2)], steps=3, recurrent=loops)
+        with pytest.raises(InputError, match=f"export to NetX: hidden0: {message}"):
+            export(network, tmp_path / "a.net")
+    assert list(tmp_path.iterdir()) == []

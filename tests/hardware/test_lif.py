@@ -11,7 +11,7 @@ from over_time import by_loops, random_network
 
 import conntra_neuro as cn
 from conntra_hardware.backends import load_backend
-from conntra_hardware.base.errors import BackendError, ConntraError, InputError
+from conntra_hardware.base.errors import BackendError, InputError
 from conntra_hardware.fit.overflow import prove_no_overflow
 from conntra_hardware.neurons import neuron_from_dict, neuron_to_dict
 from conntra_hardware.program.fingerprint import program_sha256
@@ -307,19 +307,6 @@ def test_recurrent_connections_that_lead_nowhere_are_refused() -> None:
     ):
         with pytest.raises(InputError, match=message):
             cn.DiscreteNetwork(layers, steps=3, recurrent=[connection()])
-
-
-@pytest.mark.parametrize("backend", ["loihi-dry"])
-@pytest.mark.parametrize("case", ["leak", "delay", "recurrent", "counted"])
-def test_backends_without_time_refuse_by_name(backend: str, case: str) -> None:
-    available(backend)
-    neuron = NEURON if case == "leak" else "threshold"
-    layers = [cn.Dense([[1]], activation=neuron, delay=int(case == "delay"))]
-    layers += [] if case == "counted" else [cn.Dense([[1], [1]], activation="readout")]
-    loops = [cn.Recurrent(0, [[1]])] if case == "recurrent" else []
-    program = cn.compile(cn.DiscreteNetwork(layers, steps=1, recurrent=loops), chip="loihi1")
-    with pytest.raises(ConntraError, match=backend):
-        program.run(np.ones((1, 1), np.uint8), backend=backend)
 
 
 def test_graded_spikes_with_a_delay() -> None:

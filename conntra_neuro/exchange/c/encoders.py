@@ -17,9 +17,9 @@ from conntra_hardware.program.input_encoding import (
     ThresholdEncoder,
 )
 from conntra_hardware.program.signal_encoding import SignalEncoder
-from conntra_neuro.exchange.c.layers import table
 from conntra_neuro.exchange.c.plan import words
 from conntra_neuro.exchange.c.signals import signal_code
+from conntra_neuro.exchange.c.tables import table
 
 __all__ = ["FEATURES", "EncoderCode", "encoder_code", "feature_type"]
 

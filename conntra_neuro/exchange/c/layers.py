@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.base.errors import InputError
@@ -15,9 +14,10 @@ from conntra_hardware.neurons import FORGETS, FRACTION_BITS, GRADED_MAX, Facts, 
 from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.exchange.c.past import Arrival, Ring
 from conntra_neuro.exchange.c.plan import Buffer, words
+from conntra_neuro.exchange.c.tables import bit_planes, coded, smallest, table
 from conntra_neuro.network.layers import Conv2d, Dense, Layer, MaxPool, SumPool
 
-__all__ = ["PACKINGS", "Code", "Given", "table"]
+__all__ = ["PACKINGS", "Code", "Given"]
 
 PACKINGS = ("bits", "digits")
 
@@ -218,8 +218,8 @@ class Code:
             call = self._call("dot_digits" if binary else "dot_digits_values")
             at = f"NAME_w{key} + {row} * {packed.shape[1]}"
             return f"{call}({at}, NAME_l{key}, {x}, {n}, {base}u, {per_byte})", []
-        low, step, planes = _coded(levels)
-        packed = _bit_planes((weight.astype(np.int64) - low) // step, planes)
+        low, step, planes = coded(levels)
+        packed = bit_planes((weight.astype(np.int64) - low) // step, planes)
         self.weight_bytes += packed.nbytes
         self.tables.append(table("uint32_t", f"{self.name}_w{key}", packed.ravel()))
         call = self._call("dot_bits" if binary else "dot_bits_values")
@@ -234,7 +234,7 @@ class Code:
     def _bias(self, key: str, bias: IntArray, index: str) -> str:
         if not bias.any():
             return ""
-        kind = _smallest(bias)
+        kind = smallest(bias)
         self.bias_bytes += len(bias) * {"int8_t": 1, "int16_t": 2, "int32_t": 4}[kind]
         self.tables.append(table(kind, f"{self.name}_b{key}", bias))
         return f" + NAME_b{key}[{index}]"
@@ -290,13 +290,13 @@ class Code:
             alike = places > 1 and (by_channel == by_channel[:, :1]).all()
             rows = by_channel[:, 0] if alike else rows
             at = f"i / {places} * {rows.shape[1]} + " if alike else f"i * {rows.shape[1]} + "
-        kind = _smallest(rows)
+        kind = smallest(rows)
         self.bias_bytes += rows.size * {"int8_t": 1, "int16_t": 2, "int32_t": 4}[kind]
         self.tables.append(table(kind, f"{self.name}_t{index}", rows.ravel()))
-        sent = "logits[i] += k;" if index == self.last else "y[i] = k;"
+        sent = ["logits[i] += k;"] * (index == self.last) + ["y[i] = k;"] * (index != self.last or self.kept)
         # They rise: the first that is not exceeded is the last one looked at.
         search = [f"while (k < {rows.shape[1]} && z > NAME_t{index}[{at}k])", "    k++;"]
-        return ["{", "    int k = 0;", *_indented([*search, sent], 1), "}"]
+        return ["{", "    int k = 0;", *_indented([*search, *sent], 1), "}"]
 
     def _integrating(self, index: int, layer: Layer, facts: Facts) -> list[str]:
         self.state[f"v{index}"] = "NAME_sum", layer.n_out
@@ -351,7 +351,7 @@ class Code:
         if isinstance(value, int):
             return str(value)
         numbers = np.asarray(value, np.int64)
-        kind = _smallest(numbers)
+        kind = smallest(numbers)
         self.bias_bytes += len(numbers) * {"int8_t": 1, "int16_t": 2, "int32_t": 4}[kind]
         self.tables.append(table(kind, f"{self.name}_{key}", numbers))
         return f"NAME_{key}[i]"
@@ -361,49 +361,8 @@ class Code:
         return f"NAME_{function}"
 
 
-def table(kind: str, name: str, numbers: npt.NDArray[np.generic]) -> str:
-    """Return a C table."""
-    if kind == "uint32_t":
-        texts = [f"0x{int(v):08x}u" for v in numbers]
-    elif kind in ("double", "float"):
-        texts = [repr(float(v)) + ("f" if kind == "float" else "") for v in numbers]
-    else:
-        texts = [str(int(v)) for v in numbers]
-    lines: list[str] = []
-    for text in texts:
-        if lines and len(lines[-1]) + len(text) < 110:
-            lines[-1] += f" {text},"
-        else:
-            lines.append(f"    {text},")
-    return "\n".join([f"static const {kind} {name}[{len(texts)}] = {{", *lines, "};"])
-
-
-def _coded(levels: tuple[int, ...]) -> tuple[int, int, int]:
-    """Return low, step and bits for which every level is low + step * (a number of so many bits)."""
-    low = levels[0]
-    step = int(np.gcd.reduce(np.array(levels) - low))
-    return low, step, int((levels[-1] - low) // step).bit_length()
-
-
-def _bit_planes(numbers: npt.NDArray[np.int64], planes: int) -> npt.NDArray[np.uint32]:
-    """Return rows (n_out, words * planes): for each 32 inputs, one word a bit of their numbers."""
-    rows, n = numbers.shape
-    padded = np.zeros((rows, words(n) * 32), np.int64)
-    padded[:, :n] = numbers
-    bits = (padded.reshape(rows, -1, 1, 32) >> np.arange(planes)[:, None]) & 1
-    return (bits << np.arange(32)).sum(axis=-1).astype(np.uint32).reshape(rows, -1)
-
-
 def _leaks(layer: Layer) -> bool:
     return layer.neuron is not None and layer.neuron.facts.form in ("leaky", "leaky readout")
-
-
-def _smallest(numbers: IntArray) -> str:
-    low, high = int(numbers.min()), int(numbers.max())
-    for bits in (8, 16):
-        if -(2 ** (bits - 1)) <= low and high < 2 ** (bits - 1):
-            return f"int{bits}_t"
-    return "int32_t"
 
 
 def _pointer(buffer: Buffer) -> str:

@@ -12,8 +12,8 @@ import numpy as np
 
 from conntra_hardware.program.signal_encoding import SignalEncoder, filter_bank, log_table
 from conntra_hardware.program.signal_kernel import FACTOR_BITS, WINDOW_BITS
-from conntra_neuro.exchange.c.layers import table
 from conntra_neuro.exchange.c.plan import words
+from conntra_neuro.exchange.c.tables import table
 
 __all__ = ["signal_code"]
 

@@ -61,8 +61,8 @@ class Block:
     """Block ``index`` of a file. ``shape`` is that of its outputs, (channels, height, width) or (neurons,).
 
     Arrays that it does not have are None: ``weight`` (out, in) or (out, in / groups, height, width), ``recurrent``
-    (out, out), ``bias`` (out,), ``delay`` (out,), (in,) or one number. ``window`` holds stride, padding, dilation and
-    groups. A dense block without a ``neuron`` adds nothing up and never spikes.
+    (out, out), ``bias`` (out,), ``delay`` (out,), (in,), (out, in) or one number. ``window`` holds stride, padding,
+    dilation and groups. A dense block without a ``neuron`` adds nothing up and never spikes.
     """
 
     index: int
@@ -137,7 +137,9 @@ class _Reader:
         if self._kind == "dense_rec":
             recurrent = self._weight("weight_rec", exponent)
         bias = self._integers("bias").ravel() if "bias" in self._group else None
-        delay = self._integers("delay").ravel() if "delay" in self._group else None
+        delay = self._integers("delay") if "delay" in self._group else None
+        if delay is not None and delay.shape != weight.shape:
+            delay = delay.ravel()
         return Block(self._index, self._kind, shape, neuron, weight, recurrent, bias, delay, window)
 
     def _weight(self, name: str, exponent: int) -> IntArray:

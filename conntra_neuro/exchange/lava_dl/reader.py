@@ -195,6 +195,8 @@ def _delay(block: Block, n_in: int, where: str) -> int | IntArray:
         return 0
     assert block.weight is not None
     n_out = len(block.weight)
+    if block.delay.ndim == 2:
+        return block.delay
     if block.delay.size == 1:
         return int(block.delay[0])
     if block.kind != "conv" and block.delay.size == n_out:

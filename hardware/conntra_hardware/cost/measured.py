@@ -19,7 +19,8 @@ ACTIVITY = ("syn_ops", "dendrite_updates", "axon_out", "spikes_in")
 class Measured:
     """Power, time and activity that Lava's Loihi 2 profilers read from a board; None where nothing was measured.
 
-    steps               time steps of the run, the fill of the pipeline included; a sample enters at every step
+    steps               time steps of the run, the fill of the pipeline included
+    sample_steps        time steps from the entry of a sample to that of the next one: 1 unless it lives in time
     step_time_s         mean wall time of a step; ``host_time_s`` and ``management_time_s`` of it outside the cores
     power_w             mean power of the board, ``static_w`` before or after the run; less the static share of idle
                         chips where ``idle_subtracted_w`` is not None
@@ -31,6 +32,7 @@ class Measured:
     """
 
     steps: int | None = None
+    sample_steps: int | None = None
     step_time_s: float | None = None
     host_time_s: float | None = None
     management_time_s: float | None = None
@@ -58,18 +60,22 @@ class Measured:
 
     @property
     def energy_per_inference_j(self) -> float | None:
-        """Energy of a step, which is that of a sample: power times step time."""
-        return _product(self.power_w, self.step_time_s)
+        """Energy of a sample: power times the time of its steps."""
+        return _product(self.power_w, self._sample_time_s)
 
     @property
     def dynamic_per_inference_j(self) -> float | None:
         """Of that, the dynamic part."""
-        return _product(self.dynamic_w, self.step_time_s)
+        return _product(self.dynamic_w, self._sample_time_s)
 
     @property
     def throughput_hz(self) -> float | None:
-        """Samples a second: one at every step."""
-        return 1.0 / self.step_time_s if self.step_time_s else None
+        """Samples a second."""
+        return 1.0 / self._sample_time_s if self._sample_time_s else None
+
+    @property
+    def _sample_time_s(self) -> float | None:
+        return None if self.step_time_s is None else self.step_time_s * (self.sample_steps or 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON values, null where nothing was measured."""

@@ -25,7 +25,7 @@ from conntra_hardware.backends.protocol import Recording, RunOptions
 from conntra_hardware.base.errors import BackendError, InputError
 from conntra_hardware.chip import load_chip
 from conntra_hardware.cost.measured import Measured
-from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Readout, Threshold
+from conntra_hardware.neurons import GradedRelu, Readout, SigmaDelta, Threshold
 from conntra_hardware.program import INPUT, ConvProjection, CoreSlice, Population, Program, Projection
 from conntra_hardware.program.convolution import Geometry
 from conntra_hardware.program.projection import one_to_one
@@ -199,9 +199,9 @@ def test_a_readout_s_bias_is_the_sum_of_its_synapses(bias):
 
 def test_what_keeps_a_state_is_not_deployed_and_told_why():
     case = build_program([np.ones((2, 3), int), np.ones((1, 2), int)], [np.zeros(2, int), np.zeros(1, int)])
-    hidden = Population("h1", IntegrateAndFire(2, 4), np.zeros(2, int))
-    spiking = Program(case.chip, 3, (hidden, case.readout), case.projections, case.slices)
-    with pytest.raises(BackendError, match="loihi: population h1: integrate_and_fire neurons; it runs threshold"):
+    hidden = Population("h1", SigmaDelta(2), np.zeros(2, int))
+    spiking = Program(case.chip, 3, (hidden, case.readout), case.projections, case.slices, steps=4)
+    with pytest.raises(BackendError, match="loihi: population h1: sigma_delta neurons; it runs threshold"):
         check_deployable("loihi", spiking, np.ones((4, 3), np.uint8))
 
 

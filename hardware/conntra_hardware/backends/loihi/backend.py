@@ -45,7 +45,8 @@ class LoihiBackend:
         return lava
 
     def execute(self, program: Program, inputs: SpikeArray, options: RunOptions) -> Recording:
-        """Run input spikes (n, n_inputs) through the program, one sample a time step.
+        """Run input spikes (rows, n_inputs) through the program, one sample a time step; one that takes several, and
+        all that is kept between them, stands apart from the next one by quiet steps.
 
         With ``options.probe`` False only the readout's potentials are taken from the chip, and the recording has no
         spikes.
@@ -56,13 +57,14 @@ class LoihiBackend:
         if not found.ok:
             raise BackendError(f"{self.name}: {found.reason}; {found.remedy}")
         host = options.host or host_from() if self.on_chip else Host()
-        check_deployable(self.name, program, inputs)
+        plan = check_deployable(self.name, program, inputs)
         settings = {
             "on_chip": self.on_chip,
             "host": asdict(host) | {"name": str(host)},
             "measure": options.measure,
             "probe": options.probe,
             "forgets": forgetful(program),
+            "time": None if plan is None else plan.to_dict(),
         }
         recording = run_in_child(
             self.name,

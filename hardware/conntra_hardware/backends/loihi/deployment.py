@@ -5,8 +5,9 @@
       +----> input adapter -> Dense(1) -> LIF(1) -> output adapter -> recorder: the mark
 
 A readout sends its potential as a graded spike; its bias comes as synapses from a neuron that always spikes, for graded
-neurons have no bias. Adapters take time, and how much is not documented: one spike, the mark, leaves with the first
-sample and passes one neuron. Where it arrives tells by how many steps all else is late.
+neurons have no bias. Samples of several steps stand apart (``over_time``). Adapters take time, and how much is not
+documented: one spike, the mark, leaves with the first sample and passes one neuron. Where it arrives tells by how many
+steps all else is late.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from lava.magma.core.run_configs import Loihi2HwCfg, Loihi2SimCfg
 from conntra_hardware.backends.child.job import Job
 from conntra_hardware.backends.child.serve import serve
 from conntra_hardware.backends.lava.watch import watch
+from conntra_hardware.backends.loihi.over_time import MAX_LATENCY
 from conntra_hardware.backends.loihi.parts import STOCK, Deployed, relay
 from conntra_hardware.backends.loihi.processes.models import (
     NxInputAdapter,
@@ -33,9 +35,7 @@ from conntra_hardware.backends.loihi.processes.models import (
 from conntra_hardware.backends.loihi.processes.process import HostRecorder, HostSource, InputAdapter, OutputAdapter
 from conntra_hardware.program import INPUT
 
-MAX_LATENCY = 16
-"""Steps after which a mark that has not come back is given up."""
-
+_AT_ONCE = {"steps": 1, "period": 1, "silent": 0}
 _GRADED_BITS = 32
 _CHANNEL_SIZE = 4
 
@@ -50,7 +50,7 @@ def deploy(job: Job, *, refuse_cpu: bool = True) -> float:
         from conntra_hardware.backends.loihi.connection import connect
 
         connect(job.settings["host"])
-    steps = job.samples + job.depth + MAX_LATENCY
+    steps = job.samples * (job.settings["time"] or _AT_ONCE)["period"] + job.depth + MAX_LATENCY
     source, files = _build(job, steps)
     profilers = _profilers(job, steps)
     config = _config(on_chip, list(profilers.values()), refuse_cpu)
@@ -67,7 +67,8 @@ def deploy(job: Job, *, refuse_cpu: bool = True) -> float:
         from conntra_hardware.backends.loihi.profile import read_profilers
 
         measured = read_profilers(profilers, steps, job.settings["host"])
-        job.measured_file.write_text(json.dumps(measured | {"latency_steps": latency}), encoding="utf-8")
+        measured |= {"latency_steps": latency, "sample_steps": (job.settings["time"] or _AT_ONCE)["period"]}
+        job.measured_file.write_text(json.dumps(measured), encoding="utf-8")
     return seconds
 
 
@@ -83,22 +84,34 @@ def _build(job: Job, steps: int) -> tuple[HostSource, dict[str, Path]]:
         out_port.connect(adapter.inp)
         adapter.out.connect(recorder.s_in)
 
-    source = HostSource(path=str(job.inputs_file), shape=(job.inputs.shape[1],))
+    plan = job.settings["time"] or _AT_ONCE
+    times = {name: plan[name] for name in ("steps", "period", "silent")}
+    source = HostSource(path=str(job.inputs_file), shape=(job.inputs.shape[1],), **times)
     mark = relay(_enter(source.mark))
     record("mark", mark.s_out, np.uint8, 0)
-    parts = Deployed(job)
+    parts = Deployed(job, _control(job, source))
     out_ports = {INPUT: _enter(source.s_out)}
     for population in job.populations:
         neurons = parts.neurons(population)
+        out_ports[population.name] = neurons.s_out
         for projection in job.incoming(population.name):
             parts.connect(projection, out_ports[projection.source], neurons)
-        out_ports[population.name] = neurons.s_out
         if not population.spikes:
             record("logits", neurons.s_out, np.int32, _GRADED_BITS)
-        elif job.settings["probe"]:
+        elif job.settings["probe"] or population is job.populations[-1]:
             graded = population.graded
             record(population.name, neurons.s_out, np.int32 if graded else np.uint8, _GRADED_BITS if graded else 0)
     return source, files
+
+
+def _control(job: Job, source: HostSource) -> dict[int, Any]:
+    """Return by depth the lines of control that reach it with the rows of a sample: {} where there is no need."""
+    if not job.settings["time"]:
+        return {}
+    lines = {1: _enter(source.control)}
+    for depth in range(2, job.depth + 1):
+        lines[depth] = relay(lines[depth - 1]).s_out
+    return lines
 
 
 def _enter(out_port: Any) -> Any:
@@ -157,15 +170,17 @@ def _latency(path: Path) -> int:
 
 
 def _place(job: Job, files: dict[str, Path], latency: int) -> None:
-    """Copy what belongs to the samples from the recordings of all steps."""
+    """Copy what belongs to the samples from the recordings of all steps; potentials of several steps add up."""
+    plan = job.settings["time"] or _AT_ONCE
+    starts = np.arange(job.samples)[:, None] * plan["period"] + np.arange(job.steps)
     for population in job.populations:
         name = population.name if population.spikes else "logits"
         if name in files:
-            depth = job.depths[population.name]
             arrived = np.load(files[name], mmap_mode="r", allow_pickle=False)
+            shown = arrived[latency + job.depths[population.name] + starts]
             target = job.spike_files[name] if population.spikes else job.logits_file
             recording = np.load(target, mmap_mode="r+", allow_pickle=False)
-            recording[:] = arrived[latency + depth : latency + depth + job.samples]
+            recording[:] = shown.reshape(recording.shape) if population.spikes else shown.sum(axis=1, dtype=np.int64)
 
 
 if __name__ == "__main__":

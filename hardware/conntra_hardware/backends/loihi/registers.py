@@ -11,7 +11,8 @@ from conntra_hardware.backends.lava.registers import (
     refuse_what_stock_cannot,
     weight_registers,
 )
-from conntra_hardware.backends.refuse import refuse_neurons, refuse_ways_through_time
+from conntra_hardware.backends.loihi.over_time import TimePlan, lives_in_time, time_plan
+from conntra_hardware.backends.refuse import refuse_neurons
 from conntra_hardware.base.arrays import SpikeArray
 from conntra_hardware.base.errors import BackendError
 from conntra_hardware.fit.overflow import spans_of, synaptic_bounds
@@ -26,20 +27,20 @@ _DIGIT = 128  # the low part of a bias lies within 8 bits, and the high part is 
 _LEFTOVER_EXACT = 63 * 64
 
 
-def check_deployable(backend: str, program: Program, inputs: SpikeArray) -> None:
-    """Raise BackendError where stock processes could not run ``inputs`` (n, n_inputs) through ``program`` exactly."""
-    refuse_neurons(backend, program, _DEPLOYED, "use another backend")
-    refuse_ways_through_time(backend, program, "use another backend")
-    if program.steps != 1:
-        raise BackendError(
-            f"{backend}: a sample of {program.steps} time steps: neurons would have to be cleared between samples, and "
-            "how many steps adapters take is not known before the run; use another backend"
-        )
+def check_deployable(backend: str, program: Program, inputs: SpikeArray) -> TimePlan | None:
+    """Return how samples are kept apart, None where each takes a step and leaves nothing behind.
+
+    BackendError where stock processes could not run ``inputs`` (rows, n_inputs) through ``program`` exactly.
+    """
+    plan = time_plan(backend, program) if lives_in_time(program) else None
+    if plan is None:
+        refuse_neurons(backend, program, _DEPLOYED, "use another backend")
     try:
         refuse_what_stock_cannot(program)
         check_program(program, inputs, stock=True)
     except BackendError as error:
-        raise BackendError(f"{backend}: on stock processes: {error}") from None
+        raise type(error)(f"{backend}: on stock processes: {error}") from None
+    return plan
 
 
 def forgetful(program: Program) -> dict[str, bool]:

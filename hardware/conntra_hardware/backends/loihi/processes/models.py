@@ -36,21 +36,27 @@ _UNUSED_BITS = 8  # a graded spike is a signed number of 24 bits in a word of 32
 @requires(CPU)
 @tag("fixed_pt")
 class PyHostSource(PyLoihiProcessModel):
-    """Sends the next sample; zeros when there are no more, so that the pipeline runs empty."""
+    """Sends the next row; zeros between samples, and when there are no more, so that the pipeline runs empty."""
 
     s_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     mark: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    control: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.inputs = np.load(proc_params["path"], mmap_mode="r", allow_pickle=False)
+        self.steps, self.period, self.silent = (proc_params[name] for name in ("steps", "period", "silent"))
 
     def run_spk(self) -> None:
-        """Send one sample."""
-        index = self.time_step - 1
-        sample = self.inputs[index] if index < len(self.inputs) else np.zeros(self.inputs.shape[1])
-        self.s_out.send(np.asarray(sample, np.int32))
-        self.mark.send(np.array([index == 0], np.int32))
+        """Send one row."""
+        sample, row = divmod(self.time_step - 1, self.period)
+        index = sample * self.steps + row
+        lasts = row < self.steps and index < len(self.inputs)
+        after = self.steps <= row < self.steps + self.silent and sample * self.steps < len(self.inputs)
+        values = self.inputs[index] if lasts else np.zeros(self.inputs.shape[1])
+        self.s_out.send(np.asarray(values, np.int32))
+        self.mark.send(np.array([self.time_step == 1], np.int32))
+        self.control.send(np.array([lasts, after], np.int32))
 
 
 @implements(proc=HostRecorder, protocol=LoihiProtocol)

@@ -12,12 +12,17 @@ __all__ = ["HostRecorder", "HostSource", "InputAdapter", "OutputAdapter"]
 
 
 class HostSource(AbstractProcess):
-    """Input spikes from the file ``path``, an array (samples, n); one spike leaves at ``mark`` with the first."""
+    """Input spikes from the file ``path``, an array (samples * steps, n); one spike leaves at ``mark`` with the first.
 
-    def __init__(self, *, path: str, shape: tuple[int, ...]) -> None:
-        super().__init__(path=path, shape=shape)
+    A sample enters every ``period`` time steps. The first neuron of ``control`` spikes while it does, for ``steps`` of
+    them, the second for ``silent`` steps after it.
+    """
+
+    def __init__(self, *, path: str, shape: tuple[int, ...], steps: int = 1, period: int = 1, silent: int = 0) -> None:
+        super().__init__(path=path, shape=shape, steps=steps, period=period, silent=silent)
         self.s_out = OutPort(shape=shape)
         self.mark = OutPort(shape=(1,))
+        self.control = OutPort(shape=(2,))
 
 
 class HostRecorder(AbstractProcess):
