@@ -2,7 +2,7 @@
 
     .venv/bin/python scripts/measure_bits.py mnist-dev.npz --bits 8,4,3,2 --repair 60 --json out.json
 
-The network is tests/data/spiking/NAME.nir (196-32-10 over 25 steps, trained by that package with
+The network is the package's under tests/data/spiking (196-32-10 over 25 steps, trained by that package with
 scripts/bring_your_network.py). Pixels become spikes at random, seeded. Weights are chosen and repaired on training
 images alone; accuracy is that of the .npz's test images. 2 bits are ternary weights.
 """

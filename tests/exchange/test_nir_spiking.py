@@ -313,7 +313,7 @@ def test_ternary_by_name_and_targets(tmp_path: Path, capsys: pytest.CaptureFixtu
     wrong = {
         ("--levels", "binary"): "ternary allowed",
         ("--levels", "ternary", "--bits", "4"): "ternary allowed, without --bits",
-        ("--repair", "1", "--data", f"npz:{tmp_path / 'd.npz'}", "--targets", "flaot"): "did you mean 'float'",
+        ("--repair", "1", "--data", f"npz:{tmp_path / 'd.npz'}", "--targets", "flaot"): "did you mean float",
         ("--spikes", "many"): "allowed: one, several",
         ("--data", f"npz:{tmp_path / 'd.npz'}", "--steps", "9"): "give --steps of DATA",
     }

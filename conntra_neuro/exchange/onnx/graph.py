@@ -87,7 +87,7 @@ def evaluate_by_onnx(node: Node, arrays: Sequence[Array | None]) -> Array:
     names = [f"x{index}" if array is not None else "" for index, array in enumerate(arrays)]
     outputs = [f"y{index}" for index in range(len(node.outputs))]
     try:
-        arrays_too = {
+        arrays_too: dict[str, Any] = {
             key: numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
             for key, value in node.attributes.items()
         }
