@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import queue
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from typing import Any
 
 from conntra_hardware.base.errors import BackendError, InputError
 from conntra_neuro.datasets import Dataset
+from conntra_neuro.search.samples import as_bytes
 from conntra_neuro.search.trials import tuning_split
 
 __all__ = ["Job", "Work", "answer", "workers"]
@@ -93,7 +93,7 @@ class _Processes:
     """Processes that train; each is followed by a thread of its own, which hands it one job after the other."""
 
     def __init__(self, data: Dataset, count: int) -> None:
-        self._samples = pickle.dumps(data)  # to processes of our own, through a pipe; nothing that comes back is one
+        self._samples = as_bytes(data)
         self._children: list[subprocess.Popen[bytes]] = []
         self._count, self._told = count, set[int]()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ _POLL_S = 0.5
 def main() -> None:
     """Train until the input ends."""
     from conntra_hardware.base.errors import ConntraError
+    from conntra_neuro.search.samples import of_bytes
     from conntra_neuro.search.work import answer
 
     threading.Thread(target=_follow, args=(int(sys.argv[1]),), daemon=True).start()
@@ -30,7 +30,7 @@ def main() -> None:
     samples = asked.read(size)
     if not size or len(samples) < size:
         return
-    data = pickle.loads(samples)  # the search's own, through a pipe that nobody else holds
+    data = of_bytes(samples)
     for line in asked:
         try:
             found = answer(data, json.loads(line), 1)
