@@ -31,6 +31,7 @@ class Wanted:
 
     input_steps  time steps that samples hold one after the other, 1 or those of the neurons
     image        how the inputs of a time step lie in images; None where they are none
+    line         how many inputs of a time step are neighbours, one after the other; 0: all that are no image
     """
 
     n_classes: int
@@ -42,6 +43,7 @@ class Wanted:
     initial: DiscreteNetwork | None = None
     image: ImageShape | None = None
     input_steps: int = 1
+    line: int = 0
 
     def __post_init__(self) -> None:
         whole(self.seed, "seed", 0)

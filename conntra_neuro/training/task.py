@@ -31,6 +31,7 @@ class Task:
     held_out      spikes and class indices that decide which network is the best; None where the set is small
     start         parameters to start from; None for random ones
     image         how the inputs of a time step lie in images; None where they are none
+    line          how many inputs of a time step are neighbours, one after the other; 0: all that are no image
     """
 
     spikes: Spikes
@@ -41,6 +42,7 @@ class Task:
     held_out: tuple[Spikes, npt.NDArray[np.int64]] | None = None
     start: Parameters | None = None
     image: ImageShape | None = None
+    line: int = 0
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -55,8 +57,8 @@ class Task:
         """
         steps = self.architecture.input_steps
         if self.image is None:
-            return ImageShape(1, steps, self.sizes[0] // steps) if steps > 1 else None
-        return dataclasses.replace(self.image, channels=self.image.channels * steps)
+            return ImageShape(1, steps, self.sizes[0] // steps, steps, self.line) if steps > 1 else None
+        return dataclasses.replace(self.image, channels=self.image.channels * steps, steps=steps)
 
     @property
     def largest_level(self) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 
 from conntra_hardware.base.arrays import ArrayLike
 from conntra_hardware.base.errors import InputError
+from conntra_neuro.training.augmentation import MOVES_ALLOWED
 from conntra_neuro.training.calibrate import calibrated_scale
 from conntra_neuro.training.checkpoint import checkpoint_file
 from conntra_neuro.training.fit import Fit
@@ -97,7 +98,7 @@ def _recipe(
     by_heart, sweeps = _by_heart(first), run.sweeps
     if run.gear == "blocks":
         recipe |= _SHAKEN if by_heart else _CAREFUL | _small_steps(first)
-        recipe |= {name: options[name] for name in ("shift", "elastic") if name in options}
+        recipe |= {name: options[name] for name in MOVES_ALLOWED if name in options}
     if sweeps is None and run.gear == "blocks" and not by_heart:
         sweeps = first.history[-1].sweep
     if sweeps is not None:

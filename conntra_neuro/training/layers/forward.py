@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from conntra_hardware.neurons import Readout
 from conntra_neuro.training.architecture.architecture import Architecture, Node
+from conntra_neuro.training.layers.delayed import seen_late
 from conntra_neuro.training.layers.maps import pooled, potentials, seen
 from conntra_neuro.training.neurons import of_neuron
 from conntra_neuro.training.threads import Threads
@@ -60,7 +61,7 @@ def forward(arch: Architecture, weights: Sequence[Floats], x: Floats, threads: T
     """Run rows ``x`` through the network of ``weights`` (inputs of a unit + 1, outputs)."""
     found = Activity(x)
     for node in arch.nodes:
-        z, columns, skipped = node_potentials(node, found, weights, threads)
+        z, columns, skipped = node_potentials(node, found, weights, threads, arch.steps)
         z, out = respond(node, z, arch.steps, weights)
         found.outputs.append(out)
         found.z.append(z)
@@ -70,14 +71,21 @@ def forward(arch: Architecture, weights: Sequence[Floats], x: Floats, threads: T
 
 
 def node_potentials(
-    node: Node, found: Activity, weights: Sequence[Floats], threads: Threads
+    node: Node, found: Activity, weights: Sequence[Floats], threads: Threads, steps: int
 ) -> tuple[Floats, Floats | None, Floats | None]:
-    """Return the potentials of the next node, what its units see, and see through its skip connection."""
+    """Return the potentials of the next node, what its units see, and see through its skip connection.
+
+    A sample has ``steps`` rows.
+    """
     before = found.output(len(found.outputs) - 1)
     if node.index < 0:
         assert node.geometry is not None
         return pooled(before, node.geometry), None, None
-    columns = seen(before, node.geometry, threads)
+    columns = seen(
+        seen_late(before.reshape(len(before), -1), node.delays, steps) if node.delays else before,
+        node.geometry,
+        threads,
+    )
     z = potentials(columns, weights[node.index]).reshape(len(before), *node.shape)
     if node.skip is None:
         return z, columns, None
