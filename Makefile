@@ -1,6 +1,8 @@
 # Every target makes .venv first and redoes it only when pyproject.toml or constraints.txt change.
 
 BIN := .venv/bin
+# Several processes, and one that runs dry takes tests from the others.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 .DEFAULT_GOAL := help
 .PHONY: help demo test lava check docs bench format clean base dev
 
@@ -11,7 +13,7 @@ demo: base ## digits: train, compile, run on Lava, cross-check, report
 	$(BIN)/conntra demo
 
 test: dev ## the tests; make test ARGS="-k lava -x" for some of them
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 lava: base ## for CONNTRA_PYTHON=python3.12 and the like: a Python 3.10 of its own for Lava
 	$(BIN)/conntra doctor --quick --fix lava
@@ -23,10 +25,10 @@ check: dev ## everything that CI asks for: lint, format, types, import layers, t
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/check_docs.py
 	$(MAKE) docs
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
-docs: build/docs-packages/.ready ## the documentation site, in build/docs; a warning is an error
-	PYTHONPATH=build/docs-packages $(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs -d build/docs-state
+docs: dev build/docs-packages/.ready ## the documentation site with its notebooks, in build/docs; a warning is an error
+	PYTHONPATH=$(CURDIR)/build/docs-packages $(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs -d build/docs-state
 	@echo "docs: build/docs/index.html"
 
 bench: dev ## every script of tests/benchmarks

@@ -8,6 +8,7 @@ program = cn.compile(trained.network, chip="loihi1")
 result = program.run(data.x_test, data.y_test, backend="lava")
 """
 
+import logging as _logging
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from conntra_hardware.base.upward import upward as _upward
@@ -169,6 +170,8 @@ def _html(value: object) -> str:
     return html(value)
 
 
+# A library is silent until its user asks: without a handler, Python would print warnings on standard error.
+_logging.getLogger(__name__).addHandler(_logging.NullHandler())
 _upward.update(summary=_summary, html=_html)
 
 

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
+import os
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "hardware"), str(ROOT / "scripts")]
+# Notebooks run in processes of their own, on the code of this checkout.
+os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "hardware"), os.environ.get("PYTHONPATH", "")])
+JUPYTER = ROOT / "build" / "docs-state" / "jupyter"
+for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+    os.environ[name] = str(JUPYTER)
+# Errors only: a kernel otherwise remarks on its transport, and who starts it on each notebook.
+PROFILE = JUPYTER / "profile_default"
+PROFILE.mkdir(parents=True, exist_ok=True)
+(PROFILE / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n", encoding="utf-8")
+logging.getLogger("traitlets").setLevel(logging.WARNING)
 
 import docs_pages  # noqa: E402
 
@@ -23,7 +36,7 @@ language = "en"
 smartquotes = False  # "--from" is an option, not a dash
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
@@ -37,6 +50,26 @@ myst_enable_extensions = ["colon_fence", "deflist", "attrs_block"]
 myst_heading_anchors = 4
 # Fenced blocks carry words of scripts/check_docs.py behind their language.
 myst_fence_as_directive = []
+
+
+def code_of_the_project() -> str:
+    """Return a hash of what notebooks depend on: with other code, their outputs may be others."""
+    found = hashlib.sha256()
+    for folder, pattern in ((ROOT / "conntra_neuro", "*.py"), (ROOT / "hardware", "*.*"), (ROOT / "tests/data", "*.*")):
+        for path in sorted(folder.rglob(pattern)):
+            if "__pycache__" not in path.parts and path.is_file():
+                found.update(path.name.encode() + path.read_bytes())
+    return found.hexdigest()[:16]
+
+
+# A notebook runs once, until it or the code changes; each in a folder of its own, which is removed.
+nb_execution_mode = "cache"
+nb_execution_cache_path = str(ROOT / "build" / "docs-notebooks" / code_of_the_project())
+nb_execution_in_temp = True
+nb_execution_timeout = 300
+nb_execution_raise_on_error = True
+nb_merge_streams = True
+
 copybutton_prompt_text = "$ "
 
 autodoc_member_order = "bysource"

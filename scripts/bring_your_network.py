@@ -2,6 +2,7 @@
 
     python -m venv readers && readers/bin/pip install snntorch norse sinabs "nir>=1.0.8" "nirtorch>=2.6" torch
     readers/bin/python scripts/bring_your_network.py PACKAGE mnist.npz --out FOLDER [--side 14] [--hidden 64]
+        [--epochs 2] [--samples 100]
 
 PACKAGE is snntorch, norse or sinabs. mnist.npz has x_train, y_train, x_test, y_test, images of (28, 28). Pixels become
 spikes, each at random with the pixel as its probability (seeded). FOLDER gets PACKAGE.nir, written by the package's own
@@ -133,6 +134,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--side", type=int, default=28)
     parser.add_argument("--hidden", type=int, default=64)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--samples", type=int, default=100, help="training samples to write, for import --repair")
     args = parser.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(1)
@@ -144,7 +147,7 @@ def main() -> None:
         test, truth = data["x_test"][:TESTED], data["y_test"][:TESTED].astype(np.int64)
     optimiser = torch.optim.Adam([p for w in net.weights for p in w.parameters()], lr=2e-3)
     loss = torch.zeros(())
-    for epoch in range(2):
+    for epoch in range(args.epochs):
         order = rng.permutation(TRAINED)
         for start in range(0, TRAINED, 100):
             rows = order[start : start + 100]
@@ -160,7 +163,10 @@ def main() -> None:
     print(f"{args.package}: {100 * np.mean(sent[-1].sum(1).argmax(1) == truth):.2f} % of {TESTED} validation images")
     args.out.mkdir(parents=True, exist_ok=True)
     nir.write(args.out / f"{args.package}.nir", graph_of(args.package, net, torch, args.side**2))
-    np.savez_compressed(args.out / f"{args.package}.npz", x_train=x[:100], y_train=truth[:100], x_test=x, y_test=truth)
+    # Of the training images, as they say: repair moves weights on them, and the test samples are for the report alone.
+    given = spikes(images[: args.samples], args.side, STEPS, rng)
+    written = {"x_train": given, "y_train": labels.numpy()[: args.samples], "x_test": x, "y_test": truth}
+    np.savez_compressed(args.out / f"{args.package}.npz", **written)
     recorded = {f"spikes{index}": np.packbits(s[:RECORDED].astype(np.uint8)) for index, s in enumerate(sent)}
     shapes = {f"shape{index}": s[:RECORDED].shape for index, s in enumerate(sent)}
     shapes["shape"] = x[:RECORDED].shape

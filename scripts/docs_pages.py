@@ -152,8 +152,10 @@ def _cell(text: str) -> str:
 
 def links_of_page(app: Any, name: str, source: list[str]) -> None:
     """Turn the links of a page to files outside the docs into the files' names: the site does not have them."""
-    if not name.startswith("_generated"):
-        source[0] = re.sub(r"\[([^\]]*)\]\(\.\./([^)#\s]+)(#[^)\s]*)?\)", _file_name, source[0])
+    if name.startswith("_generated"):
+        return
+    up = r"\.\./" * (name.count("/") + 1)
+    source[0] = re.sub(rf"\[([^\]]*)\]\({up}([^)#\s]+)(#[^)\s]*)?\)", _file_name, source[0])
 
 
 def _file_name(found: re.Match[str]) -> str:

@@ -26,7 +26,10 @@ TOPS = ("conntra_neuro", "hardware", "conntra_hardware", "scripts", "tests", "ex
 ROOMS = sorted(
     {found.name for package in PACKAGES.values() for found in package.iterdir() if found.is_dir()} - {"__pycache__"}
 )
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "hardware").glob("*/*.md")])
+DOCS = ROOT / "docs"
+PAGES = sorted(
+    [ROOT / "README.md", *DOCS.glob("*.md"), *DOCS.glob("notebooks/*.md"), *(ROOT / "hardware").glob("*/*.md")]
+)
 SOURCES = sorted(path for top in TOPS[:5] for path in (ROOT / top).rglob("*.py"))
 SETTINGS = [ROOT / "pyproject.toml", ROOT / "Makefile", ROOT / ".pre-commit-config.yaml"]
 

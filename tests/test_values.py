@@ -49,6 +49,15 @@ def test_repr_is_one_short_line(values: dict[str, Any], kind: str) -> None:
     assert text.startswith(type(values[kind]).__name__ + "(")
 
 
+def test_a_table_is_shown_once_inside_a_notebook(values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rich displays all that it prints in a notebook, whatever file it was told to print to."""
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr("rich.jupyter.display", lambda *arguments: pytest.fail("displayed twice"))
+    for kind in ("network", "program", "result", "certificate", "estimate", "trained"):
+        assert values[kind]._repr_html_()
+        assert values[kind].summary()
+
+
 @pytest.mark.parametrize(
     ("kind", "says"),
     [

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from conntra_hardware.base.errors import ConntraError, in_short
+from conntra_neuro.cli.progress import tell_of_compiling
 from conntra_neuro.cli.terminal import printable, show_everything
 from conntra_neuro.cli.verb_result import DONE, INTERRUPTED, TERMINATED, WRONG, Outcome, to_json
 
@@ -37,6 +38,7 @@ def _run(argv: Sequence[str] | None) -> int:
     asked = {flag: f"--{flag}" in arguments for flag in ("json", "quiet", "debug")}
     asked["quiet"] |= "-q" in arguments
     show_everything()
+    tell_of_compiling(asked["quiet"])
     try:
         from conntra_neuro.cli.verbs import app  # here, so that Ctrl-C while Python still imports is met, too
 

@@ -43,7 +43,9 @@ def export(
     ] = None,
     features: Annotated[
         str | None,
-        typer.Option(help="C: raw features as double, float, uint8, int16 or int32.", show_default="double"),
+        typer.Option(
+            help="C: raw features: double, float, uint8, int16 or int32.", show_default="double, of signals int16"
+        ),
     ] = None,
     compiler: Annotated[
         str | None, typer.Option("--cc", metavar="COMPILER", help="C: compile it and count flash and RAM, as with cc.")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from conntra_hardware.base.upward import upward
 from conntra_neuro.report.units import percent
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from conntra_neuro.training import Progress
 
-__all__ = ["say", "step", "training_bar"]
+__all__ = ["say", "step", "tell_of_compiling", "training_bar"]
 
 _LINE_EVERY_S = 10.0
 _NARROW = 90
@@ -101,6 +102,19 @@ def say(what: str, quiet: bool) -> None:
         from rich.console import Console
 
         Console(stderr=True, highlight=False, soft_wrap=True).print(what, markup=False)
+
+
+def tell_of_compiling(quiet: bool) -> None:
+    """Say once, before the first kernel is compiled, that what follows takes longer than it will the next time."""
+    said = False
+
+    def tell() -> None:
+        nonlocal said
+        if not said:
+            said = True
+            say("compiling kernels, once: this takes some seconds", quiet)
+
+    upward["compiling"] = tell
 
 
 def _console(quiet: bool) -> Console | None:

@@ -36,7 +36,7 @@ def report(
     check_writable(out)
     documents = [(path.name, read_result(path)) for path in results]
     with step(f"drawing {len(documents)} results", quiet):
-        page = report_html(documents, title).encode()
+        page = report_html(documents, title).encode(errors="replace")  # names of files may be no text
     write_atomically(out, page)
     kinds = [kind_of(document) for _, document in documents]
     summary = {"report": str(out), "bytes": len(page), "results": [str(path) for path in results], "kinds": kinds}

@@ -83,17 +83,15 @@ def run(
     if stream is not None:
         from conntra_neuro.cli.run_stream import run_stream
 
-        if data is not None or plot is not None or out is not None or backend != "reference":
-            raise InputError("--stream: runs on the reference, and prints; leave --data, --out, --plot, --backend out")
-        return run_stream(program, stream, time_step, sensor, hysteresis)
+        if data is not None or out is not None or backend != "reference":
+            raise InputError("--stream: runs on the reference, and prints; leave --data, --out, --backend out")
+        _check_plot(plot)
+        return run_stream(program, stream, time_step, sensor, hysteresis, plot)
     if time_step is not None or sensor is not None:
         raise InputError("--step, --sensor: belong to --stream; give it, too")
     if out is not None:
         check_writable(out)
-    if plot is not None:
-        check_writable(plot / "core-map.png" if plot.is_dir() else plot)
-        if plot.is_file():
-            raise InputError(f"--plot {plot}: a file; name a folder, which is made where there is none")
+    _check_plot(plot)
     named = (host, partition, board, generation, board_chips)
     where = host_from(*named) if backend == "loihi" or any(named) else None
     loaded = load_program(program)
@@ -103,7 +101,9 @@ def run(
         result = loaded.run(x, y, backend=backend, time_limit_s=time_limit, host=where, measure=measure, probe=probe)
     estimates = estimate_all(result.counts, loaded)
     origin = {"program": str(program), "data": dataset.name, "split": split}
-    document = run_document(result, estimates, origin, labels=y, inputs=loaded.encode(x))
+    shown = x if out is not None or plot is not None else None
+    spikes = loaded.encode(x)
+    document = run_document(result, estimates, origin, labels=y, inputs=spikes, features=shown, binning=dataset.binning)
     if plot is not None:
         document["plots"] = _draw(document, plot, quiet)
     if out is not None:
@@ -117,6 +117,16 @@ run.__doc__ = f"{run.__doc__}\n\n" + example(
     "conntra run gestures.loihi2.conntra --stream events.csv",
     "conntra run digits.loihi2.conntra --backend loihi --partition oheogulch --measure --no-probe",
 )
+
+
+def _check_plot(plot: Path | None) -> None:
+    from conntra_hardware.base.files import check_writable
+
+    if plot is None:
+        return
+    check_writable(plot / "core-map.png" if plot.is_dir() else plot)
+    if plot.is_file():
+        raise InputError(f"--plot {plot}: a file; name a folder, which is made where there is none")
 
 
 def _draw(document: dict[str, Any], folder: Path, quiet: bool) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -15,18 +16,28 @@ from conntra_neuro.cli.verb_result import Outcome
 if TYPE_CHECKING:
     from conntra_hardware.program import Program
     from conntra_neuro.datasets.events.binning import Binning
+    from conntra_neuro.live import Decision
 
 __all__ = ["run_stream"]
 
 
-def run_stream(path: Path, stream: str, step: str | None, sensor: str | None, hysteresis: float) -> Outcome:
-    """Return lines: a decision wherever it changes, and at the end of every ``program.steps`` time steps."""
+_DRAWN_STEPS = 20_000
+"""The last so many time steps are in the picture, so that a stream may go on for ever."""
+
+
+def run_stream(
+    path: Path, stream: str, step: str | None, sensor: str | None, hysteresis: float, plot: Path | None = None
+) -> Outcome:
+    """Return lines: a decision wherever it changes, and at the end of every ``program.steps`` time steps.
+
+    Into the folder ``plot`` the decisions over time are drawn, once the stream ends or is stopped.
+    """
     from conntra_hardware.program.program_file import load_program
     from conntra_neuro.network.storage import load_info
 
     program = load_program(path)
     binning = _binning(program, load_info(path).get("events"), step, sensor)
-    return Outcome({}, lines=_lines(program, stream, binning, hysteresis))
+    return Outcome({}, lines=_lines(program, stream, binning, hysteresis, plot))
 
 
 def _binning(program: Program, trained: Mapping[str, Any] | None, step: str | None, sensor: str | None) -> Binning:
@@ -52,11 +63,12 @@ def _binning(program: Program, trained: Mapping[str, Any] | None, step: str | No
 
 
 def _lines(
-    program: Program, stream: str, binning: Binning, hysteresis: float
+    program: Program, stream: str, binning: Binning, hysteresis: float, plot: Path | None
 ) -> Iterator[tuple[Mapping[str, Any], str]]:
     from conntra_neuro.live import decide, parse_events
 
     file = _opened(stream)
+    course: deque[Decision] = deque(maxlen=_DRAWN_STEPS + 1)  # one more, whose events came before
     try:
         last = None
         events = parse_events(_texts(file, stream), "--stream" if stream == "-" else stream, binning.sensor.is_camera)
@@ -64,6 +76,8 @@ def _lines(
         start = time.perf_counter()
         for decision in decisions:
             last = decision
+            if plot is not None:
+                course.append(decision)
             if decision.changed or decision.chip is not None:
                 yield _line(decision, time.perf_counter() - start)
         if last is None:
@@ -71,6 +85,30 @@ def _lines(
     finally:
         if file is not sys.stdin:
             file.close()
+        if plot is not None and course:
+            _draw(course, program, plot)
+
+
+def _draw(course: Collection[Decision], program: Program, folder: Path) -> None:
+    """Draw the decisions into ``folder``."""
+    from conntra_hardware.base.files import write_atomically
+    from conntra_neuro.cli.progress import say
+    from conntra_neuro.report.plots import decision_stream
+    from conntra_neuro.report.plots.style import png
+
+    shown = list(course)[-_DRAWN_STEPS:]
+    document = {
+        "time_s": [decision.time_s for decision in shown],
+        "index": [decision.index for decision in shown],
+        "logits": [decision.logits.tolist() for decision in shown],
+        "events": [decision.events for decision in shown],
+        "events_before": next(iter(course)).events if len(course) > len(shown) else 0,
+        "dropped_steps": shown[0].step - 1,
+        "labels": [str(label) for label in program.labels or range(program.readout.size)],
+    }
+    folder.mkdir(exist_ok=True)
+    write_atomically(folder / "decision-over-time.png", png(decision_stream(document)))
+    say(f"picture: {folder / 'decision-over-time.png'}", quiet=False)
 
 
 def _opened(stream: str) -> TextIO:

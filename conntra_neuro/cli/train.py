@@ -123,6 +123,9 @@ def train(
         str | None,
         typer.Option(metavar="ADDRESS", help="Train on Dask workers: tcp://HOST:8786, or local:N processes."),
     ] = None,
+    device: Annotated[
+        str, typer.Option(metavar="cpu|gpu|jax", help="Where products are computed; the network is the same.")
+    ] = "cpu",
     out: Annotated[
         Path | None, typer.Option(metavar="MODEL", help="The file to write.", show_default="DATA.conntra")
     ] = None,
@@ -176,6 +179,7 @@ def train(
             resume=resume,
             progress=progress,
             cluster=cluster,
+            device=device,
             **prices,
             **recipe,
         )

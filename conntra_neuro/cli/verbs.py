@@ -17,6 +17,7 @@ from conntra_neuro.cli.report import report
 from conntra_neuro.cli.run import run
 from conntra_neuro.cli.show import show
 from conntra_neuro.cli.train import train
+from conntra_neuro.cli.tune import tune
 from conntra_neuro.cli.verify import verify
 
 __all__ = ["app"]
@@ -55,6 +56,7 @@ _VERBS = {
     "train": train,
     "compare": compare,
     "pareto": pareto,
+    "tune": tune,
     "compile": compile_,
     "check": check,
     "run": run,

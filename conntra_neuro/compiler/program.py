@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from conntra_hardware.base.errors import DoesNotFit, InputError
@@ -14,6 +15,8 @@ from conntra_neuro.compiler.place import place
 from conntra_neuro.network import DiscreteNetwork
 
 __all__ = ["AUTO", "check", "compile"]
+
+_log = logging.getLogger(__name__)
 
 AUTO = "auto"
 """The chip name that takes the smallest chip, or number of chips, that fits."""
@@ -33,7 +36,9 @@ def compile(network: DiscreteNetwork, chip: str | Path | Chip = "loihi1", *, cor
         if not 1 <= cores <= target.total_cores:
             raise InputError(f"cores: {cores}; 1 to {target.total_cores} allowed on {target.name}")
         parts = spread(lowered, target, cores)
-    return _assemble(lowered, parts, target)
+    program = _assemble(lowered, parts, target)
+    _log.info("compiled %r", program)
+    return program
 
 
 def check(network: DiscreteNetwork, chip: str | Path | Chip = "loihi1") -> CheckResult:

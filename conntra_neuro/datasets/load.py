@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from conntra_neuro.datasets.events.load import Binned
     from conntra_neuro.datasets.images import ImageFolder
     from conntra_neuro.datasets.signals.sampled import Sampled
+
+_log = logging.getLogger(__name__)
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -131,7 +134,8 @@ def _dataset(
     y_train, y_test, labels = index_classes(name, arrays["y_train"], arrays.get("y_test"))
     x_train = arrays["x_train"]
     if "x_test" in arrays:
-        return Dataset(name, x_train, y_train, arrays["x_test"], y_test, labels, f"{note}{remark}", samples, binning)
+        parts = x_train, y_train, arrays["x_test"], y_test
+        return _told(Dataset(name, *parts, labels, f"{note}{remark}", samples, binning))
     if len(x_train) != len(y_train):
         raise InputError(
             f"{name}: {len(x_train)} samples in x_train, {len(y_train)} in y_train; equal numbers expected"
@@ -140,7 +144,12 @@ def _dataset(
         raise InputError(f"{name}: too large to be split here; add x_test and y_test to the file")
     train, test = stratified_split(name, y_train, test_fraction, seed)
     note = f"no test split given: {len(test)} of {len(y_train)} samples held out, stratified, seed {seed}{remark}"
-    return Dataset(name, x_train[train], y_train[train], x_train[test], y_train[test], labels, note)
+    return _told(Dataset(name, x_train[train], y_train[train], x_train[test], y_train[test], labels, note))
+
+
+def _told(found: Dataset) -> Dataset:
+    _log.info("loaded %r", found)
+    return found
 
 
 def _iris(_: str) -> Arrays:

@@ -19,13 +19,14 @@ from conntra_neuro.network import DiscreteNetwork
 
 if TYPE_CHECKING:
     from conntra_neuro.exchange.nir.spiking import SpikingImport
+    from conntra_neuro.exchange.onnx.readout import OutputRounding
     from conntra_neuro.exchange.relu.importing import ReluImport
 
 __all__ = ["FORMATS", "READERS", "Exported", "export", "import_network", "import_with_report"]
 
 Options: TypeAlias = dict[str, Any]
 Written: TypeAlias = tuple[bytes, Options]
-Read: TypeAlias = "tuple[DiscreteNetwork, SpikingImport | ReluImport | None]"
+Read: TypeAlias = "tuple[DiscreteNetwork, SpikingImport | ReluImport | OutputRounding | None]"
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def import_network(path: str | Path, format: str | None = None, **options: Any) 
 
 def import_with_report(
     path: str | Path, format: str | None = None, *, assumed: list[str] | None = None, **options: Any
-) -> tuple[DiscreteNetwork, SpikingImport | ReluImport | None]:
+) -> tuple[DiscreteNetwork, SpikingImport | ReluImport | OutputRounding | None]:
     """Return ``import_network``'s network and, where values were rounded, by what; None where all of it is exact.
 
     ``options`` and errors are those of ``import_network``; with a list ``assumed``, steps and source that neither the
@@ -196,13 +197,14 @@ def _read_onnx(path: str | Path, options: Options, assumed: list[str] | None) ->
     _needs("onnx", "onnx")
     from conntra_neuro.exchange.onnx.graph import reading
     from conntra_neuro.exchange.onnx.reader import exact_or_graph
+    from conntra_neuro.exchange.onnx.readout import OutputRounding
 
     given = options.get("scale")
     exact, refusal = exact_or_graph(path, options.get("inputs") or "binary", 1.0 if given is None else given)
-    if isinstance(exact, DiscreteNetwork):
+    if isinstance(exact, (DiscreteNetwork, OutputRounding)):
         if options.get("repair") is not None:
             raise InputError(f"repair: {_EXACT}")
-        return exact, None
+        return (exact, None) if isinstance(exact, DiscreteNetwork) else (exact.network, exact)
     from conntra_neuro.exchange.relu.importing import import_relu
 
     chosen = {name: options[name] for name in ("bits", "neuron", "repair", "seed") if options.get(name) is not None}

@@ -10,6 +10,7 @@ import numpy as np
 
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.files import write_atomically
+from conntra_neuro.report.plots.style import plain_numbers
 from conntra_neuro.report.tables import grid
 from conntra_neuro.report.units import bytes_, percent, seconds, times
 
@@ -132,6 +133,7 @@ def _memory_panel(axis: Any, group: list[Row]) -> None:
             bytes_(row.memory_bytes), (row.memory_bytes / 1000, index), (4, 0), textcoords="offset points", va="center"
         )
     axis.set_xscale("log")
+    plain_numbers(axis.xaxis)
     axis.set_yticks([])
     axis.invert_yaxis()
     axis.margins(x=0.3)
@@ -149,6 +151,8 @@ def _curves_panel(axis: Any, group: list[Row]) -> None:
             axis.plot(x, 100 * best, color=_COLOURS[row.method], label=row.method, lw=1.4)
     axis.set_xscale("log")
     axis.set_yscale("log")
+    plain_numbers(axis.xaxis)
+    plain_numbers(axis.yaxis)
     axis.set_xlabel("seconds (first training)")
     axis.set_ylabel("lowest error so far, %")
     axis.legend(fontsize=8, frameon=False)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
+from rich.text import Text
 
 from conntra_hardware.cost.energy import estimate_all
 from conntra_neuro.report.documents import compile_document, memory_document, provenance, run_document
 from conntra_neuro.report.energy import energy_table
 from conntra_neuro.report.tables import facts, grid, shape
-from conntra_neuro.report.units import bytes_, count, percent, seconds, times
+from conntra_neuro.report.units import bytes_, count, percent, seconds, si, times
 
 if TYPE_CHECKING:
     from conntra_hardware.program import Program
@@ -47,9 +48,12 @@ def demo_view(
     results: Sequence[RunResult],
     document: Mapping[str, Any],
     folder: str | None,
+    full: bool,
 ) -> RenderableType:
-    """Return the tables that end the demo."""
+    """Return what ends the demo: six lines, or with ``full`` every table."""
     first = results[0]
+    if not full:
+        return Group(_in_short(trained, data, program, first, document), _next(folder))
     views = [
         _simulators(trained, data, results, document),
         _network(trained, program, first, document["train"]),
@@ -57,6 +61,32 @@ def demo_view(
         _next(folder),
     ]
     return Group(*views)
+
+
+def _in_short(
+    trained: TrainResult, data: Dataset, program: Program, result: RunResult, document: Mapping[str, Any]
+) -> RenderableType:
+    estimates = estimate_all(result.counts, program)
+    energy = _range([estimate.per_inference_j for estimate in estimates], lambda value: si(value, "J"))
+    cores = f"{program.cores_used} of the {program.chip.total_cores}"
+    latencies = [estimate.latency_s for estimate in estimates]
+    memory, synops = document["train"], result.counts.totals()["synops"] / result.samples
+    packed, float64 = memory["memory_bytes"], memory["memory_bytes_float64"]
+    rows = [
+        ("accuracy", f"{percent(result.accuracy)} on {len(data.x_test)} images it has never seen"),
+        ("simulators", _verdict(document)),
+        ("network", f"{shape(trained.network)}, each weight -1, 0 or 1"),
+        ("memory", f"{bytes_(packed)}; in float64 {bytes_(float64)}, {times(float64 / packed)} as much"),
+        ("cores", f"{cores} of {program.chip.name}, {count(round(synops))} synaptic operations an image"),
+        ("energy", f"{energy} an image, {_range(latencies, seconds)}: modelled, not measured"),
+    ]
+    rows += [(f"no {absent['backend']}", "cannot run here: see conntra doctor") for absent in document["absent"]]
+    return Group(Text(""), facts("", rows))
+
+
+def _range(values: Sequence[float], words: Callable[[float], str]) -> str:
+    low, high = words(min(values)), words(max(values))
+    return low if low == high else f"{low} to {high}"
 
 
 def _simulators(
@@ -81,7 +111,7 @@ def _verdict(document: Mapping[str, Any]) -> str:
     if not certificate["equal"]:
         return "the simulators DIFFER: this should not be; please report it"
     spikes, potentials = count(certificate["compared"]["spikes"]), count(certificate["compared"]["potentials"])
-    return f"equal on {', '.join(certificate['backends'])}: each of {spikes} spikes and {potentials} output potentials"
+    return f"equal on {', '.join(certificate['backends'])}: {spikes} spikes, {potentials} potentials"
 
 
 def _network(trained: TrainResult, program: Program, result: RunResult, memory: Mapping[str, Any]) -> RenderableType:

@@ -92,12 +92,15 @@ def run_document(
     *,
     labels: ArrayLike | None = None,
     inputs: npt.NDArray[Any] | None = None,
+    features: ArrayLike | None = None,
+    binning: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the document of ``conntra run``: what was asked for (``origin``), what happened, what it costs.
 
     ``estimates`` None prices the run under each set that the chip names. ``labels`` (n,) are the class indices that the
-    accuracy was counted with, ``inputs`` (rows, n_inputs) input spikes, for the pictures. "energy", "latency_s" and
-    "throughput_hz" are modelled; what a board measured is under "measured", and nowhere else.
+    accuracy was counted with, ``inputs`` (rows, n_inputs) input spikes, for the pictures, ``features`` (n, ...) the
+    samples as the data set has them, and ``binning`` its ``Dataset.binning``, for the spike explorer. "energy",
+    "latency_s" and "throughput_hz" are modelled; what a board measured is under "measured", and nowhere else.
     """
     from conntra_hardware.backends import load_backend
     from conntra_hardware.backends.versions import versions_of
@@ -105,6 +108,7 @@ def run_document(
     from conntra_hardware.cost.measured import hardware_counts
     from conntra_hardware.program.fingerprint import program_sha256
     from conntra_neuro.report.energy import baselines_document, coefficients_document, spread_document
+    from conntra_neuro.report.explorer import explorer_document
     from conntra_neuro.report.recorded import confusion_document, mesh_document, recorded_document
     from conntra_neuro.report.traces import traces_document
 
@@ -113,6 +117,7 @@ def run_document(
         estimates = estimate_all(result.counts, program)
     energy = [estimate.to_dict() for estimate in estimates]
     first = energy[0] if energy else {}
+    step_us = None if binning is None else binning["recipe"].get("step_us")
     return {
         **(origin or {}),
         "backend": result.backend,
@@ -136,5 +141,6 @@ def run_document(
         "confusion": confusion_document(result, labels),
         "recorded": recorded_document(result, inputs),
         "traces": traces_document(result, inputs),
+        "explorer": explorer_document(result, inputs, features, labels, step_us),
         **mesh_document(program),
     }

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from conntra_hardware.program import Program
     from conntra_hardware.runtime import RunResult
 
-__all__ = ["ROWS_SHOWN", "confusion_document", "mesh_document", "pack", "recorded_document", "unpack"]
+__all__ = ["CLASSES_SHOWN", "ROWS_SHOWN", "confusion_document", "mesh_document", "pack", "recorded_document", "unpack"]
 
 ROWS_SHOWN = 60
 """The time steps of rasters and traces, or one sample where it has more."""
-_CLASSES_SHOWN = 100
+CLASSES_SHOWN = 100
 
 
 def mesh_document(program: Program) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def recorded_document(result: RunResult, inputs: npt.NDArray[Any] | None = None)
 
 def _readout(result: RunResult, shown: int) -> dict[str, Any] | None:
     readout = result.program.readout
-    if readout.size > _CLASSES_SHOWN:
+    if readout.size > CLASSES_SHOWN:
         return None
     depth = result.program.depths[readout.name]
     return {"name": readout.name, "depth": depth, "logits": pack(result.logits[:shown])}
@@ -76,7 +76,7 @@ def _layer(name: str, depth: int, spikes: npt.NDArray[Any], shown: int) -> dict[
 def confusion_document(result: RunResult, y: ArrayLike | None) -> dict[str, Any] | None:
     """Return how often each class (rows) was taken for each (columns); None without labels, or for many classes."""
     classes = result.program.readout.size
-    if y is None or classes > _CLASSES_SHOWN:
+    if y is None or classes > CLASSES_SHOWN:
         return None
     counts = np.zeros((classes, classes), np.int64)
     np.add.at(counts, (np.asarray(y), result.predictions), 1)
@@ -85,7 +85,7 @@ def confusion_document(result: RunResult, y: ArrayLike | None) -> dict[str, Any]
 
 
 def pack(array: npt.NDArray[Any]) -> dict[str, Any]:
-    """Return an array, of bool, int32 or int64, as a packed entry."""
+    """Return an array, of bool, uint8, int32 or int64, as a packed entry."""
     data = np.packbits(array) if array.dtype == bool else array.astype(array.dtype.newbyteorder("<"))
     return {
         "dtype": "bits" if array.dtype == bool else array.dtype.name,
@@ -100,7 +100,7 @@ def unpack(entry: Mapping[str, Any]) -> npt.NDArray[Any]:
         shape = tuple(int(n) for n in entry["shape"])
         size = int(np.prod(shape))
         data = base64.b64decode(entry["base64"], validate=True)
-        bits = {"bits": 1, "int32": 32, "int64": 64}[entry["dtype"]]
+        bits = {"bits": 1, "uint8": 8, "int32": 32, "int64": 64}[entry["dtype"]]
         if min(shape, default=0) < 0 or 8 * len(data) < bits * size:
             raise ValueError(f"shape {shape} of {len(data)} bytes")
         if bits == 1:

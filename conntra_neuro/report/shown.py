@@ -22,6 +22,7 @@ _WRITTEN = (
     "(TOML) can be shown"
 )
 _LARGEST_HEAD = 4096
+_RECORDINGS = ("recorded", "explorer", "traces", "confusion", "mesh")
 
 
 @dataclass(frozen=True)
@@ -194,4 +195,4 @@ def _energy(entry: Mapping[str, Any]) -> str:
 
 
 def _without_recordings(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in document.items() if name not in ("recorded", "confusion", "mesh")}
+    return {name: value for name, value in document.items() if name not in _RECORDINGS}

@@ -27,7 +27,7 @@ _PAGE = '<pre style="font-family: monospace; line-height: 1.3">{code}</pre>'
 
 def summary(value: Any) -> str:
     """Return the table of a value as plain text."""
-    console = Console(file=io.StringIO(), width=_WIDTH, highlight=False, color_system=None)
+    console = Console(file=io.StringIO(), width=_WIDTH, highlight=False, color_system=None, force_jupyter=False)
     console.print(view(value))
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n") + "\n"
@@ -35,7 +35,8 @@ def summary(value: Any) -> str:
 
 def html(value: Any) -> str:
     """Return the table of a value as HTML, everything in it escaped."""
-    console = Console(file=io.StringIO(), width=_WIDTH, highlight=False, record=True)
+    # Inside a notebook rich would show what it prints, whatever the file: a table twice.
+    console = Console(file=io.StringIO(), width=_WIDTH, highlight=False, record=True, force_jupyter=False)
     console.print(view(value))
     return console.export_html(inline_styles=True, code_format=_PAGE)
 
@@ -86,7 +87,12 @@ def _neuron(layer: Any) -> str:
     if layer.neuron is None:
         return "-"
     levels = getattr(layer, "levels", None)
-    return layer.neuron.kind.replace("_", " ") + (f", {levels} weights" if levels is not None else "")
+    return layer.neuron.kind.replace("_", " ") + (f", {_weights(levels)}" if levels is not None else "")
+
+
+def _weights(levels: Any) -> str:
+    short = levels.short
+    return f"{short} weights" if short == str(levels) else f"weights of {short}"
 
 
 def _program(program: Program) -> RenderableType:

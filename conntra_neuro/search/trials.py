@@ -53,16 +53,33 @@ class Trials:
 
         Raises FileFormatError for a file that is damaged, and whatever ``make`` raises.
         """
+        found = self.find(settings)
+        if found is None:
+            found = make(self._name(settings))
+            self.keep(settings, found)
+        return found
+
+    def find(self, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return what the trial with ``settings`` found; None where its file is not there yet.
+
+        Raises FileFormatError for a file that is damaged.
+        """
+        file = self._file(settings)
+        if not file.exists():
+            return None
+        try:
+            return dict(json.loads(file.read_text(encoding="utf-8"))["found"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise FileFormatError(f"{file}: damaged ({type(error).__name__}); remove it") from None
+
+    def keep(self, settings: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+        """Write what the trial with ``settings`` found, whole or not at all. Raises FileFormatError where it cannot."""
+        document = {"settings": dict(settings), "found": dict(found)}
+        write_atomically(self._file(settings), json.dumps(document, indent=2, default=str).encode() + b"\n")
+
+    def _file(self, settings: Mapping[str, Any]) -> Path:
+        return self.folder / f"{self._name(settings)}.json"
+
+    def _name(self, settings: Mapping[str, Any]) -> str:
         key = json.dumps([self._data, dict(settings)], sort_keys=True, default=str)
-        name = hashlib.sha256(key.encode()).hexdigest()[:8]
-        file = self.folder / f"{name}.json"
-        if file.exists():
-            try:
-                found = json.loads(file.read_text(encoding="utf-8"))["found"]
-                return dict(found)
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                raise FileFormatError(f"{file}: damaged ({type(error).__name__}); remove it") from None
-        made = make(name)
-        document = {"settings": dict(settings), "found": made}
-        write_atomically(file, json.dumps(document, indent=2, default=str).encode() + b"\n")
-        return made
+        return hashlib.sha256(key.encode()).hexdigest()[:8]

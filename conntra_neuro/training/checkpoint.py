@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +37,8 @@ __all__ = [
     "settings_of",
     "take_up",
 ]
+
+_log = logging.getLogger(__name__)
 
 _KIND = "checkpoint"
 _NAME = "checkpoint.conntra"
@@ -92,6 +95,7 @@ class Checkpoints:
         tensors |= {f"best.{name}": array for name, array in found.best.arrays().items()}
         write_container(self._file, _KIND, body, tensors)
         self._saved = time.monotonic()
+        _log.debug("checkpoint after sweep %d in %s", found.sweep, self._file)
 
 
 def checkpoint_file(folder: str | os.PathLike[str]) -> Path:

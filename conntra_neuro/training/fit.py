@@ -6,6 +6,7 @@ affair.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from conntra_neuro.training.threads import Threads
 
 __all__ = ["Fit", "fit", "fit_spikes"]
+
+_log = logging.getLogger(__name__)
 
 GEARS = ("blocks", "annealed", "exact", "straight-through")
 
@@ -76,17 +79,20 @@ def fit(spikes: ArrayLike | BitSpikes, y: ArrayLike, wanted: Wanted, run: Run, o
     if run.sweeps is not None:
         options = {**options, "sweeps": int(run.sweeps) if run.sweeps == run.sweeps // 1 else run.sweeps}
     with Threads(run.threads) as pool, _crew(run.cluster, run.gear) as crew:
-        engine, chosen = _gear(run.gear, task, options, pool, crew)
+        engine, chosen = _gear(run, task, options, pool, crew)
         checkpoints, resumed = None, None
         folder = run.resume if run.checkpoint is None else run.checkpoint
         if folder is not None:
             settings = settings_of(task, run.gear, chosen, engine.sweeps, wanted.validation_fraction)
             resumed = None if run.resume is None else load_checkpoint(run.resume, settings)
             checkpoints = Checkpoints(folder, settings)
+        shape = " -> ".join(map(str, (task.spikes.shape[1], *task.architecture.names, wanted.n_classes)))
+        _log.info("training %s on %s samples, gear %s, seed %s", shape, len(task.y), run.gear, wanted.seed)
         clock = Clock(run.time_limit_s, resumed.seconds if resumed else 0.0, run.stop_after)
         kept, sweeps, interrupted = drive(engine, task, clock, run.progress, checkpoints, resumed)
     assert kept.best is not None
     history = tuple(kept.history)
+    _log.info("trained in %.1f s, %d sweeps", clock.seconds, history[-1].sweep if history else 0)
     found = (kept.best, task.architecture, task.levels, history, kept.error, clock.seconds, interrupted)
     return Fit(*found, sweeps, None if clock.stopped is None or clock.stopped >= sweeps else clock.stopped)
 
@@ -102,14 +108,15 @@ def _crew(cluster: str | None, gear: str) -> AbstractContextManager[Crew | None]
     return dask_crew(cluster)
 
 
-def _gear(name: str, task: Task, options: dict[str, Any], threads: Threads, crew: Crew | None) -> tuple[Gear, Any]:
-    """Return the gear called ``name``, and its options."""
-    chain = task.architecture.is_chain
+def _gear(run: Run, task: Task, options: dict[str, Any], threads: Threads, crew: Crew | None) -> tuple[Gear, Any]:
+    """Return the gear of the run, and its options."""
+    name, chain = run.gear, task.architecture.is_chain
     if name == "blocks":
+        from conntra_neuro.training.device import products_on
         from conntra_neuro.training.gears.blocks import Blocks, BlocksOptions
 
         chosen = parse_options(BlocksOptions, options, name)
-        return Blocks(task, chosen, threads, crew), chosen
+        return Blocks(task, chosen, threads, crew, products_on(run.device)), chosen
     if name == "annealed":
         from conntra_neuro.training.gears.annealed import Annealed, AnnealedOptions
 

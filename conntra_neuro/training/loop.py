@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ from conntra_neuro.training.task import Clock, Evaluation, Gear, Task
 __all__ = ["drive"]
 
 _TICK_S = 0.5
+_log = logging.getLogger(__name__)
 
 OnProgress = Callable[[Progress], None]
 
@@ -42,6 +44,7 @@ def drive(
     interrupted = _sweeps(engine, keeper, clock, engine.sweeps, progress, checkpoints, pace)
     if pace.chosen is None or interrupted:
         return keeper, engine.sweeps, interrupted
+    _log.info("the time limit leaves room for %g of %g sweeps: beginning anew", pace.chosen, engine.sweeps)
     engine.restore(start)
     clock.begin_anew()
     keeper = _begun(engine, task, clock)
@@ -79,6 +82,7 @@ def _sweeps(
             if (pace is not None and pace.chosen is not None) or clock.stopped == number:  # before its first step
                 break
             record = keeper.take(engine, number + 1, clock.seconds, running)
+            _tell(record, sweeps, keeper)
             if checkpoints is not None and not (pace is not None and pace.looking):
                 ends = engine.finished or clock.stops(number + 1) or number + 1 == last
                 checkpoints.save(lambda: keeper.state(engine, clock.seconds, sweeps), now=ends)
@@ -86,11 +90,21 @@ def _sweeps(
                 progress(_progress(record, sweeps, keeper))
     except KeyboardInterrupt:
         clock.stopped = keeper.history[-1].sweep if keeper.history else None
+        _log.warning("interrupted after %s of %g sweeps: the best network so far is kept", clock.stopped or 0, sweeps)
         _ended(keeper, engine, clock)
         return True
     if pace is None or pace.chosen is None:
         _ended(keeper, engine, clock)
     return False
+
+
+def _tell(record: Record, sweeps: float, keeper: Keeper) -> None:
+    if not _log.isEnabledFor(logging.INFO):
+        return
+    held = "" if record.validation_error is None else f", held-out error {record.validation_error:.4f}"
+    best = "" if keeper.best_error is None else f", best {keeper.best_error:.4f}"
+    errors = f"objective {record.objective:.4f}, training error {record.train_error:.4f}{held}{best}"
+    _log.info("sweep %d of %g: %s, %.1f s", record.sweep, sweeps, errors, record.seconds)
 
 
 def _ended(keeper: Keeper, engine: Gear, clock: Clock) -> None:

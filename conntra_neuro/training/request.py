@@ -65,6 +65,7 @@ class Run:
     threads: int | None = None
     cluster: str | None = None
     stop_after: float | None = None
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if self.sweeps is not None:

@@ -15,6 +15,7 @@ from conntra_neuro.training.architecture.architecture import Architecture, Node
 from conntra_neuro.training.calibrate import calibrated_scale
 from conntra_neuro.training.layers.delayed import drawn_delays, spread
 from conntra_neuro.training.layers.forward import Activity, node_potentials, respond, rows_of
+from conntra_neuro.training.layers.products import HostProducts
 from conntra_neuro.training.neurons import of_neuron
 from conntra_neuro.training.objective import SMALLEST_SCALE, Objective
 from conntra_neuro.training.parameters import BIAS_LIMIT, Parameters, start_shares
@@ -89,7 +90,7 @@ def _start(
         elif start is not None:
             own[:-1], own[-1] = start.weights[index], start.biases[index]
     for node in arch.nodes:
-        z, _, _ = node_potentials(node, found, weights, _ONE, arch.steps)
+        z, _, _ = node_potentials(node, found, weights, HostProducts(_ONE), arch.steps)
         if node.index >= 0:
             flat = z.reshape(-1, node.shape[-1])
             if start is None:

@@ -67,6 +67,7 @@ def train(
     threads: int | None = None,
     initial: DiscreteNetwork | None = None,
     cluster: str | None = None,
+    device: str = "cpu",
     **options: Any,
 ) -> TrainResult:
     """Train a network of hidden ``layers`` on ``data`` and return it with its history.
@@ -110,6 +111,8 @@ def train(
     cluster              the address of a Dask scheduler, "tcp://HOST:8786", whose workers hold the training samples,
                          or "local:N" for N worker processes of this machine; the network is the same as without.
                          The blocks gear only
+    device               where the blocks gear computes its products: "cpu"; "gpu", through JAX, where the same network
+                         comes out, bit for bit; "jax", on whatever device JAX takes by itself
     options              the gear's own, e.g. ``BlocksOptions``
 
     Raises InputError for what cannot be used, FileFormatError for a checkpoint that is not sound, BackendError for a
@@ -120,6 +123,7 @@ def train(
         raise InputError(f"method {method!r}: unknown{meant}; allowed: {', '.join(METHODS)}")
     if cluster is not None and method != "conntra":
         raise InputError(f"cluster {cluster!r}: method {method} trains on one machine; use conntra, or no cluster")
+    _check_device(device, method, gear, cluster)
     layers = default_layers(len(data.y_train)) if layers is None else layers
     encoder = _encoder_for(data, encoder)
     neurons = parse_neurons(neuron, _steps_of(data, encoder, neuron, steps), recurrent, delays)
@@ -134,7 +138,7 @@ def train(
     wanted = Wanted(
         len(data.labels), layers, neurons, levels, seed, validation_fraction, initial, image, given, _line_of(encoder)
     )
-    run = Run(gear, sweeps, time_limit_s, checkpoint, resume, progress, threads, cluster, stop_after)
+    run = Run(gear, sweeps, time_limit_s, checkpoint, resume, progress, threads, cluster, stop_after, device)
     fit = (warm.fit if method == "warm" else fit_network)(spikes, data.y_train, wanted, run, options)
     network = fit.network(encoder, data.labels)
     tested = len(data.x_test) > 0
@@ -155,6 +159,18 @@ def train(
         sweeps=fit.sweeps,
         stop_after=fit.stop_after,
     )
+
+
+def _check_device(device: str, method: str, gear: str, cluster: str | None) -> None:
+    """InputError for a device other than the processor where no gear of this process can use it."""
+    if device == "cpu":
+        return
+    if method == "backprop":
+        raise InputError(f"device {device}: backprop runs on the device that JAX takes; leave it out")
+    if gear != "blocks":
+        raise InputError(f"device {device}: gear {gear} runs on the processor; use gear blocks, or device cpu")
+    if cluster is not None:
+        raise InputError(f"device {device}: workers of cluster {cluster} use their processors; use device cpu")
 
 
 def _steps_of(data: Dataset, encoder: Encoder | None, neuron: str, steps: int | None) -> int | None:

@@ -13,6 +13,7 @@ neurons    the kinds of neuron and their exact dynamics
 base       errors, arrays, files, citations, bit packing
 """
 
+import logging
 from typing import Any
 
 from conntra_hardware.base.upward import upward
@@ -46,6 +47,8 @@ def _plain_html(value: Any) -> str:
     return f"<pre>{escape(repr(value))}</pre>"
 
 
+# A library is silent until its user asks: without a handler, Python would print warnings on standard error.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 # Imported when called: NumPy alone takes longer than the rest of ``conntra --help``.
 upward.update(usage=_usage, run=_run, verify=_verify)
 # The tables are drawn by a package that stands above this one; without it a value is shown in a line.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from conntra_hardware.cost.measured import Measured
 from conntra_hardware.program import Program
 
 __all__ = ["RunResult", "run"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +104,7 @@ def run(
     counted_on, spikes = backend, recording.spikes
     if not probe:
         counted_on, spikes = "reference", load_backend("reference").execute(program, inputs, RunOptions()).spikes
-    return RunResult(
+    result = RunResult(
         backend=backend,
         logits=recording.logits,
         predictions=predictions,
@@ -113,3 +116,5 @@ def run(
         program=program,
         counted_on=counted_on,
     )
+    _log.info("ran %r", result)
+    return result

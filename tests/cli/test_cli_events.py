@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,13 @@ def test_events_from_files_to_a_stream_of_decisions(conntra: Any) -> None:
     streamed = conntra("run", "e.program", "--stream", "set/right/0.csv")
     assert streamed.status == 0, streamed
     assert "right" in streamed.out.splitlines()[-1]
+    drawn = conntra("run", "e.program", "--stream", "set/right/0.csv", "--plot", "pictures")
+    assert drawn.status == 0, drawn
+    assert drawn.err == f"picture: {Path('pictures') / 'decision-over-time.png'}\n"
+    assert (conntra.folder / "pictures" / "decision-over-time.png").read_bytes().startswith(b"\x89PNG")
+    assert conntra("run", "e.program", "--stream", "set/right/0.csv", "--plot", "e.conntra").status == 2
+    assert conntra("run", "e.program", "--plot", "pictures").status == 0
+    assert (conntra.folder / "pictures" / "events.png").is_file()
 
 
 def test_audio_from_files_to_a_verified_program(conntra: Any) -> None:

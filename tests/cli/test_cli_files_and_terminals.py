@@ -63,6 +63,8 @@ def test_no_terminal_ends_a_command(program, tmp_path, encoding):
     done = run("run", named, "--data", "iris", encoding=encoding, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert b"accuracy" in done.stdout
+    assert b"\x1b" not in done.stdout + done.stderr  # where there is no terminal, nothing moves or has a colour
+    assert b"\r" not in done.stderr.replace(b"\r\n", b"")
     missing = run("run", tmp_path / "l\u00e0-bas", encoding=encoding, cwd=tmp_path)
     assert missing.returncode == 2
     assert missing.stderr.startswith(b"conntra: ")
@@ -78,6 +80,10 @@ def test_names_whose_bytes_are_no_text(program, tmp_path):
     done = run("run", tmp_path / name, "--data", "iris", "--out", result, encoding="utf-8", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(result.read_text())["samples"] == 30
+    page = tmp_path / "report.html"
+    done = run("report", result, "--out", page, "--title", name, encoding="utf-8", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "caf?.program" in page.read_text(encoding="utf-8")
     missing = run("run", os.fsdecode(b"\xff\xfe"), "--json", encoding="utf-8", cwd=tmp_path)
     assert missing.returncode == 2
     assert json.loads(missing.stdout)["error"].endswith("no such file; check the name")

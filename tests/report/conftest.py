@@ -29,4 +29,5 @@ def ran(compiled):
 @pytest.fixture(scope="session")
 def document(ran):
     result, labels, inputs = ran
-    return run_document(result, origin={"data": "made up", "split": "test"}, labels=labels, inputs=inputs)
+    origin = {"data": "made up", "split": "test"}
+    return run_document(result, origin=origin, labels=labels, inputs=inputs, features=inputs)

@@ -7,6 +7,7 @@ from matplotlib.patches import Rectangle
 
 import conntra_neuro as cn
 from conntra_neuro.report.documents import run_document
+from conntra_neuro.report.mesh import extent, places, side
 from conntra_neuro.report.plots import confusion_matrix, core_map, draw, energy_breakdown, figures, layer_rates
 from conntra_neuro.report.plots import spike_raster as raster
 from conntra_neuro.report.plots.style import COLOURS, KINDS, svg
@@ -48,13 +49,11 @@ def test_core_map_has_a_square_for_every_core(document):
 @pytest.mark.parametrize("chip", ["loihi1x2", "loihi1x3", "loihi2"])
 def test_cores_of_several_chips_stand_where_the_chip_says(chip):
     loaded = cn.load_chip(chip)
-    from conntra_neuro.report.plots.cores import _extent, _places, _side
-
     names = ("name", "chips", "chips_x", "cores", "cores_per_tile", "tiles_x", "tiles_y")
     mesh = {name: getattr(loaded, name) for name in names}
-    places, (across, down), (columns, rows) = _places(mesh), _side(mesh), _extent(mesh)
-    assert len(set(places.values())) == loaded.total_cores
-    for core, (x, y) in places.items():
+    found, (across, down), (columns, rows) = places(mesh), side(mesh), extent(mesh)
+    assert len(set(found.values())) == loaded.total_cores
+    for core, (x, y) in found.items():
         assert (x // across, y // down) == loaded.tile(core)
         assert 0 <= x < columns
         assert 0 <= y < rows

@@ -71,4 +71,4 @@ def test_where_there_is_nothing_to_show(document):
 
 
 def test_reports_have_the_picture(by_hand):
-    assert 'id="membrane-traces"' in report_html([("a.json", by_hand | {"kind": "run"})])
+    assert '<figure class="membrane-traces">' in report_html([("a.json", by_hand | {"kind": "run"})])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["Builder", "random_graph"]
+__all__ = ["Builder", "random_graph", "residual_graph"]
 
 
 class Builder:
@@ -131,4 +131,71 @@ def random_graph(seed: int, classes: int = 4) -> Any:
     b.dense(classes)
     if rng.random() < 0.5:
         b.add("Softmax", axis=-1)
+    return b.model()
+
+
+class Residual(Builder):
+    """Blocks that what they take is added to, in the notations of torch, tf2onnx and skl2onnx."""
+
+    def same(self, channels: int, size: int, stride: int) -> None:
+        """A convolution whose output has as many pixels as its input has strides: padding of TensorFlow and PyTorch."""
+        c, height, width = self.shape
+        weight = self.draw(channels, c, size, size) / (size * c**0.5)
+        bias = self.constant(self.draw(channels) * 0.3)
+        kinds = {"strides": [stride] * 2, "kernel_shape": [size] * 2}
+        if self.rng.random() < 0.5:
+            self.add("Conv", "", self.constant(weight), bias, auto_pad="SAME_UPPER", **kinds)
+        else:
+            self.add("Conv", "", self.constant(weight), bias, pads=[size // 2] * 4, **kinds)
+        self.shape = (channels, -(-height // stride), -(-width // stride))
+
+    def block(self) -> None:
+        """One or two weighted layers, and what skips them: itself, or a layer of its own."""
+        before, shape = self.at, self.shape
+        images, own = len(shape) == 3, self.rng.random() < 0.5
+        width = int(self.rng.integers(2, 6)) if own else shape[0]
+        stride = int(self.rng.integers(1, 3)) if own and images and min(shape[1:]) > 3 else 1
+        deep = self.rng.random() < 0.7
+        if images:
+            self.same(width, 3, stride)
+        else:
+            self.dense(width)
+        if deep:
+            self.add("Relu")
+            self.same(width, 3, 1) if images else self.dense(width)
+        if self.rng.random() < 0.4:
+            self.normalised()
+        main, made = self.at, self.shape
+        self.at, self.shape = before, shape
+        if own:
+            self.same(width, 1, stride) if images else self.dense(width)
+            if self.rng.random() < 0.4:
+                self.normalised()
+        skip = self.at
+        self.shape = made
+        self.add(
+            str(self.rng.choice(["Add", "Add", "Sub"])), *((main, skip) if self.rng.random() < 0.5 else (skip, main))
+        )
+        self.add("Relu")
+
+
+def residual_graph(seed: int, classes: int = 4) -> Any:
+    """Return a random residual network of ``classes`` logits, over images or features."""
+    rng = np.random.default_rng(seed)
+    images = rng.random() < 0.6
+    b = Residual((int(rng.integers(1, 4)), 8, 7) if images else (int(rng.integers(3, 12)),), rng)
+    if images and rng.random() < 0.7:
+        b.same(int(rng.integers(2, 5)), 3, 1)
+        b.add("Relu")
+        if rng.random() < 0.5:
+            b.add("MaxPool", kernel_shape=[2, 2], strides=[2, 2])
+            b.shape = (b.shape[0], b.shape[1] // 2, b.shape[2] // 2)
+    for _ in range(int(rng.integers(1, 3))):
+        b.block()
+    if images:
+        if rng.random() < 0.5:
+            b.add("GlobalAveragePool")
+            b.shape = (b.shape[0], 1, 1)
+        b.flat()
+    b.dense(classes)
     return b.model()

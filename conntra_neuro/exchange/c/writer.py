@@ -11,12 +11,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons.registers import HALF
-from conntra_hardware.program.input_encoding import CodeEncoder, Encoder
-from conntra_neuro.exchange.c.layers import PACKINGS, Code, table
+from conntra_neuro.exchange.c.encoders import FEATURES, EncoderCode, encoder_code, feature_type
+from conntra_neuro.exchange.c.layers import PACKINGS, Code
 from conntra_neuro.exchange.c.plan import Buffer, Plan, plan_of, words
 from conntra_neuro.exchange.c.runtime import functions
 from conntra_neuro.exchange.time import refuse_delays_and_recurrence
@@ -24,9 +22,6 @@ from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.layers import Flatten
 
 __all__ = ["FEATURES", "Header", "c_header", "details"]
-
-FEATURES = ("double", "float", "uint8", "int16", "int32")
-"""What a raw feature may be in C."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +35,18 @@ class Header:
     ram: int
 
 
-def c_header(network: DiscreteNetwork, name: str = "net", packing: str = "bits", features: str = "double") -> Header:
+def c_header(network: DiscreteNetwork, name: str = "net", packing: str = "bits", features: str | None = None) -> Header:
     """Return ``network`` as a C99 header with the prefix ``name``.
 
     packing   "bits" or "digits"
     features  the type of raw features, where the network has an encoder: for whole numbers of that range (or floats)
-              the spikes are those of Python's doubles
+              the spikes are those of Python's doubles; None is "double", or "int16" for the samples of signals
     """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}", name):
         raise InputError(f"export to C: name {name!r}; letters, digits and _ expected, no digit first")
-    for what, given, allowed in (("packing", packing, PACKINGS), ("features", features, FEATURES)):
-        if given not in allowed:
-            raise InputError(f"export to C: {what} {given!r}: unknown; allowed: {', '.join(allowed)}")
+    if packing not in PACKINGS:
+        raise InputError(f"export to C: packing {packing!r}: unknown; allowed: {', '.join(PACKINGS)}")
+    features = feature_type(network.encoder, features)
     refuse_delays_and_recurrence(network, "export to C")
     plan = plan_of(network)
     code = Code(name, packing, len(network.layers) - 1)
@@ -59,7 +54,7 @@ def c_header(network: DiscreteNetwork, name: str = "net", packing: str = "bits",
         if not isinstance(layer, Flatten):
             _layer(code, network, plan, index)
     encoder = network.encoder
-    tables, encoder_bytes = _thresholds(encoder, name, features)
+    coded = EncoderCode([], [], 0, []) if encoder is None else encoder_code(encoder, name, features)
     declarations = _declarations(network, plan, name, features)
     static, ram = _memory(network, plan, code)
     body = [
@@ -68,15 +63,22 @@ def c_header(network: DiscreteNetwork, name: str = "net", packing: str = "bits",
         f"#ifdef {name.upper()}_IMPLEMENTATION",
         functions(code.used, name),
         *code.tables,
-        *tables,
+        *coded.tables,
         *static,
+        *coded.static,
         *_forward(network, code, name),
-        *([] if encoder is None else _encode(encoder, name, features)),
+        *coded.functions,
         *_predict(network, name),
         f"#endif /* {name.upper()}_IMPLEMENTATION */",
         "",
     ]
-    return Header("\n".join([*declarations, *body]), code.weight_bytes, code.bias_bytes, encoder_bytes, ram)
+    return Header(
+        "\n".join([*declarations, *body]),
+        code.weight_bytes,
+        code.bias_bytes,
+        coded.table_bytes,
+        ram + coded.static_bytes,
+    )
 
 
 def _layer(code: Code, network: DiscreteNetwork, plan: Plan, index: int) -> None:
@@ -139,7 +141,7 @@ def _declarations(network: DiscreteNetwork, plan: Plan, name: str, features: str
         ]
     else:
         lines += [
-            f"/* The input spikes of {encoder.n_features} raw features, one time step of them. */",
+            f"/* The input spikes of {encoder.n_features} raw features, time steps: {encoder.steps}. */",
             f"typedef {_c_type(features)} {name}_feature;",
             f"void {name}_encode(const {name}_feature *x, uint32_t *spikes);",
             "/* The class of raw features: the largest logit, the first where several are; -1 as above. */",
@@ -162,8 +164,8 @@ def _memory(network: DiscreteNetwork, plan: Plan, code: Code) -> tuple[list[str]
             lines.append(f"static {kind.replace('NAME', name)} {name}_{variable}[{count}];")
             ram += {"NAME_sum": wide, "int32_t": 4, "uint8_t": 1}[kind] * count
     if network.encoder is not None:
-        lines.append(f"static uint32_t {name}_spikes[{words(network.n_in)}];")
-        ram += 4 * words(network.n_in)
+        lines.append(f"static uint32_t {name}_spikes[{network.encoder.steps * words(network.n_in)}];")
+        ram += 4 * network.encoder.steps * words(network.n_in)
     return lines, ram
 
 
@@ -205,32 +207,14 @@ def _forward(network: DiscreteNetwork, code: Code, name: str) -> list[str]:
     ]
 
 
-def _encode(encoder: Encoder, name: str, features: str) -> list[str]:
-    thresholds = np.atleast_2d(encoder.thresholds)
-    channels, n = thresholds.shape
-    index = "c" if _shared(encoder) else f"c * {n} + f"
-    return [
-        f"void {name}_encode(const {name}_feature *x, uint32_t *spikes)",
-        "{",
-        "    int c, f, i = 0;",
-        f"    for (i = 0; i < {words(encoder.n_out)}; i++)",
-        "        spikes[i] = 0;",
-        "    i = 0;",
-        f"    for (c = 0; c < {channels}; c++)",
-        f"        for (f = 0; f < {n}; f++, i++)",
-        f"            if (x[f] > {name}_thresholds[{index}])",
-        "                spikes[i >> 5] |= (uint32_t)1 << (i & 31);",
-        "}",
-    ]
-
-
 def _predict(network: DiscreteNetwork, name: str) -> list[str]:
     if network.encoder is None:
         parameter, run = "const uint32_t *spikes", f"{name}_run(spikes, {words(network.n_in)}, logits)"
         encode = []
     else:
-        # One time step of spikes, for every step.
-        parameter, run = f"const {name}_feature *x", f"{name}_run({name}_spikes, 0, logits)"
+        # One time step of spikes is there for every step.
+        stride = words(network.n_in) if network.encoder.steps > 1 else 0
+        parameter, run = f"const {name}_feature *x", f"{name}_run({name}_spikes, {stride}, logits)"
         encode = [f"    {name}_encode(x, {name}_spikes);"]
     return [
         f"int {name}_predict({parameter})",
@@ -246,36 +230,6 @@ def _predict(network: DiscreteNetwork, name: str) -> list[str]:
         "    return best;",
         "}",
     ]
-
-
-def _thresholds(encoder: Encoder | None, name: str, features: str) -> tuple[list[str], int]:
-    """Return the table of thresholds t for which ``x > t`` in C is ``x > threshold`` in Python, and its bytes."""
-    if encoder is None:
-        return [], 0
-    if isinstance(encoder, CodeEncoder):
-        raise InputError("export to C: encoder code: only thresholds can be exported; encode the features outside")
-    if encoder.steps != 1:
-        raise InputError(f"export to C: encoder {encoder.kind}: {encoder.steps} time steps; 1 can be exported")
-    values = np.atleast_2d(encoder.thresholds)
-    values = (values[:, :1] if _shared(encoder) else values).ravel()
-    if features == "double":
-        return [table("double", f"{name}_thresholds", values)], 8 * len(values)
-    if features == "float":
-        with np.errstate(over="ignore"):
-            near = values.astype(np.float32)
-        # The largest float that is no larger: between it and the threshold there is no float.
-        below = np.where(near > values, np.nextafter(near, np.float32(-np.inf)), near)
-        below = np.clip(below, np.finfo(np.float32).min, np.finfo(np.float32).max)
-        return [table("float", f"{name}_thresholds", below)], 4 * len(values)
-    info = np.iinfo(features)
-    whole = np.clip(np.floor(values), int(info.min) - 1, int(info.max))
-    kind = {"uint8": "int16_t", "int16": "int32_t", "int32": "int64_t"}[features]
-    return [table(kind, f"{name}_thresholds", whole.astype(np.int64))], int(kind[3:5]) // 8 * len(values)
-
-
-def _shared(encoder: Encoder) -> bool:
-    """Return whether all features have the same thresholds, as the pixels of an image."""
-    return bool((encoder.thresholds == encoder.thresholds[..., :1]).all())
 
 
 def _c_type(features: str) -> str:

@@ -19,18 +19,56 @@ _MOST_ELEMENTS = 2**25
 
 def _quant(x: Array, scale: Array, zero: Array, bits: Array, *, attributes: Mapping[str, Any]) -> Array:
     """QONNX's Quant: round x / scale + zero_point, clip to the integers of so many bits, and scale back."""
+    low, high = _ends("Quant", bits, attributes)
+    rounding, text = _rounding("Quant", attributes, b"ROUND")
+    return (np.clip(rounding[text](x / scale + zero), low, high) - zero) * scale
+
+
+def _trunc(x: Array, scale: Array, zero: Array, bits: Array, *more: Array, attributes: Mapping[str, Any]) -> Array:
+    """QONNX's Trunc: drop the lowest bits of whole numbers of ``scale``.
+
+    Of version 1 (the bits that stay follow) the result has the scale that it came with; version 2 (a scale of the
+    result, a power of two larger, and its bits follow) clips to those bits, and has that scale.
+    """
+    rounding, text = _rounding("Trunc", attributes, b"FLOOR")
+    whole = np.rint(x / scale + zero)
+    if len(more) == 1:
+        dropped = 2.0 ** float(np.asarray(bits - more[0]).ravel()[0])
+        return (rounding[text](whole / dropped) - zero) * scale
+    after, width = more
+    dropped = np.exp2(np.rint(np.log2(after / scale)))
+    low, high = _ends("Trunc", width, attributes)
+    return (rounding[text](np.clip(whole / dropped, low, high)) - zero / dropped) * after
+
+
+def _ends(op: str, bits: Array, attributes: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the least and the largest whole number of so many bits."""
     width = float(np.asarray(bits).ravel()[0])
     signed, narrow = bool(attributes.get("signed", 1)), bool(attributes.get("narrow", 0))
     if not 1 <= width <= 32:
-        raise InputError(f"Quant: {width:g} bits; 1 to 32 expected")
+        raise InputError(f"{op}: {width:g} bits; 1 to 32 expected")
     high = 2 ** (width - 1) - 1 if signed else 2**width - 1 - narrow
-    low = -(2 ** (width - 1)) + narrow if signed else 0
-    mode = attributes.get("rounding_mode", b"ROUND")
+    return (-(2 ** (width - 1)) + narrow if signed else 0), high
+
+
+def _rounding(op: str, attributes: Mapping[str, Any], usual: bytes) -> tuple[dict[str, Callable[..., Array]], str]:
+    """Return the ways of rounding that are known, and the name of the one that is asked for."""
+    mode = attributes.get("rounding_mode", usual)
     text = (mode.decode() if isinstance(mode, bytes) else str(mode)).upper()
-    rounding = {"ROUND": np.rint, "HALF_EVEN": np.rint, "FLOOR": np.floor, "CEIL": np.ceil, "ROUND_TO_ZERO": np.trunc}
-    if text not in rounding:
-        raise InputError(f"Quant: rounding mode {text}; allowed: {', '.join(rounding)}")
-    return (np.clip(rounding[text](x / scale + zero), low, high) - zero) * scale
+    known: dict[str, Callable[..., Array]] = {
+        "ROUND": np.rint,
+        "HALF_EVEN": np.rint,
+        "FLOOR": np.floor,
+        "CEIL": np.ceil,
+        "UP": lambda y: np.sign(y) * np.ceil(np.abs(y)),
+        "DOWN": np.trunc,
+        "ROUND_TO_ZERO": np.trunc,
+        "HALF_UP": lambda y: np.sign(y) * np.floor(np.abs(y) + 0.5),
+        "HALF_DOWN": lambda y: np.sign(y) * np.ceil(np.abs(y) - 0.5),
+    }
+    if text not in known:
+        raise InputError(f"{op}: rounding mode {text}; allowed: {', '.join(known)}")
+    return known, text
 
 
 def _bipolar(x: Array, scale: Array) -> Array:
@@ -130,6 +168,7 @@ ELEMENTWISE |= {
     "MultiThreshold": _multi_threshold,
     "Quant": _quant,
     "QuantizeLinear": _quantise_linear,
+    "Trunc": _trunc,
 }
 
 

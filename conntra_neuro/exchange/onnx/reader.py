@@ -2,12 +2,12 @@
 
 Weighted nodes become layers; whatever elementwise operators stand behind one (batch normalisation, sign, step, 1-bit
 quantisation, in any notation) become its integer threshold, found by going through all sums there can be. Values -1
-and 1 of activations become spikes of 0 and 1, the difference going into the next bias.
+and 1 of activations become spikes of 0 and 1, the difference going into the next bias. Branches that are added up
+become residual connections.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +18,38 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.program.convolution import Geometry
 from conntra_hardware.program.input_encoding import Encoder
 from conntra_neuro.exchange.metadata import labels_of
+from conntra_neuro.exchange.onnx.chain import MOST_BIAS, Chain
 from conntra_neuro.exchange.onnx.graph import Graph, Node, load_graph, reading
 from conntra_neuro.exchange.onnx.input import INPUTS, SPIKES, own_encoder, spikes_of
 from conntra_neuro.exchange.onnx.ops import ELEMENTWISE, evaluate_constant
+from conntra_neuro.exchange.onnx.readout import OutputRounding, Scaled, readout_of
 from conntra_neuro.exchange.onnx.shapes import RESHAPING, constant_pad, convolution, reshaped, window
+from conntra_neuro.exchange.onnx.sums import added, as_sum, settles_first, summed
 from conntra_neuro.exchange.onnx.values import (
     Pending,
     Raw,
     Settled,
     Tensor,
+    Term,
     TooFine,
     apply,
     by_channel,
     factored,
+    is_line,
     line_of,
     rows_of,
     stairs_of,
     step_of,
 )
 from conntra_neuro.network import DiscreteNetwork
-from conntra_neuro.network.layers import Conv2d, Dense, Layer, MaxPool, SumPool
+from conntra_neuro.network.layers import MaxPool, SumPool
 
 __all__ = ["WEIGHTED", "exact_or_graph", "network_of_onnx", "read_onnx"]
 
 WEIGHTED = ("Conv", "Gemm", "MatMul")
 _FINAL = ("ArgMax", "LogSoftmax", "Softmax", "TopK")
 _FEW_BITS = ("BipolarQuant", "Floor", "Greater", "GreaterOrEqual", "Less", "MultiThreshold", "Quant", "Round", "Sign")
-_PARTS = 10**9
+_ADDITIONS = ("Add", "Sub", "Sum")
 _POOLS = ("AveragePool", "GlobalAveragePool", "MaxPool")
 Array = npt.NDArray[Any]
 
@@ -59,17 +64,24 @@ def read_onnx(path: str | Path, inputs: str = "binary", scale: float = 1.0) -> D
         return network_of_onnx(load_graph(path), inputs, scale)
 
 
-def exact_or_graph(path: str | Path, inputs: str = "binary", scale: float = 1.0) -> tuple[DiscreteNetwork | Graph, str]:
-    """Return ``read_onnx``'s network, or the graph and why where its numbers are too fine, as in floating point."""
+def exact_or_graph(
+    path: str | Path, inputs: str = "binary", scale: float = 1.0
+) -> tuple[DiscreteNetwork | OutputRounding | Graph, str]:
+    """Return ``read_onnx``'s network, or the graph and why where its numbers are too fine, as in floating point.
+
+    Where the scales of the logits have no measure in common, the network with what was rounded.
+    """
     _check_options(inputs, scale)
     with reading(path):
         graph = load_graph(path)
         try:
-            return network_of_onnx(graph, inputs, scale), ""
+            reader = _Reader(graph, inputs, scale)
+            network = reader.network()
         except TooFine as refusal:
             if any(node.op in _FEW_BITS for node in graph.nodes):
                 raise
             return graph, str(refusal)
+        return network if reader.note is None else OutputRounding(network, (reader.note,), scale), ""
 
 
 def _check_options(inputs: str, scale: float) -> None:
@@ -89,7 +101,8 @@ class _Reader:
 
     def __init__(self, graph: Graph, inputs: str, scale: float) -> None:
         self.graph, self.inputs, self.scale = graph, inputs, scale
-        self.layers: list[Layer] = []
+        self.chain = Chain()
+        self.note: Scaled | None = None
         own = own_encoder(graph)
         self.encoder: Encoder | None = None if own is None else own[0]
         self.nodes = graph.nodes if own is None else own[1]
@@ -109,8 +122,10 @@ class _Reader:
         found = self.values.get(self.graph.output)
         if not isinstance(found, Tensor) or not isinstance(found.base, Pending):
             raise InputError("output: not the potentials of a weighted layer; logits expected there, without a sign")
-        self._readout(found, found.base)
-        return DiscreteNetwork(self.layers, self.encoder, labels_of(self.graph.note, "the graph"))
+        times, bias, self.note = readout_of(found)
+        self.chain.readout(found.base, times, bias)
+        labels = labels_of(self.graph.note, "the graph")
+        return DiscreteNetwork(self.chain.layers, self.encoder, labels, self.chain.residuals, steps=1)
 
     def _visit(self, node: Node, arguments: list[Any]) -> Any:
         tensors = [a for a in arguments if isinstance(a, (Tensor, Raw))]
@@ -133,6 +148,8 @@ class _Reader:
             return self._padded(node, main, arguments)
         if node.op in _POOLS:
             return self._pooled(node, main)
+        if node.op in _ADDITIONS and len(tensors) > 1 and tensors[0] is not tensors[1]:
+            return self._joined(node, arguments)
         if node.op in ELEMENTWISE:
             return apply(node, arguments)
         raise InputError(
@@ -140,81 +157,69 @@ class _Reader:
             f", Pad, {', '.join(RESHAPING)}, elementwise ones behind a layer, a softmax at the end"
         )
 
-    def _settled(self, value: Tensor | Raw, node: Node, zero: float | None = None) -> Tensor:
-        """Return ``value`` as spikes; ``zero`` is what an element without a spike should be."""
+    def _settled(self, value: Tensor | Raw, node: Node, zero: float | None = None, rises: bool = False) -> Tensor:
+        """Return ``value`` as spikes, whose count gives the value on a straight line.
+
+        ``zero`` is what an element without a spike should be; ``rises``: more spikes have to be a higher value.
+        """
         if isinstance(value, Raw):
             if self.spikes is None or not np.array_equal(np.sort(value.index.ravel()), np.arange(self.size)):
                 self.spikes, found = spikes_of(value, self.size, self.inputs, value.index.ndim == 3, self.scale)
                 self.encoder = self.encoder or found
             return self.spikes
-        if isinstance(value.base, Settled):
+        if isinstance(value.base, Settled) and is_line(value):
             return value
-        pending = value.base
+        asked = as_sum(value, node)
+        pending = asked.base
+        assert isinstance(pending, Pending)
+        k, signs, levels = self._thresholds(asked, pending, zero)
+        if zero is None and not rises and not pending.pools and pending.border is None:
+            # A bias wider than a chip's: where almost nothing keeps a neuron from spiking, its silence is the spike.
+            for column in np.flatnonzero((1 - k).max(axis=0) > MOST_BIAS):
+                k[:, column], signs[column] = (1 - k[:, column])[::-1], -signs[column]
+                levels[:, column] = levels[::-1, column]
+        base = self.chain.spiking(pending, signs, k)
+        settled = Tensor(base, value.index, levels, value.pad)
+        for name, other in self.values.items():  # others that take the same
+            if other is value:
+                self.values[name] = settled
+        return settled
+
+    def _thresholds(self, value: Tensor, pending: Pending, zero: float | None) -> tuple[Array, Array, Array]:
+        """Return k (steps, columns), signs (columns,) and the values (steps + 1, columns): neuron j of a unit spikes
+        where ``sign * u >= k[j]``, and that many spikes are that value.
+        """
+        what = str(pending.node)
         step = _step(value)
-        if step is None or (
-            not pending.pools and np.ptp(np.abs(step[2] - step[1])) > 0
-        ):  # or some values of a staircase
-            return self._stairs(value, pending, zero)
+        if step is None or (not pending.pools and np.ptp(np.abs(step[2] - step[1])) > 0):
+            k, falls, levels = stairs_of(value, what)  # or some values of a staircase
+            if pending.pools and falls.any():
+                raise InputError(
+                    f"{what}: a maximum of sums before an activation that falls; put it behind the activation"
+                )
+            return k, np.where(falls, -1, 1), np.repeat(levels[:, None], pending.columns, axis=1)
         k, low, high = step
-        weight, bias = pending.weight, 1 - k  # a spike where u >= k
         # Where the step goes down the weights change sign, so that a spike stands for the higher value; behind a
         # maximum they must not, and the values change places. A padding of ones asks for the opposite.
         flip = (low > high) if zero is None else (low != zero)
-        if not pending.pools:
-            signs = np.where(flip, -1, 1)
-            weight = weight * signs.reshape(-1, *[1] * (weight.ndim - 1))
-            bias = np.where(flip, k, bias)
-            low, high = np.where(flip, high, low), np.where(flip, low, high)
-        self._append(pending, weight, bias, "threshold")
-        for geometry in pending.pools:
-            g = geometry
-            self.layers.append(MaxPool(g.kernel, input_shape=g.input_shape, stride=g.stride, padding=g.padding))
-        base = Settled(len(self.layers) - 1, pending.size, pending.columns)
-        settled = Tensor(base, value.index, np.stack([low, high]), value.pad)
-        for name, other in self.values.items():  # others that take the same
-            if other is value:
-                self.values[name] = settled
-        return settled
+        if pending.pools:
+            return k[None], np.ones(len(k), np.int64), np.stack([low, high])
+        levels = np.stack([np.where(flip, high, low), np.where(flip, low, high)])
+        return np.where(flip, 1 - k, k)[None], np.where(flip, -1, 1), levels
 
-    def _stairs(self, value: Tensor, pending: Pending, zero: float | None) -> Tensor:
-        """Return an activation of several values: as many neurons a unit as it has steps, all of the same weights."""
-        what = f"{pending.node}"
-        k, falls, levels = stairs_of(value, what)
-        if pending.pools and falls.any():
-            raise InputError(f"{what}: a maximum of sums before an activation that falls; put it behind the activation")
-        if zero is not None and levels[0] != zero:
-            raise InputError(f"{what}: pads by {zero:g}, where no spike is {levels[0]:g}")
-        copies = len(k)
-        signs = np.where(falls, -1, 1).reshape(-1, *[1] * (pending.weight.ndim - 1))
-        weight = np.concatenate([pending.weight * signs] * copies)
-        wide = replace(pending, size=pending.size * copies)
-        self._append(wide, weight, (1 - k).ravel(), "threshold", copies)
-        for g in pending.pools:
-            channels, height, width = g.input_shape
-            shape = (channels * copies, height, width)
-            self.layers.append(MaxPool(g.kernel, input_shape=shape, stride=g.stride, padding=g.padding))
-        base = Settled(len(self.layers) - 1, pending.size, pending.columns, copies, copies)
-        table = np.repeat(levels[:, None], pending.columns, axis=1)
-        settled = Tensor(base, value.index, table, value.pad)
-        for name, other in self.values.items():  # others that take the same
-            if other is value:
-                self.values[name] = settled
-        return settled
-
-    def _append(self, pending: Pending, weight: Array, bias: Array, activation: str, copies: int = 1) -> None:
-        """Add a layer of ``copies`` times the outputs; its inputs come as often as its source has copies."""
-        sources = pending.source.copies
-        if pending.source.layer != len(self.layers) - 1:
-            raise InputError(f"{pending.node}: a branch; networks are chains of layers")
-        if pending.geometry is None:
-            self.layers.append(Dense(np.concatenate([weight] * sources, axis=1), bias, activation))
-            return
-        window = pending.geometry.window
-        if (sources > 1 or copies > 1) and window["groups"] > 1:
-            raise InputError(f"{pending.node}: groups, and activations of several values; one group expected")
-        channels, height, width = window["input_shape"]
-        window["input_shape"] = (channels * sources, height, width)
-        self.layers.append(Conv2d(np.concatenate([weight] * sources, axis=1), bias, activation, **window))
+    def _joined(self, node: Node, arguments: list[Any]) -> Tensor:
+        """Return the sum of two branches; one that is no straight line of its sums gets neurons of its own first."""
+        sides = []
+        for place, side in enumerate(arguments):
+            if not isinstance(side, (Tensor, Raw)) or len(arguments) != 2:
+                raise InputError(f"{node}: adds {len(arguments)} values, or an input; two expected")
+            side = self._settled(side, node) if isinstance(side, Raw) or settles_first(side) else side
+            sides.append(side)
+            if not place:  # what has settled may be the other side, too
+                arguments[1] = self.values.get(node.inputs[1], arguments[1])
+        if sides[0] is sides[1] or sides[0].base is sides[1].base:
+            return apply(node, sides)  # type: ignore[return-value]
+        return added(node, sides[0], sides[1])
 
     def _weighted(self, node: Node, arguments: list[Any]) -> Tensor:
         weight, bias = arguments[1], arguments[2] if len(arguments) > 2 else None
@@ -225,7 +230,7 @@ class _Reader:
         if len(np.unique(np.abs(slope))) != 1 or slope[0] == 0:
             raise InputError(f"{node}: takes activations of different scales; one scale for all channels expected")
         if node.op == "Conv":
-            geometry, columns = convolution(node, weight, given)
+            geometry, columns, weight = convolution(node, weight, given)
             sign = np.sign(slope)[columns].reshape(geometry.groups, -1)
             per_input = (sign, offset[columns].reshape(geometry.groups, -1))
         else:
@@ -237,35 +242,24 @@ class _Reader:
             per_input = (np.sign(slope)[place], offset[place])
         whole, scale = factored(weight, str(node))
         constant = _constant_part(weight, per_input[1], bias, geometry)
+        outside = _outside(node, whole, per_input[1] / abs(slope[0]), given, geometry)
         whole = _signed(whole, per_input[0], geometry)
         if geometry is None:
             ordered = np.zeros_like(whole)
             ordered[:, given.index.ravel()] = whole
             whole = ordered
-        return self._pending(node, given, whole, scale * abs(slope[0]), constant, geometry)
-
-    def _pending(
-        self, node: Node, given: Tensor, whole: Array, scale: Array, constant: Array, geometry: Geometry | None
-    ) -> Tensor:
         assert isinstance(given.base, Settled)
-        flat = whole.reshape(len(whole), -1)
-        low = np.minimum(flat, 0).sum(axis=1) * given.base.high
-        high = np.maximum(flat, 0).sum(axis=1) * given.base.high
-        u = rows_of(low, high, node)
-        table = u[:, None] * scale + constant
-        size = len(whole) if geometry is None else geometry.n_out
-        shape = (size,) if geometry is None else geometry.output_shape
-        pending = Pending(node, given.base, whole, low, high, geometry, size)
-        return Tensor(pending, np.arange(size).reshape(shape), table)
+        return summed(node, given.base, whole, scale * abs(slope[0]), constant, geometry, outside)
 
     def _padded(self, node: Node, value: Tensor | Raw, arguments: list[Any]) -> Tensor:
         pads, constant = constant_pad(node, arguments, len(value.index.shape))
         settled = self._settled(value, node, zero=constant)
-        if not (settled.table[0] == constant).all():
+        void = constant == 0 and not (settled.table[0] == 0).all()
+        if (not void and not (settled.table[0] == constant).all()) or (any(settled.pad) and settled.void != void):
             shown = ", ".join(f"{v:g}" for v in np.unique(settled.table)[:4])
             raise InputError(f"{node}: pads by {constant:g} what is {shown}; pad by the value of one of the two")
         total = tuple(a + b for a, b in zip(settled.pad, pads, strict=True))
-        return Tensor(settled.base, settled.index, settled.table, total)  # type: ignore[arg-type]
+        return Tensor(settled.base, settled.index, settled.table, total, void=void)  # type: ignore[arg-type]
 
     def _pooled(self, node: Node, value: Tensor | Raw) -> Tensor:
         if (
@@ -275,31 +269,30 @@ class _Reader:
             and _step(value) is None
         ):
             return self._pool_of_sums(node, value, value.base)
-        settled = by_channel(self._settled(value, node), node)
-        if isinstance(settled.base, Settled) and settled.base.copies > 1:
-            raise InputError(
-                f"{node}: pools units whose values differ, or that take several; put the pool before the activation"
-            )
+        largest = node.op == "MaxPool"
+        settled = by_channel(self._settled(value, node, rises=largest), node)
         geometry = window(node, settled)
         base = settled.base
         assert isinstance(base, Settled)
-        if base.layer != len(self.layers) - 1:
-            raise InputError(f"{node}: a branch; networks are chains of layers")
-        shapes = {"input_shape": geometry.input_shape, "stride": geometry.stride, "padding": geometry.padding}
-        if node.op == "MaxPool":
-            if (settled.table[0] > settled.table[-1]).any() or base.high != 1:
+        if base.layer != self.chain.last:
+            raise InputError(f"{node}: a branch before a pool; put the pool before the branch")
+        channels, height, width = geometry.input_shape
+        shapes: dict[str, Any] = {"stride": geometry.stride, "padding": geometry.padding}
+        shapes["input_shape"] = (channels * base.copies, height, width)
+        if largest:
+            if (settled.table[0] > settled.table[-1]).any() or base.high != base.copies:
                 raise InputError(f"{node}: a maximum of counts, or where a spike is the lower value")
-            self.layers.append(MaxPool(geometry.kernel, **shapes))
-            high, table = 1, settled.table
+            self.chain.layers.append(MaxPool(geometry.kernel, **shapes))
+            high, table = base.high, settled.table
         else:
             slope, offset = line_of(settled, str(node))
             if geometry.padding != (0, 0):
                 raise InputError(f"{node}: an average with padding; pad by a node of its own before it")
-            self.layers.append(SumPool(geometry.kernel, **shapes))
+            self.chain.layers.append(SumPool(geometry.kernel, **shapes))
             window_size = int(np.prod(geometry.kernel))
             high = base.high * window_size
             table = offset + slope * np.arange(high + 1)[:, None] / window_size
-        out = Settled(len(self.layers) - 1, geometry.n_out, base.columns, high)
+        out = Settled(self.chain.last, geometry.n_out, base.columns, high, base.copies)
         return Tensor(out, np.arange(geometry.n_out).reshape(geometry.output_shape), table)
 
     def _pool_of_sums(self, node: Node, value: Tensor, pending: Pending) -> Tensor:
@@ -312,44 +305,21 @@ class _Reader:
             raise InputError(f"{node}: a maximum of what falls behind another maximum; put it behind the activation")
         geometry = window(node, value)
         table, low, high = value.table, pending.low, pending.high
-        weight = pending.weight
+        signs = np.where(falls, -1, 1)
         if falls.any():
             low, high = np.where(falls, -pending.high, pending.low), np.where(falls, -pending.low, pending.high)
-            weight = weight * np.where(falls, -1, 1).reshape(-1, *[1] * (weight.ndim - 1))
             u = rows_of(low, high, node)
             slope, zero = line_of(value, str(node))
             table = u[:, None] * np.abs(slope) + zero
+        terms = tuple(
+            Term(term.source, term.weight * signs.reshape(-1, *[1] * (term.weight.ndim - 1)), term.geometry)
+            for term in pending.terms
+        )
+        border = pending.border
+        border = None if border is None else border * np.repeat(signs, len(border) // len(signs))
         pools = [*pending.pools, geometry]
-        pooled = Pending(pending.node, pending.source, weight, low, high, pending.geometry, geometry.n_out, pools)
+        pooled = Pending(pending.node, terms, low, high, geometry.n_out, border, pools)
         return Tensor(pooled, np.arange(geometry.n_out).reshape(geometry.output_shape), table)
-
-    def _readout(self, value: Tensor, pending: Pending) -> None:
-        """Close with a readout whose largest logit is the graph's, ties included.
-
-        Offsets r of the logits need not be whole: ``u + r`` is compared by its whole part, then by the rank of the
-        rest, so that weights are multiplied by a power of two of room for the ranks.
-        """
-        what = f"output ({pending.node})"
-        slope, zero = line_of(value, what)
-        unit = float(np.abs(slope).min(initial=np.inf))
-        times = slope / unit if unit else np.zeros(len(slope))
-        whole = np.rint(times).astype(np.int64)
-        if pending.pools or not np.allclose(times, whole, rtol=1e-9) or not 1 <= np.abs(whole).max(initial=0) < 2**15:
-            raise InputError(
-                f"{what}: logits of different scales, such as by a batch normalisation with several scales; use one "
-                "scale for all classes there, or none"
-            )
-        weight = pending.weight * whole.reshape(-1, *[1] * (pending.weight.ndim - 1))
-        # To a billionth of a weight: float32, in which such a graph is run, tells no more apart.
-        offsets = np.rint((zero - zero[0]) / unit * _PARTS).tolist()
-        parts = [divmod(int(r), _PARTS) for r in offsets]
-        ranks = {rest: rank for rank, rest in enumerate(sorted({rest for _, rest in parts}))}
-        room = 1 << (len(ranks) - 1).bit_length()
-        bias = np.array([room * whole + ranks[rest] for whole, rest in parts])
-        columns = value.column.ravel()
-        if pending.geometry is None and not np.array_equal(columns, np.arange(len(columns))):
-            raise InputError(f"{what}: classes in another order than those of its layer")
-        self._append(pending, weight * room, bias, "readout")
 
 
 def _step(value: Tensor) -> tuple[Any, Array, Array] | None:
@@ -385,6 +355,19 @@ def _constant_part(weight: Array, offset: Array, bias: Any, geometry: Geometry |
         return constant + weight @ offset
     sums = weight.sum(axis=(2, 3)).reshape(geometry.groups, -1, weight.shape[1])
     return constant + np.einsum("goi,gi->go", sums, offset).ravel()
+
+
+def _outside(node: Node, whole: Array, parts: Array, given: Tensor, geometry: Geometry | None) -> Array | None:
+    """Return by neuron, in units of the sums, what inputs without a spike (``parts``, by input) would add outside of
+    the image, where zeros stand; None where nothing is padded.
+    """
+    if geometry is None or geometry.padding == (0, 0) or (any(given.pad) and not given.void):
+        return None
+    kernel = whole.reshape(geometry.groups, -1, *whole.shape[1:]) * parts[:, None, :, None, None]
+    kernel = kernel.reshape(whole.shape)
+    ones = np.ones((1, *geometry.input_shape))
+    inside = np.einsum("gpk,gok->gop", geometry.columns(ones), kernel.reshape(geometry.groups, -1, kernel[0].size))
+    return (kernel.sum(axis=(1, 2, 3))[:, None] - inside.reshape(len(whole), -1)).ravel()
 
 
 def _signed(whole: Array, sign: Array, geometry: Geometry | None) -> Array:

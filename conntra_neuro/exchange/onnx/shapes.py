@@ -14,7 +14,7 @@ from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.exchange.onnx.graph import Node
 from conntra_neuro.exchange.onnx.values import Raw, Tensor
 
-__all__ = ["RESHAPING", "constant_pad", "convolution", "reshaped", "window", "window_of"]
+__all__ = ["RESHAPING", "constant_pad", "convolution", "convolution_of", "reshaped", "window", "window_of"]
 
 RESHAPING = ("Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 Array = npt.NDArray[Any]
@@ -68,24 +68,49 @@ def constant_pad(node: Node, arguments: list[Any], axes: int) -> tuple[tuple[int
     return (listed[2], listed[3], listed[6], listed[7]), float(np.asarray(value).ravel()[0])
 
 
-def convolution(node: Node, weight: Array, given: Tensor) -> tuple[Geometry, IntArray]:
-    """Return the geometry of a Conv node, and for each input channel its column of the table."""
+def convolution(node: Node, weight: Array, given: Tensor) -> tuple[Geometry, IntArray, Array]:
+    """Return the geometry of a Conv node, for each input channel its column of the table, and its kernel, which is
+    larger by zeros where it pads more on one side than on the other.
+    """
     if weight.ndim != 4:
         raise InputError(f"{node}: weight {weight.shape}; (outputs, inputs, height, width) expected")
     shape = _image(node, given)
-    kernel = (weight.shape[2], weight.shape[3])
-    geometry = window_of(node, shape, weight.shape[0], kernel, int(node.attributes.get("group", 1)), given.pad)
-    if geometry.kernel_shape != weight.shape:
-        raise InputError(f"{node}: weight {weight.shape}; {geometry.kernel_shape} expected for input {shape}")
-    if (any(node.attributes.get("pads", ())) or _same(node)) and (given.table[0] != 0).any():
-        raise InputError(
-            f"{node}: pads activations of {given.table[0].min():g} and {given.table[-1].max():g} by zeros, which they "
-            "never are; pad by one of the two values in a node of its own, or not at all"
-        )
+    geometry, weight = convolution_of(node, shape, weight, given.pad)
+    own = any(node.attributes.get("pads", ())) or _same(node)
+    if own and any(given.pad) and not given.void and (given.table[0] != 0).any():
+        raise InputError(f"{node}: pads by zeros what a Pad node padded by {given.table[0].min():g}; pad once")
     columns = given.column.reshape(shape[0], -1)
     if (columns != columns[:, :1]).any() and len(np.unique(given.table, axis=1).T) > 1:
         raise InputError(f"{node}: takes activations whose values differ within a channel")
-    return geometry, columns[:, 0]
+    return geometry, columns[:, 0], weight
+
+
+def convolution_of(
+    node: Node, shape: tuple[int, ...], weight: Array, padded: tuple[int, int, int, int] = (0, 0, 0, 0)
+) -> tuple[Geometry, Array]:
+    """Return the geometry of a Conv node over images of ``shape``, and its kernel (outputs, inputs, height, width).
+
+    Where it pads more on one side than on the other, both sides get the more, and the kernel rows of zeros that see it.
+    """
+    kernel = (weight.shape[2], weight.shape[3])
+    strides, dilations, (top, left, bottom, right) = _window(node, shape, kernel, padded)
+    groups, sides = int(node.attributes.get("group", 1)), ((top, bottom), (left, right))
+    more: list[tuple[int, int]] = []
+    for (before, after), apart in zip(sides, dilations, strict=True):
+        missing = abs(before - after)
+        if missing % apart:
+            raise InputError(
+                f"{node}: pads {[top, left, bottom, right]} with dilations {dilations}; the same on opposite sides, or "
+                "multiples of the dilation more"
+            )
+        more.append((missing // apart, 0) if before < after else (0, missing // apart))
+    grown = np.pad(weight, [(0, 0), (0, 0), *more])
+    window = ((strides[0], strides[1]), (max(top, bottom), max(left, right)), groups, (dilations[0], dilations[1]))
+    kernel = (grown.shape[2], grown.shape[3])
+    geometry = Geometry((shape[0], shape[1], shape[2]), weight.shape[0], kernel, *window)
+    if geometry.kernel_shape != grown.shape:
+        raise InputError(f"{node}: weight {weight.shape}; {geometry.kernel_shape} expected for input {shape}")
+    return geometry, grown
 
 
 def window(node: Node, given: Tensor) -> Geometry:
@@ -98,7 +123,7 @@ def window(node: Node, given: Tensor) -> Geometry:
         raise InputError(f"{node}: kernel {kernel}; (height, width) expected")
     if node.attributes.get("ceil_mode", 0):
         raise InputError(f"{node}: ceil_mode; windows have to lie inside")
-    if any(given.pad) and given.table[0].min() != given.table.min():
+    if any(given.pad) and (given.void or given.table[0].min() != given.table.min()):
         raise InputError(f"{node}: padded by the higher value; pad by the lower one")
     return window_of(node, shape, shape[0], (kernel[0], kernel[1]), shape[0], given.pad)
 
@@ -120,6 +145,17 @@ def window_of(
     padded: tuple[int, int, int, int] = (0, 0, 0, 0),
 ) -> Geometry:
     """Return the windows of a Conv or pooling node over images of ``shape``, which a Pad node has ``padded``."""
+    strides, dilations, (top, left, bottom, right) = _window(node, shape, kernel, padded)
+    if (top, left) != (bottom, right):
+        raise InputError(f"{node}: pads {[top, left, bottom, right]}; the same on opposite sides expected")
+    window = ((strides[0], strides[1]), (top, left), groups, (dilations[0], dilations[1]))
+    return Geometry((shape[0], shape[1], shape[2]), channels, kernel, *window)
+
+
+def _window(
+    node: Node, shape: tuple[int, ...], kernel: tuple[int, int], padded: tuple[int, int, int, int]
+) -> tuple[list[int], list[int], tuple[int, int, int, int]]:
+    """Return strides, dilations and what is padded at top, left, bottom and right."""
     attributes = node.attributes
     strides = [int(s) for s in attributes.get("strides", (1, 1))]
     dilations = [int(d) for d in attributes.get("dilations", (1, 1))]
@@ -135,10 +171,7 @@ def window_of(
         spans = [(size - 1) * step + 1 for size, step in zip(kernel, dilations, strict=True)]
         pads = _same_pads(node, shape, spans, strides)
     top, left, bottom, right = (a + b for a, b in zip(pads, padded, strict=True))
-    if (top, left) != (bottom, right):
-        raise InputError(f"{node}: pads {[top, left, bottom, right]}; the same on opposite sides expected")
-    window = ((strides[0], strides[1]), (top, left), groups, (dilations[0], dilations[1]))
-    return Geometry((shape[0], shape[1], shape[2]), channels, kernel, *window)
+    return strides, dilations, (top, left, bottom, right)
 
 
 def _same(node: Node) -> bool:
@@ -156,4 +189,5 @@ def _same_pads(node: Node, shape: tuple[int, ...], spans: list[int], strides: li
     ]
     halves = [total // 2 for total in totals]
     rest = [total - half for total, half in zip(totals, halves, strict=True)]
-    return [*halves, *rest]
+    upper = node.attributes.get("auto_pad") in (b"SAME_UPPER", "SAME_UPPER")  # which side gets the odd one
+    return [*halves, *rest] if upper else [*rest, *halves]

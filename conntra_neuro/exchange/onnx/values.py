@@ -25,10 +25,12 @@ __all__ = [
     "Raw",
     "Settled",
     "Tensor",
+    "Term",
     "TooFine",
     "apply",
     "by_channel",
     "factored",
+    "is_line",
     "line_of",
     "rows_of",
     "stairs_of",
@@ -59,26 +61,45 @@ class Settled:
     copies: int = 1
 
 
+@dataclass(frozen=True, eq=False)
+class Term:
+    """Integer ``weight`` on what ``source`` puts out: (rows, inputs), or a convolution's kernel with its geometry."""
+
+    source: Settled
+    weight: IntArray
+    geometry: Geometry | None
+
+
 @dataclass(eq=False)
 class Pending:
-    """A weighted layer whose neurons are not known yet: sums ``u`` of integer weights with what ``source`` puts out.
+    """A layer whose neurons are not known yet: ``u``, the sum of its terms and of ``border``.
 
-    ``low`` and ``high`` bound u, by row; ``pools`` are the maxima taken of u afterwards.
+    ``low`` and ``high`` bound u, by row; ``border`` (neurons,) is what each adds of its own where a convolution pads
+    what is never 0 by zeros; ``pools`` are the maxima taken of u afterwards, behind which there are ``size`` of them.
     """
 
     node: Node
-    source: Settled
-    weight: IntArray
+    terms: tuple[Term, ...]
     low: IntArray
     high: IntArray
-    geometry: Geometry | None
     size: int
+    border: IntArray | None = None
     pools: list[Geometry] = field(default_factory=list)
 
     @property
     def columns(self) -> int:
-        """Number of rows of the weight: units, or channels."""
-        return len(self.weight)
+        """Number of rows of the weights: units, or channels."""
+        return len(self.terms[0].weight)
+
+    @property
+    def geometry(self) -> Geometry | None:
+        """Of its first convolution, whose outputs all have the shape of; None of dense layers."""
+        return self.terms[0].geometry
+
+    @property
+    def neurons(self) -> int:
+        """Number of its neurons, before the maxima."""
+        return self.columns if self.geometry is None else self.geometry.n_out
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +107,8 @@ class Tensor:
     """Elements of shape ``index.shape`` (no batch): ``index`` is the place in ``base``, ``table`` (values, columns).
 
     Row r of the table is the value for ``u = base.low.min() + r``, or for the integer r behind a settled layer. ``pad``
-    is what a Pad node adds on each side, top, left, bottom, right; ``final``: behind a softmax, only to be compared.
+    is what a Pad node adds on each side, top, left, bottom, right: no spikes, or ``void``, zeros where the value
+    without a spike is another; ``final``: behind a softmax, only to be compared.
     """
 
     base: Settled | Pending
@@ -94,6 +116,7 @@ class Tensor:
     table: Array
     pad: tuple[int, int, int, int] = (0, 0, 0, 0)
     final: bool = False
+    void: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -224,7 +247,7 @@ def stairs_of(tensor: Tensor, what: str) -> tuple[IntArray, npt.NDArray[np.bool_
     u = start + np.arange(len(table))[:, None]
     real = (u >= base.low) & (u <= base.high)
     seen = np.unique(table[real])
-    unit = float(np.diff(seen).min(initial=np.inf))
+    unit = _unit(seen)
     steps = round((seen[-1] - seen[0]) / unit)
     if steps > _MOST_STEPS:
         raise TooFine(f"{what}: its activation takes {steps + 1} values; {_MOST_STEPS + 1} at most: quantise it")
@@ -246,7 +269,17 @@ def stairs_of(tensor: Tensor, what: str) -> tuple[IntArray, npt.NDArray[np.bool_
     return k, falls, levels
 
 
-_MOST_STEPS = 63
+_MOST_STEPS, _MOST_MISSING = 63, 8
+
+
+def _unit(seen: Array) -> float:
+    """Return the largest unit that rising values stand whole multiples of apart, or the least distance of two."""
+    least = float(np.diff(seen).min(initial=np.inf))
+    for parts in range(1, _MOST_MISSING + 1):
+        places = (seen - seen[0]) * parts / least
+        if np.allclose(places, np.rint(places), rtol=0, atol=1e-6 * parts):
+            return least / parts
+    return least
 
 
 def _constants(k: IntArray, first: Array, last: Array, base: Pending) -> tuple[IntArray, Array, Array]:
@@ -265,6 +298,15 @@ def _constants(k: IntArray, first: Array, last: Array, base: Pending) -> tuple[I
         elif first[column] != bottom:
             low[column], high[column] = first[column], first[column] + (top - bottom)
     return k, low, high
+
+
+def is_line(tensor: Tensor) -> bool:
+    """Whether the table is a straight line in the integer, all columns together."""
+    try:
+        line_of(tensor, "")
+    except InputError:
+        return False
+    return True
 
 
 def line_of(tensor: Tensor, what: str) -> tuple[Array, Array]:

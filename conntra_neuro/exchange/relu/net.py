@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from conntra_hardware.program.convolution import Geometry
 
-__all__ = ["FloatLayer", "FloatNet", "Grid", "Pool"]
+__all__ = ["FloatLayer", "FloatNet", "Grid", "Part", "Pool"]
 
 Array = npt.NDArray[Any]
 _VALUES = 2**24  # of a layer's image-to-column form at a time
@@ -51,6 +51,19 @@ class Pool:
         return found.reshape(len(x), -1)
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What a sum takes from the outputs of layer ``source`` (-1: the features) beside the layer's own weights.
+
+    ``weight``, ``geometry`` and ``plane`` are those of a ``FloatLayer``.
+    """
+
+    source: int
+    weight: Array
+    geometry: Geometry | None = None
+    plane: Array | None = None
+
+
 @dataclass(eq=False)
 class FloatLayer:
     """Weights, a ReLU unless it is the last, then pooling.
@@ -64,6 +77,8 @@ class FloatLayer:
     top      what its ReLU stops at, as 6 in ReLU6
     grid     what its activation is rounded to, of 8-bit graphs
     pools    in order, behind the ReLU
+    source   index of the layer whose outputs the weights see, -1 for the features, where layers are no chain
+    parts    what it adds to its sums from other layers, until these are one chain (``branches.chained``)
     """
 
     name: str
@@ -75,6 +90,8 @@ class FloatLayer:
     top: float = np.inf
     grid: Grid | None = None
     pools: list[Pool] = field(default_factory=list)
+    source: int = -1
+    parts: tuple[Part, ...] = ()
 
     @property
     def size(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +13,9 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.exchange.onnx.graph import Graph, Node
 from conntra_neuro.exchange.onnx.ops import evaluate_constant
-from conntra_neuro.exchange.onnx.shapes import RESHAPING, constant_pad, window_of
-from conntra_neuro.exchange.relu.net import FloatLayer, FloatNet, Grid, Pool
+from conntra_neuro.exchange.onnx.shapes import RESHAPING, constant_pad, convolution_of, window_of
+from conntra_neuro.exchange.relu.branches import chained, identity
+from conntra_neuro.exchange.relu.net import FloatLayer, FloatNet, Grid, Part, Pool
 from conntra_neuro.exchange.relu.view import AFFINE, View, affine, by_channel, moved
 
 __all__ = ["read_float_net"]
@@ -22,6 +24,7 @@ Array = npt.NDArray[Any]
 _FINAL = ("ArgMax", "LogSoftmax", "Sigmoid", "Softmax", "TopK")
 _WEIGHTED = ("Conv", "Gemm", "MatMul")
 _POOLS = ("AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool", "ReduceMean")
+_JOINING = ("Add", "Sub", "Sum")
 _NOTHING = ("Cast", "Dropout", "Identity")
 _BEHIND = ("ArgMax", "Cast", "DequantizeLinear", "Flatten", "Identity", "QuantizeLinear", "Reshape", "Squeeze", "TopK")
 _LARGEST = 1e9
@@ -44,27 +47,32 @@ class _Reader:
         self.order = np.arange(int(np.prod(graph.input_shape)))
         self.shape: tuple[int, ...] = self.order.shape
         self.values: dict[str, Any] = {**graph.constants, graph.input: View.of(-1, graph.input_shape)}
+        self.uses = Counter(name for node in graph.nodes for name in node.inputs)
+        self.uses[graph.output] += 1
 
     def net(self) -> FloatNet:
         for node in self.graph.nodes:
+            self.uses.subtract(node.inputs)
             arguments = [self.values[name] if name else None for name in node.inputs]
             self.values[node.outputs[0]] = self._visit(node, arguments)
             for extra in filter(None, node.outputs[1:]):
                 self.values[extra] = self.values[node.outputs[0]] if node.op == "TopK" else None
         found = self.values.get(self.graph.output)
-        if not isinstance(found, View) or not self.layers or found.layer != len(self.layers) - 1:
+        if not isinstance(found, View) or found.layer < 0:
             raise InputError("output: not that of a last weighted layer; logits or a softmax of them expected there")
-        last = self.layers[-1]
+        last = self.layers[found.layer]
         if last.rectified or found.waiting or last.geometry is not None:
             raise InputError("output: no sums of a dense layer; logits or a softmax of them expected there")
         self._fold(found, last, "output")
         last.weight, last.bias = last.weight[found.index], last.bias[found.index]
+        last.parts = tuple(replace(part, weight=part.weight[found.index]) for part in last.parts)
         single = len(last.bias) == 1
-        for layer in self.layers:
+        layers = chained(self.layers, found.layer, self.shape)
+        for layer in layers:
             parts = [layer.weight, layer.bias, *([] if layer.plane is None else [layer.plane])]
             if not all((np.abs(part) < _LARGEST).all() for part in parts):
                 raise InputError(f"{layer.name}: weights beyond {_LARGEST:g}, or not finite; export a sound network")
-        return FloatNet(self.layers, self.order, self.shape, self.grid, single, tuple(self.notes))
+        return FloatNet(layers, self.order, self.shape, self.grid, single, tuple(self.notes))
 
     def _visit(self, node: Node, arguments: list[Any]) -> Any:
         views = [a for a in arguments if isinstance(a, View)]
@@ -80,7 +88,9 @@ class _Reader:
                 raise InputError(f"{node}: a sigmoid of {view.shape} values; that of one logit at the end is taken")
             return replace(view, final=True)
         if len(views) > 1:
-            raise InputError(f"{node}: joins two branches; a chain of layers is imported from graphs in floating point")
+            if node.op not in _JOINING or len(views) != 2 or len(arguments) != 2:
+                raise InputError(f"{node}: joins two branches, which only {', '.join(_JOINING)} of two may do")
+            return self._joined(node, *views)
         if node.op in RESHAPING:
             return moved(node, view, arguments[1:])
         if node.op in _NOTHING:
@@ -116,12 +126,60 @@ class _Reader:
         raise InputError(f"{node}: behind a softmax; only the output may follow there")
 
     def _layer(self, node: Node, view: View) -> FloatLayer:
-        """Return the layer of ``view``, which has to be the last one, and behind all of its pools."""
-        last = len(self.layers) - 1
-        if view.layer != last or view.layer < 0 or view.pools != len(self.layers[last].pools):
-            what = "a layer that takes the input again" if view.layer < 0 else "a branch"
-            raise InputError(f"{node}: {what}; a chain of layers is imported from graphs in floating point")
-        return self.layers[last]
+        """Return the layer of ``view``, which has to be behind all of its pools."""
+        if view.layer < 0:
+            raise InputError(f"{node}: takes the input itself; weights expected there")
+        layer = self.layers[view.layer]
+        if view.pools != len(layer.pools):
+            raise InputError(f"{node}: a branch before a pool; put the pool before the branch")
+        return layer
+
+    def _own(self, view: View) -> View:
+        """Return ``view`` of a layer that nobody else takes: of a copy where others do."""
+        layer, index = self.layers[view.layer], view.layer
+        waiting = (self.values[name] for name, count in self.uses.items() if count > 0 and name in self.values)
+        taken = any(part.source == index for made in self.layers for part in (*made.parts, made))
+        if not taken and not any(isinstance(other, View) and other.layer == index for other in waiting):
+            return view
+        self.layers.append(replace(layer, pools=list(layer.pools)))
+        return replace(view, layer=len(self.layers) - 1)
+
+    def _joined(self, node: Node, one: View, other: View) -> View:
+        """Return the sum of two branches: a layer that takes what both take, or what they put out."""
+        if node.op == "Sub":
+            other = replace(other, gain=-other.gain, shift=-other.shift)
+        if one.shape != other.shape or not np.array_equal(one.index, other.index):
+            raise InputError(f"{node}: adds {one.shape} and {other.shape}, or layouts that differ; the same expected")
+        parts: list[Part] = []
+        bias: Array = np.zeros(1)
+        for view in (one, other):
+            if view.waiting or view.grid is not None or any(view.pad):
+                raise InputError(f"{node}: adds what is pooled before its Relu, quantised or padded")
+            made, shift = self._summand(node, view)
+            parts += made
+            bias = bias + shift
+        first, *rest = parts
+        self.layers.append(
+            FloatLayer(
+                str(node), first.weight, bias, first.geometry, first.plane, source=first.source, parts=tuple(rest)
+            )
+        )
+        return replace(View.of(len(self.layers) - 1, one.shape), index=one.index)
+
+    def _summand(self, node: Node, view: View) -> tuple[list[Part], Array]:
+        """Return what a branch adds to a sum, and the shift (units or channels,)."""
+        if view.layer < 0:
+            self._enters(node, view)
+        shape = self.shape if view.layer < 0 else self.layers[view.layer].shape_out
+        native = _native(node, view, shape, view.layer < 0)
+        if native.layer >= 0 and not self._layer(node, native).rectified:
+            layer = replace(self.layers[native.layer])
+            self._fold(native, layer, node)
+            return [Part(layer.source, layer.weight, layer.geometry, layer.plane), *layer.parts], layer.bias
+        flat = len(shape) == 1
+        gain = native.gain.ravel() if flat else by_channel(node, native.gain)
+        shift = native.shift.ravel() if flat else by_channel(node, native.shift)
+        return [identity(native.layer, shape, gain)], shift
 
     def _weighted(self, node: Node, view: View, arguments: list[Any]) -> View:
         weight, bias = arguments[1], arguments[2] if len(arguments) > 2 else None
@@ -131,10 +189,10 @@ class _Reader:
             raise InputError(
                 f"{node}: takes sums, or whole numbers of a quantisation; a Relu or DequantizeLinear first"
             )
-        if (view.layer >= 0 or self.layers) and not self._layer(node, view).rectified:
+        if view.layer >= 0 and not self._layer(node, view).rectified:
             raise InputError(f"{node}: weights behind weights without a Relu between; merge the two before the export")
         make = self._convolution if node.op == "Conv" else self._dense
-        self.layers.append(make(node, view, weight.astype(np.float64), bias))
+        self.layers.append(replace(make(node, view, weight.astype(np.float64), bias), source=view.layer))
         return View.of(len(self.layers) - 1, self.layers[-1].shape)
 
     def _dense(self, node: Node, view: View, weight: Array, bias: Any) -> FloatLayer:
@@ -149,7 +207,7 @@ class _Reader:
             factor = float(attributes.get("beta", 1.0))
         if rows.shape[1] != view.shape[0]:
             raise InputError(f"{node}: {rows.shape[1]} inputs; {view.shape[0]} are there")
-        size = len(self.order) if view.layer < 0 else int(np.prod(self.layers[-1].shape_out))
+        size = len(self.order) if view.layer < 0 else int(np.prod(self.layers[view.layer].shape_out))
         full = np.zeros((len(rows), size))
         full[:, view.index] = rows * view.gain
         return FloatLayer(str(node), full, factor * _bias(node, bias, len(rows)) + rows @ view.shift)
@@ -160,12 +218,10 @@ class _Reader:
                 f"{node}: weight {weight.shape} for values {view.shape}; (outputs, inputs, height, width) and "
                 "(channels, height, width) expected"
             )
-        kernel, groups = (weight.shape[2], weight.shape[3]), int(node.attributes.get("group", 1))
-        geometry = window_of(node, view.shape, weight.shape[0], kernel, groups, view.pad)
-        if geometry.kernel_shape != weight.shape:
-            raise InputError(f"{node}: weight {weight.shape}; {geometry.kernel_shape} expected for input {view.shape}")
+        geometry, weight = convolution_of(node, view.shape, weight, view.pad)
+        kernel, groups = geometry.kernel, geometry.groups
         if view.layer < 0:
-            self.order, self.shape = view.index.ravel(), view.shape
+            self._enters(node, view)
         elif not view.in_order:
             raise InputError(f"{node}: {_ORDER}")
         gain, shift = (by_channel(node, part).reshape(groups, 1, -1, 1, 1) for part in (view.gain, view.shift))
@@ -175,6 +231,14 @@ class _Reader:
         constant = constant if padded else constant + plane.sum(axis=(1, 2))
         scaled = (grouped * gain).reshape(weight.shape)
         return FloatLayer(str(node), scaled, constant, geometry, plane if padded and shift.any() else None)
+
+    def _enters(self, node: Node, view: View) -> None:
+        """Take the layout of the features from the first that takes them."""
+        order = view.index.ravel()
+        if len(self.shape) > 1 and not (self.shape == view.shape and np.array_equal(self.order, order)):
+            raise InputError(f"{node}: takes the input in another layout than a layer before it")
+        if len(view.shape) > 1:
+            self.order, self.shape = order, view.shape
 
     def _fold(self, view: View, layer: FloatLayer, what: Any) -> None:
         """Take gain and shift of ``view`` into the weights of its layer."""
@@ -191,9 +255,12 @@ class _Reader:
             raise InputError(f"{what}: a maximum of sums that are turned round behind it; put the pool behind the Relu")
         layer.weight = layer.weight * gain.reshape(-1, *[1] * (layer.weight.ndim - 1))
         layer.plane = None if layer.plane is None else layer.plane * gain[:, None, None]
+        layer.parts = tuple(_scaled(part, gain) for part in layer.parts)
         layer.bias = layer.bias * gain + shift
 
     def _rectified(self, node: Node, view: View, top: float) -> View:
+        raw = view.layer >= 0 and not self.layers[view.layer].rectified
+        view = self._own(view) if raw else view
         layer = self._layer(node, view)
         if layer.rectified:
             if top < np.inf or (view.gain < 0).any() or (view.shift < 0).any():
@@ -227,8 +294,10 @@ class _Reader:
         found = replace(found, shift=found.shift + shift[:, None, None], pools=view.pools)
         if not layer.rectified:
             return replace(found, waiting=(*view.waiting, geometry))
+        view = self._own(view)
+        layer = self.layers[view.layer]
         layer.pools.append(Pool("max" if largest else "sum", geometry))
-        found = replace(found, pools=len(layer.pools))
+        found = replace(found, layer=view.layer, pools=len(layer.pools))
         return _squeezed(node, found)
 
     def _dequantised(self, node: Node, view: View) -> View:
@@ -250,6 +319,25 @@ class _Reader:
         else:
             self.notes.append(f"{node}: rounding of {'averages' if layer.rectified else 'sums'} is left out")
         return view
+
+
+def _scaled(part: Part, gain: Array) -> Part:
+    plane = None if part.plane is None else part.plane * gain[:, None, None]
+    return replace(part, weight=part.weight * gain.reshape(-1, *[1] * (part.weight.ndim - 1)), plane=plane)
+
+
+def _native(node: Node, view: View, shape: tuple[int, ...], whole: bool) -> View:
+    """Return the values of ``view`` in the order of what it is of, an output of ``shape``, or the input."""
+    if whole:
+        index = np.arange(view.index.size).reshape(shape)
+        return replace(view, index=index, gain=view.gain.reshape(shape), shift=view.shift.reshape(shape))
+    places = view.index.ravel()
+    if not np.array_equal(np.sort(places), np.arange(int(np.prod(shape)))):
+        raise InputError(f"{node}: adds part of a layer only")
+    gain, shift = np.empty(len(places)), np.empty(len(places))
+    gain[places], shift[places] = view.gain.ravel(), view.shift.ravel()
+    index = np.arange(len(places)).reshape(shape)
+    return replace(view, index=index, gain=gain.reshape(shape), shift=shift.reshape(shape))
 
 
 def _bias(node: Node, bias: Any, size: int) -> Array:

@@ -21,6 +21,7 @@ from conntra_neuro.report.plots.activity import layer_rates, spike_raster
 from conntra_neuro.report.plots.confusion import confusion_matrix
 from conntra_neuro.report.plots.cores import core_map
 from conntra_neuro.report.plots.energy import energy_breakdown
+from conntra_neuro.report.plots.events import decision_course, decision_stream, event_frames
 from conntra_neuro.report.plots.traces import membrane_traces
 
 if TYPE_CHECKING:
@@ -29,20 +30,25 @@ if TYPE_CHECKING:
 __all__ = [
     "confusion_matrix",
     "core_map",
+    "decision_course",
+    "decision_stream",
     "draw",
     "energy_breakdown",
+    "event_frames",
     "figures",
     "layer_rates",
     "membrane_traces",
     "spike_raster",
 ]
 
-_PICTURES: dict[str, tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Figure]]] = {
+_PICTURES: dict[str, tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Figure | None]]] = {
     "core-map": (("cores", "mesh"), core_map),
     "energy": (("energy",), energy_breakdown),
     "layer-rates": (("recorded",), layer_rates),
     "spike-raster": (("recorded",), spike_raster),
     "membrane-traces": (("traces",), membrane_traces),
+    "events": (("explorer",), event_frames),
+    "decision": (("explorer",), decision_course),
     "confusion": (("confusion",), confusion_matrix),
 }
 """Each picture with the fields that it is drawn from."""
@@ -50,11 +56,12 @@ _PICTURES: dict[str, tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Figure
 
 def figures(document: Mapping[str, Any]) -> dict[str, Figure]:
     """Return all pictures that the run ``document`` has the data for, by name."""
-    return {
+    drawn = {
         name: picture(document)
         for name, (needed, picture) in _PICTURES.items()
         if all(document.get(field) for field in needed)
     }
+    return {name: figure for name, figure in drawn.items() if figure is not None}
 
 
 def draw(document: Mapping[str, Any], folder: Path) -> list[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from conntra_neuro.report.mesh import extent, places, side
 from conntra_neuro.report.plots.style import COLOURS, MAP, bare, new_figure
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def core_map(document: Mapping[str, Any]) -> Figure:
     Beside it, each resource on each core in use as a part of its limit.
     """
     mesh, cores = document["mesh"], document["cores"]
-    columns, rows = _extent(mesh)
+    columns, rows = extent(mesh)
     wide = columns / rows
     height = 3.6
     title = f"{mesh['name']}: {len(cores)} of {mesh['cores'] * mesh['chips']} cores in use"
@@ -38,40 +39,14 @@ def core_map(document: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _side(mesh: Mapping[str, Any]) -> tuple[int, int]:
-    """Return the cores of a tile as (columns, rows), the squarest grid that holds them."""
-    columns = int((mesh["cores_per_tile"] - 1) ** 0.5) + 1
-    return columns, -(-mesh["cores_per_tile"] // columns)
-
-
-def _extent(mesh: Mapping[str, Any]) -> tuple[int, int]:
-    """Return the (columns, rows) of cores on all chips together."""
-    across, down = _side(mesh)
-    chips_y = -(-mesh["chips"] // mesh["chips_x"])
-    return mesh["chips_x"] * mesh["tiles_x"] * across, chips_y * mesh["tiles_y"] * down
-
-
-def _places(mesh: Mapping[str, Any]) -> dict[int, tuple[int, int]]:
-    """Return the (column, row) of every core, as ``Chip.tile`` lays out the tiles."""
-    across, down = _side(mesh)
-    places = {}
-    for core in range(mesh["cores"] * mesh["chips"]):
-        chip, within = divmod(core, mesh["cores"])
-        tile, corner = divmod(within, mesh["cores_per_tile"])
-        x = chip % mesh["chips_x"] * mesh["tiles_x"] + tile % mesh["tiles_x"]
-        y = chip // mesh["chips_x"] * mesh["tiles_y"] + tile // mesh["tiles_x"]
-        places[core] = x * across + corner % across, y * down + corner // across
-    return places
-
-
 def _map_panel(figure: Figure, axis: Any, mesh: Mapping[str, Any], cores: Sequence[Mapping[str, Any]]) -> None:
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
     from matplotlib.patches import Rectangle
 
-    colours, used, places = colormaps[MAP], {core["core"]: core for core in cores}, _places(mesh)
-    for number, (x, y) in places.items():
+    colours, used = colormaps[MAP], {core["core"]: core for core in cores}
+    for number, (x, y) in places(mesh).items():
         core = used.get(number)
         colour = "#f2f2f2" if core is None else colours(core["utilization"])
         axis.add_patch(Rectangle((x + 0.06, y + 0.06), 0.88, 0.88, facecolor=colour, edgecolor="none"))
@@ -81,7 +56,7 @@ def _map_panel(figure: Figure, axis: Any, mesh: Mapping[str, Any], cores: Sequen
             size = min(5.5, 30 / max(map(len, lines)))
             colour = "k" if light else "w"
             axis.text(x + 0.5, y + 0.5, "\n".join(lines), ha="center", va="center", fontsize=size, color=colour)
-    columns, rows = _extent(mesh)
+    columns, rows = extent(mesh)
     _grid(axis, mesh, columns, rows)
     axis.set_xlim(-0.2, columns + 0.2)
     axis.set_ylim(rows + 0.2, -0.2)
@@ -97,7 +72,7 @@ def _map_panel(figure: Figure, axis: Any, mesh: Mapping[str, Any], cores: Sequen
 
 
 def _grid(axis: Any, mesh: Mapping[str, Any], columns: int, rows: int) -> None:
-    across, down = _side(mesh)
+    across, down = side(mesh)
     for x in range(0, columns + 1, across):
         heavy = mesh["chips"] > 1 and x % (mesh["tiles_x"] * across) == 0
         axis.plot([x, x], [0, rows], color="black" if heavy else "#b0b0b0", lw=1.8 if heavy else 0.6)

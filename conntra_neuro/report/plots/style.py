@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "KINDS", "MAP", "bare", "new_figure", "png", "samples_of", "svg"]
+__all__ = ["COLOURS", "KINDS", "MAP", "bare", "new_figure", "plain_numbers", "png", "samples_of", "svg"]
 
 # Okabe and Ito (2008), without yellow, which is too faint on white.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
@@ -33,6 +33,15 @@ def new_figure(width: float, height: float, title: str) -> Figure:
 def bare(axis: Any) -> None:
     """Take away the lines above and to the right of a panel."""
     axis.spines[["top", "right"]].set_visible(False)
+
+
+def plain_numbers(axis: Any) -> None:
+    """Have the labels of a logarithmic x or y axis say 3 and 0.5 instead of powers of ten, at 1, 2 and 5 of each."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def samples_of(document: Mapping[str, Any]) -> str:

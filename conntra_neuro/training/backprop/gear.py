@@ -23,6 +23,7 @@ from conntra_neuro.training.backprop.load import load_steps
 from conntra_neuro.training.inputs.batches import DenseBatch, inputs_of
 from conntra_neuro.training.layers.delayed import drawn_delays, spread
 from conntra_neuro.training.layers.forward import Activity, forward, images_of, node_potentials, respond, rows_of
+from conntra_neuro.training.layers.products import HostProducts
 from conntra_neuro.training.objective import Objective
 from conntra_neuro.training.options import COUNT, SWEEPS, Allowed, check_options
 from conntra_neuro.training.parameters import Parameters
@@ -238,10 +239,10 @@ class StraightThrough(ABC):
         weights = [
             np.vstack([self._nearest(t["weight"], i), np.zeros(t["weight"].shape[1])]) for i, t in enumerate(tree)
         ]
-        parts = self._parts()
+        parts, products = self._parts(), HostProducts(self._threads)
         for node in self._arch.nodes:
             cast = [w.astype(self._dtype) for w in weights]
-            zs = [node_potentials(node, part, cast, self._threads, self._arch.steps)[0] for part in parts]
+            zs = [node_potentials(node, part, cast, products, self._arch.steps)[0] for part in parts]
             if node.index >= 0:
                 flat = [z.reshape(-1, node.shape[-1]) for z in zs]
                 if node is self._arch.nodes[-1]:

@@ -8,14 +8,12 @@ from types import ModuleType
 
 from conntra_hardware.base.errors import InputError
 
-__all__ = ["load_folded_steps", "load_steps", "load_whole_steps"]
+__all__ = ["load_folded_steps", "load_steps", "load_whole_steps", "quiet_jax"]
 
 
 def load_steps() -> ModuleType:
     """Return the module of compiled steps. InputError where JAX or optax is not installed."""
-    # On a machine with a GPU JAX would take three quarters of its memory at the first array.
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    logging.getLogger("jax._src.xla_bridge").setLevel(logging.ERROR)  # "no GPU found, falling back to CPU"
+    quiet_jax()
     try:
         from conntra_neuro.training.backprop import steps
     except ModuleNotFoundError as error:
@@ -26,6 +24,13 @@ def load_steps() -> ModuleType:
             'remedy: pip install "conntra-neuro[backprop]"'
         ) from None
     return steps
+
+
+def quiet_jax() -> None:
+    """Before JAX is imported: have it take memory as it needs it, and not say that there is no GPU."""
+    # On a machine with a GPU JAX would take three quarters of its memory at the first array.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    logging.getLogger("jax._src.xla_bridge").setLevel(logging.ERROR)  # "no GPU found, falling back to CPU"
 
 
 def load_folded_steps() -> ModuleType:

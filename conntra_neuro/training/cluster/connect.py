@@ -6,11 +6,12 @@ Nothing is left behind: no process, no dashboard port, no changed setting.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from tempfile import TemporaryDirectory
@@ -19,11 +20,12 @@ from typing import Any
 import dask.config
 import distributed
 from distributed.comm.core import connect
+from distributed.scheduler import KilledWorker
 
 from conntra_hardware.base.errors import BackendError, InputError
 from conntra_neuro.training.cluster.workers import DaskCrew
 
-__all__ = ["dask_crew"]
+__all__ = ["dask_crew", "dask_map"]
 
 _CONNECT_S = 10.0  # for the scheduler to answer
 _WORKERS_S = 30.0  # for the first worker to be there
@@ -39,16 +41,49 @@ def dask_crew(address: str) -> Iterator[DaskCrew]:
 
     InputError for an address that is none; BackendError where no scheduler or no worker answers in time.
     """
+    with _connected(address) as client:
+        crew = DaskCrew(client, address)
+        try:
+            yield crew
+        finally:
+            crew.close()  # before the client: then it can still tell workers what to free
+
+
+@contextmanager
+def dask_map(address: str) -> Iterator[Callable[..., Iterator[tuple[int, Any]]]]:
+    """Yield ``spread(what, shared, parts)``, which has workers call ``what(shared, part)`` for each part.
+
+    It yields (index, result) of the parts as they are done, and gives the workers ``shared`` once. Errors as in
+    ``dask_crew``; those of ``what`` are raised again, and BackendError where a part has lost its workers.
+    """
+    with _connected(address) as client:
+
+        def spread(what: Callable[..., Any], shared: Any, parts: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+            asked: Any = client
+            held = asked.scatter(shared, broadcast=True, hash=False)
+            futures = {asked.submit(what, held, part, pure=False): at for at, part in enumerate(parts)}
+            try:
+                for future in distributed.as_completed(list(futures), loop=asked.loop):
+                    yield futures[future], future.result()
+            except (KilledWorker, asyncio.CancelledError, concurrent.futures.CancelledError, OSError) as error:
+                words = f"{type(error).__name__}, its workers are lost"
+                raise BackendError(f"cluster {address}: {words}; {_START}; start the search again") from None
+            finally:
+                asked.cancel(list(futures))
+
+        yield spread
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[distributed.Client]:
+    """Yield a client of the scheduler at ``address``, or of ``local:N`` worker processes for as long as this lasts."""
     with ExitStack() as stack:
         stack.enter_context(_quiet())
         # Samples travel as arguments of tasks, so that the scheduler can send them again: that is meant.
         stack.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}))
         count = _local_count(address)
         where = _scheduler(address) if count is None else stack.enter_context(_local(count))
-        client = stack.enter_context(_client(where, address, count or 1))
-        crew = DaskCrew(client, address)
-        stack.callback(crew.close)  # before the client: then it can still tell workers what to free
-        yield crew
+        yield stack.enter_context(_client(where, address, count or 1))
 
 
 def _local_count(address: str) -> int | None:

@@ -27,6 +27,7 @@ from conntra_neuro.training.augmentation import MOVES_ALLOWED, Augmentation
 from conntra_neuro.training.gears.moves import LayerMoves
 from conntra_neuro.training.inputs.batches import Floats
 from conntra_neuro.training.layers.delayed import chosen, drawn_delays
+from conntra_neuro.training.layers.products import Products
 from conntra_neuro.training.objective import Objective
 from conntra_neuro.training.options import COUNT, SHARE, SIGMA, SWEEPS, Allowed, check_options
 from conntra_neuro.training.parameters import Parameters
@@ -144,8 +145,16 @@ class Blocks:
     finished = False
     anneals = True
 
-    def __init__(self, task: Task, options: BlocksOptions, threads: Threads, crew: Crew | None = None) -> None:
-        """``crew``: who holds the samples and scores them; None keeps them here."""
+    def __init__(
+        self,
+        task: Task,
+        options: BlocksOptions,
+        threads: Threads,
+        crew: Crew | None = None,
+        products: Products | None = None,
+    ) -> None:
+        """``crew``: who holds the samples and scores them; None keeps them here. ``products``: see ``Products``."""
+        self._products = products
         self._task, self._options, self._threads = task, options, threads
         self._augmentation = Augmentation.asked(options, task)
         self.sweeps, self._batch = options.with_defaults(len(task.y), bool(self._augmentation))
@@ -176,7 +185,7 @@ class Blocks:
     def _samples_of(self, weights: Sequence[Floats], crew: Crew | None) -> tuple[Samples, Samples | None]:
         """Return the training samples and the held-out ones."""
         task, held = self._task, self._task.held_out
-        scorer = scorer_of(self._plan, weights, len(task.y), self._threads)
+        scorer = scorer_of(self._plan, weights, len(task.y), self._threads, self._products)
         if crew is None:
             samples: Samples = samples_of(scorer, task.spikes, task.y, task.stored_image)
         else:

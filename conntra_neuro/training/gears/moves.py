@@ -97,13 +97,21 @@ def select_largest(values: npt.NDArray[np.float32], count: int, threads: Threads
     bits = values.view(np.int32)
     above, prefix = 0, 0
     for shift, prefix_shift in ((19, 32), (7, 19)):
-        parts = threads.run(kernels.radix_histogram, bits.size, bits, shift, prefix_shift, prefix)
+        parts = threads.run(_histogram, bits.size, bits, shift, prefix_shift, prefix)
         counts = np.sum(parts, axis=0)
         larger = above + np.cumsum(counts[::-1])[::-1]  # how many are in this bin or above
         bin_ = int(np.flatnonzero(larger >= count)[-1]) if larger[0] >= count else 0
         above = int(larger[bin_] - counts[bin_])
         prefix = prefix * _BINS + bin_
     return prefix, count - above
+
+
+def _histogram(bits: npt.NDArray[np.int32], *prefix_and_range: int) -> npt.NDArray[np.int64]:
+    """Return the counts (4096,) of ``kernels.radix_histogram`` over a range of ``bits``."""
+    *prefix, first, last = prefix_and_range
+    counts = np.zeros(_BINS, dtype=np.int64)
+    kernels.radix_histogram(bits, *prefix, counts, first, last)
+    return counts
 
 
 def _move_table(levels: Levels, sparsity: float) -> npt.NDArray[np.float32]:

@@ -13,6 +13,7 @@ from conntra_neuro.training.incremental.flips import Loss
 from conntra_neuro.training.incremental.graph import Graph, edges_of, index_of, types_of, vertices_of
 from conntra_neuro.training.inputs.bits import Spikes
 from conntra_neuro.training.layers.forward import Activity, node_potentials, respond, rows_of
+from conntra_neuro.training.layers.products import HostProducts
 from conntra_neuro.training.objective import Objective
 from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.scoring.layers import rows_at_once
@@ -116,7 +117,7 @@ class IncrementalNetwork:
         """Return the potentials (rows, units) of every node, before integration, and the activity."""
         found, potentials = Activity(rows_of(self.arch, spikes, self._dtype)), []
         for node in self.arch.nodes:
-            z, _, _ = node_potentials(node, found, self.weights, self._threads, self.arch.steps)
+            z, _, _ = node_potentials(node, found, self.weights, HostProducts(self._threads), self.arch.steps)
             potentials.append(z.reshape(len(z), -1))
             found.outputs.append(respond(node, z, self.arch.steps, self.weights)[1])
         return potentials, found

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["ImageShape"]
+__all__ = ["ImageShape", "looks_like_images"]
+
+_LEAST_SIDE = 8  # pixels
+_LONGEST = 2  # times the shorter side
+
+
+def looks_like_images(feature_shape: Sequence[int]) -> bool:
+    """Say whether samples are images and not tables: both sides 8 pixels or more, neither over twice the other."""
+    if len(feature_shape) not in (2, 3):
+        return False
+    shorter, longer = sorted(feature_shape[-2:])
+    return shorter >= _LEAST_SIDE and longer <= _LONGEST * shorter
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from conntra_hardware.neurons import Readout
 from conntra_neuro.training.architecture.architecture import Architecture, Node
 from conntra_neuro.training.layers.delayed import seen_late
-from conntra_neuro.training.layers.maps import pooled, potentials, seen
+from conntra_neuro.training.layers.maps import pooled
+from conntra_neuro.training.layers.products import HostProducts, Products
 from conntra_neuro.training.neurons import of_neuron
 from conntra_neuro.training.threads import Threads
 
@@ -57,11 +58,21 @@ def images_of(arch: Architecture, spikes: Floats, dtype: Any) -> Floats:
     return np.ascontiguousarray(images, dtype=dtype)
 
 
-def forward(arch: Architecture, weights: Sequence[Floats], x: Floats, threads: Threads, keep: bool = True) -> Activity:
-    """Run rows ``x`` through the network of ``weights`` (inputs of a unit + 1, outputs)."""
+def forward(
+    arch: Architecture,
+    weights: Sequence[Floats],
+    x: Floats,
+    threads: Threads,
+    keep: bool = True,
+    products: Products | None = None,
+) -> Activity:
+    """Run rows ``x`` through the network of ``weights`` (inputs of a unit + 1, outputs).
+
+    ``products``: where its products are computed; None is here, on ``threads``.
+    """
     found = Activity(x)
     for node in arch.nodes:
-        z, columns, skipped = node_potentials(node, found, weights, threads, arch.steps)
+        z, columns, skipped = node_potentials(node, found, weights, products or HostProducts(threads), arch.steps)
         z, out = respond(node, z, arch.steps, weights)
         found.outputs.append(out)
         found.z.append(z)
@@ -71,7 +82,7 @@ def forward(arch: Architecture, weights: Sequence[Floats], x: Floats, threads: T
 
 
 def node_potentials(
-    node: Node, found: Activity, weights: Sequence[Floats], threads: Threads, steps: int
+    node: Node, found: Activity, weights: Sequence[Floats], products: Products, steps: int
 ) -> tuple[Floats, Floats | None, Floats | None]:
     """Return the potentials of the next node, what its units see, and see through its skip connection.
 
@@ -81,20 +92,17 @@ def node_potentials(
     if node.index < 0:
         assert node.geometry is not None
         return pooled(before, node.geometry), None, None
-    columns = seen(
-        seen_late(before.reshape(len(before), -1), node.delays, steps) if node.delays else before,
-        node.geometry,
-        threads,
-    )
-    z = potentials(columns, weights[node.index]).reshape(len(before), *node.shape)
+    given = seen_late(before.reshape(len(before), -1), node.delays, steps) if node.delays else before
+    columns = products.seen(given, node.geometry)
+    z = products.potentials(columns, weights[node.index]).reshape(len(before), *node.shape)
     if node.skip is None:
         return z, columns, None
     source = found.output(node.skip.source)
     if node.skip.geometry is None:
         z += node.skip.scale * source
         return z, columns, None
-    skipped = seen(source, node.skip.geometry, threads)
-    z += potentials(skipped, weights[node.skip.index]).reshape(z.shape)
+    skipped = products.seen(source, node.skip.geometry)
+    z += products.potentials(skipped, weights[node.skip.index]).reshape(z.shape)
     return z, columns, skipped
 
 

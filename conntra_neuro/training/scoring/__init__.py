@@ -8,6 +8,7 @@ import numpy.typing as npt
 from conntra_neuro.training.inputs.batches import Floats, inputs_of
 from conntra_neuro.training.inputs.bits import Spikes
 from conntra_neuro.training.inputs.image import ImageShape
+from conntra_neuro.training.layers.products import Products
 from conntra_neuro.training.scoring.chain import ChainScorer
 from conntra_neuro.training.scoring.layers import LayerScorer
 from conntra_neuro.training.scoring.plan import LocalSamples, Plan, Scorer
@@ -16,11 +17,13 @@ from conntra_neuro.training.threads import Threads
 __all__ = ["samples_of", "scorer_of"]
 
 
-def scorer_of(plan: Plan, weights: Sequence[Floats], n: int, threads: Threads) -> Scorer:
-    """Return what scores moves of ``weights`` on mini-batches of ``n`` samples."""
+def scorer_of(
+    plan: Plan, weights: Sequence[Floats], n: int, threads: Threads, products: Products | None = None
+) -> Scorer:
+    """Return what scores moves of ``weights`` on mini-batches of ``n`` samples, with ``products`` computed there."""
     if plan.arch.is_chain:
-        return ChainScorer(plan, weights, n, threads)
-    return LayerScorer(plan, weights, threads)
+        return ChainScorer(plan, weights, n, threads, products)
+    return LayerScorer(plan, weights, threads, products)
 
 
 def samples_of(

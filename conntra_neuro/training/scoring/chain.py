@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_neuro.training.inputs.batches import Batch, Floats, Inputs, StreamedInputs
+from conntra_neuro.training.layers.products import HostProducts, Products
 from conntra_neuro.training.neurons import of_word
 from conntra_neuro.training.neurons.kernels import lower_gains, price_spikes
 from conntra_neuro.training.objective import QUANTA
@@ -36,9 +37,12 @@ class ChainScorer:
     ``weights`` are (n_in + 1, n_out) of every layer, biases in the last row; they are read anew at every call.
     """
 
-    def __init__(self, plan: Plan, weights: Sequence[Floats], n: int, threads: Threads) -> None:
-        """``n``: how many samples there are in all, at most."""
+    def __init__(
+        self, plan: Plan, weights: Sequence[Floats], n: int, threads: Threads, products: Products | None = None
+    ) -> None:
+        """``n``: how many samples there are in all, at most; ``products``: where they are computed, None is here."""
         self.plan, self._weights, self._threads = plan, weights, threads
+        self._products = products or HostProducts(threads)
         self._table = plan.objective.table
         self._neuron, self._sizes = of_word(plan.arch.neurons.kind), plan.arch.sizes
         rows = max(min(plan.batch, n), min(_ROWS, _INPUTS // self._sizes[0], n))
@@ -65,13 +69,13 @@ class ChainScorer:
                 self._top_gains(i, y, time, spike_prices[i])
             elif i < last:
                 q = room.q[i][:n]
-                np.dot(room.q[i + 1][:n], self._weights[i + 1][:-1].T, out=q)
+                self._products.multiply(room.q[i + 1][:n], self._weights[i + 1][:-1].T, q)
                 peak = yield float(np.abs(q).max())
                 self._lower_gains(i, peak, n, time, spike_prices[i])
             if i:
-                np.dot(room.h[i - 1][:n].T, room.q[i][:n], out=room.scores[i])
+                self._products.multiply(room.h[i - 1][:n].T, room.q[i][:n], room.scores[i])
             else:
-                batch.scores(room.q[i][:n], room.scores[i], self._threads)
+                self._products.batch_scores(batch, room.q[i][:n], room.scores[i])
         return Sums(room.scores, loss, wrong, self._spikes(n))
 
     def evaluate(self, inputs: Inputs | StreamedInputs, y: npt.NDArray[np.int64]) -> Sums:
@@ -86,10 +90,10 @@ class ChainScorer:
 
     def _forward(self, batch: Batch, n: int) -> None:
         room = self._room
-        batch.potentials(self._weights[0], room.z[0][:n], self._threads)
+        self._products.batch_potentials(batch, self._weights[0], room.z[0][:n])
         for weights, z, h, above in zip(self._weights[1:], room.z[:-1], room.h, room.z[1:], strict=True):
             self._threads.run(kernels.spikes, n, z[:n], h[:n])
-            np.dot(h[:n], weights, out=above[:n])
+            self._products.multiply(h[:n], weights, above[:n])
 
     def _readout(self, y: npt.NDArray[np.int64], grid: float) -> tuple[int, int]:
         """Fill softmax and readout terms; return the sum of the losses in quanta and the number of errors."""

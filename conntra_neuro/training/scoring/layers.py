@@ -19,7 +19,8 @@ from conntra_neuro.training.architecture.architecture import Architecture, Node
 from conntra_neuro.training.inputs.batches import Batch, DenseBatch, Floats, Inputs, StreamedInputs
 from conntra_neuro.training.layers.delayed import sooner
 from conntra_neuro.training.layers.forward import Activity, forward, loop_of, rows_of
-from conntra_neuro.training.layers.maps import TERMS, down, max_gain, score, spread_out
+from conntra_neuro.training.layers.maps import TERMS, max_gain, spread_out
+from conntra_neuro.training.layers.products import HostProducts, Products
 from conntra_neuro.training.neurons import Terms, of_neuron
 from conntra_neuro.training.objective import QUANTA
 from conntra_neuro.training.scoring import kernels
@@ -42,8 +43,12 @@ class LayerScorer:
 
     input_type = np.float32
 
-    def __init__(self, plan: Plan, weights: Sequence[Floats], threads: Threads) -> None:
+    def __init__(
+        self, plan: Plan, weights: Sequence[Floats], threads: Threads, products: Products | None = None
+    ) -> None:
+        """``products``: where they are computed; None is here."""
         self.plan, self._weights, self._threads = plan, weights, threads
+        self._products = products or HostProducts(threads)
         self._table = plan.objective.table
 
     def evaluate(self, inputs: Inputs | StreamedInputs, y: npt.NDArray[np.int64]) -> Sums:
@@ -52,7 +57,7 @@ class LayerScorer:
         for first in range(0, inputs.n, at_once):
             rows = np.arange(first, min(first + at_once, inputs.n))
             x = self._rows(inputs.batch(rows, self.input_type))
-            found = forward(self.plan.arch, self._weights, x, self._threads, keep=False)
+            found = forward(self.plan.arch, self._weights, x, self._threads, keep=False, products=self._products)
             _, _, loss, wrong = self._readout(found.outputs[-1], y[rows], 1.0)
             part = Sums([], loss, wrong, self._spikes(found))
             total = part if total is None else total + part
@@ -66,7 +71,7 @@ class LayerScorer:
         which ``batch`` may be a part.
         """
         arch, steps = self.plan.arch, self.plan.arch.steps
-        found = forward(arch, self._weights, self._rows(batch), self._threads)
+        found = forward(arch, self._weights, self._rows(batch), self._threads, products=self._products)
         peaks = yield from self._peaks(found)
         last = len(arch.nodes) - 1
         top = arch.nodes[last]
@@ -123,7 +128,7 @@ class LayerScorer:
 
     def _score(self, node: Node, columns: Floats | None, q: Floats, scores: list[Any]) -> None:
         assert columns is not None
-        scores[node.index] = score(columns, q.reshape(-1, q.shape[-1]))
+        scores[node.index] = self._products.score(columns, q.reshape(-1, q.shape[-1]))
 
     def _top_gains(
         self, found: Activity, p: Floats, q: Floats, y: npt.NDArray[np.int64], gains: list[Floats | None]
@@ -142,7 +147,7 @@ class LayerScorer:
         elif below.bound == 1:
             gains[top] = self._flip_gains(outputs, p, y, weights)
         else:
-            gains[top] = down(q, self._weights[-1], None, len(q), self._threads).reshape(outputs.shape)
+            gains[top] = self._products.down(q, self._weights[-1], None, len(q)).reshape(outputs.shape)
 
     def _flip_gains(self, spikes: Floats, p: Floats, y: npt.NDArray[np.int64], weights: Floats) -> Floats:
         """Return the exact change of the loss when a unit's spike is there, against when it is not: as ``spikes``."""
@@ -199,10 +204,10 @@ class LayerScorer:
         self._score(node, found.columns[number], flat, scores)
         weights = self._weights
         if node.loop >= 0:
-            scores[node.loop] = score(_before(outputs, self.plan.arch.steps), flat)
+            scores[node.loop] = self._products.score(_before(outputs, self.plan.arch.steps), flat)
             scores[node.loop][-1] = 0
         if number:
-            below = down(flat, weights[node.index], node.geometry, len(before), self._threads)
+            below = self._products.down(flat, weights[node.index], node.geometry, len(before))
             if node.delays:
                 below = sooner(below, node.delays, self.plan.arch.steps)
             _add(gains, number - 1, below.reshape(before.shape))
@@ -214,10 +219,10 @@ class LayerScorer:
             return
         columns = found.skipped[number]
         assert columns is not None
-        scores[skip.index] = score(columns, flat)
+        scores[skip.index] = self._products.score(columns, flat)
         scores[skip.index][-1] = 0  # the bias of the layer itself is enough
         if skip.source >= 0:
-            added = down(flat, weights[skip.index], skip.geometry, len(before), self._threads)
+            added = self._products.down(flat, weights[skip.index], skip.geometry, len(before))
             _add(gains, skip.source, added)
 
     def _count(self, node: Node, peaks: Sequence[float], number: int) -> float:

@@ -12,6 +12,8 @@ from typing import Any
 
 import numba as nb
 
+from conntra_hardware.base.upward import upward
+
 __all__ = ["jit"]
 
 
@@ -39,9 +41,12 @@ class _Forgiving:
     def load_overload(self, *arguments: Any) -> Any:
         """Return the compiled code, or None where it is not there or cannot be read."""
         try:
-            return self._cache.load_overload(*arguments)
+            found = self._cache.load_overload(*arguments)
         except Exception:  # a damaged file is met with whatever unpickling it raises
-            return None
+            found = None
+        if found is None and "compiling" in upward:
+            upward["compiling"]()
+        return found
 
     def save_overload(self, *arguments: Any) -> None:
         """Keep the compiled code, unless it cannot be written or what is there cannot be read."""

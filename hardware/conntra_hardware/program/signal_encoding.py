@@ -17,7 +17,7 @@ from conntra_hardware.base.arrays import ArrayLike, SpikeArray, frozen
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import MAX_STEPS
 
-__all__ = ["CODES", "SignalCoding", "SignalEncoder"]
+__all__ = ["CODES", "SignalCoding", "SignalEncoder", "filter_bank", "log_table"]
 
 CODES = ("levels", "crossings", "delta")
 _LARGEST_SAMPLE = 2**15
@@ -134,7 +134,7 @@ class SignalCoding:
             return np.ascontiguousarray((sums // self.per_step).transpose(0, 2, 1))
         from conntra_hardware.program.signal_kernel import band_energies
 
-        tables = _tables(self)
+        tables = filter_bank(self)
         out = np.empty((len(samples) * self.channels, self.steps, self.bands), np.int64)
         rows = samples.reshape(len(out), self.steps * self.per_step)
         loops: Any = band_energies
@@ -246,11 +246,15 @@ def log2(energies: Integers) -> Integers:
     for bits in (32, 16, 8, 4, 2, 1):
         high += np.where(e >> (high + bits) > 0, bits, 0)
     after = np.where(high >= 8, e >> np.maximum(high - 8, 0), e << np.maximum(8 - high, 0)) & (_LOG_STEPS - 1)
-    table = np.rint(_LOG_STEPS * np.log2(1 + np.arange(_LOG_STEPS) / _LOG_STEPS)).astype(np.int64)
-    return _LOG_STEPS * high + table[after]
+    return _LOG_STEPS * high + log_table()[after]
 
 
-def _tables(coding: SignalCoding) -> tuple[Any, ...]:
+def log_table() -> Integers:
+    """Return 256 times the logarithms to base 2 of 1, 1 + 1/256, ... (256,), rounded."""
+    return np.rint(_LOG_STEPS * np.log2(1 + np.arange(_LOG_STEPS) / _LOG_STEPS)).astype(np.int64)
+
+
+def filter_bank(coding: SignalCoding) -> tuple[Any, ...]:
     """Return window, bit-reversed order, cosines and sines, first lines and weights of the bands, and a shift."""
     from conntra_hardware.program.signal_kernel import FACTOR_BITS, WINDOW_BITS
 

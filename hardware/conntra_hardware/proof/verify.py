@@ -7,6 +7,7 @@ behind it.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,6 +30,8 @@ from conntra_hardware.program.fingerprint import inputs_sha256, program_sha256, 
 from conntra_hardware.proof.diagnosis import Diagnosis, diagnose
 
 __all__ = ["Certificate", "Divergence", "inputs_sha256", "verify"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,11 @@ def verify(
         differing[simulator.name] = _count_differences(expected, got)
         found = _first_divergence(program, inputs, simulator.name, expected, got)
         recorded[simulator.name] = recording_sha256(program, got.spikes, got.logits)
-        if found is not None:
+        samples = len(inputs) // program.steps
+        if found is None:
+            _log.info("%s equals %s on %d samples", simulator.name, simulators[0].name, samples)
+        else:
+            _log.warning("%s differs from %s: %s", simulator.name, simulators[0].name, found)
             divergences.append(found)
             diagnoses.append(diagnose(program, inputs, simulator.name, expected, got))
     # Sorting is stable: of backends that diverge at the same place, the one named first is shown.
