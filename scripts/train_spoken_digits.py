@@ -3,15 +3,15 @@
     python scripts/train_spoken_digits.py FSDD --split own --kinds "lif;recurrent" --methods conntra --seeds 0,1,2
     python scripts/train_spoken_digits.py FSDD --table
 
-FSDD is the Free Spoken Digit Dataset as WAV: ``train/DIGIT/SPEAKER_INDEX.wav`` and ``val/`` with the recordings of
-index 0 to 4, its own test split. Every run is added to a JSON file (``--json``), and none that is there is made again:
-a table can be made in parts. A split is
+FSDD is the Free Spoken Digit Dataset as WAV files, in folders for the digits, in one folder to train and one to test
+(its own test split, the recordings of index 0 to 4), each file called after speaker and index. Every run is added to a
+JSON file (``--json``), and none that is there is made again: a table can be made in parts. A split is
 
     tune     the training recordings alone: index 5 to 14 tested, 15 to 49 trained on; settings are chosen here
     own      the data set's own: index 0 to 4 tested, all others trained on
     SPEAKER  all recordings of that speaker tested, all of the others trained on
 
-``--set NAME=VALUE`` changes a setting, for ``tune`` only. Energy is modelled, of one core after the other of a loihi2.
+``--set NAME=VALUE`` changes a setting, for ``tune`` only. Energy is modelled (loihi2).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import conntra_neuro as cn
 from conntra_neuro.datasets import encoder_of
 
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
-COMMON: dict[str, Any] = {"layers": "256", "levels": 5, "spikes": "steps=40&levels=5", "batch": 50, "sweeps": 20}
+COMMON: dict[str, Any] = {"layers": "128", "levels": 5, "spikes": "steps=40&levels=5", "batch": 50, "sweeps": 20}
 METHODS: dict[str, dict[str, Any]] = {
     "conntra": {"decay": 2.0},
     "backprop": {},
@@ -39,21 +39,27 @@ METHODS: dict[str, dict[str, Any]] = {
 KINDS: dict[str, dict[str, Any]] = {
     "memoryless": {"neuron": "lif:4096"},
     "lif": {"neuron": "lif:256"},
-    "recurrent": {"neuron": "lif:256", "recurrent": True},
-    "delayed": {"neuron": "lif:256", "delays": 5},
-    "memoryless, delayed": {"neuron": "lif:4096", "delays": 5},
+    "recurrent": {"neuron": "lif:1024", "recurrent": True},
+    "delayed": {"neuron": "lif:256", "delays": 3},
+    "lif, bands shifted": {"neuron": "lif:256", "shift_units": 3},
+    "memoryless, bands shifted": {"neuron": "lif:4096", "shift_units": 3},
+    "lif, 256 units": {"neuron": "lif:256", "layers": "256"},
+    "recurrent, 256 units": {"neuron": "lif:1024", "recurrent": True, "layers": "256"},
+    "memoryless, delayed": {"neuron": "lif:4096", "delays": 3},
 }
 MOVED = {"shift": 2, "elastic": 1.0}
 
 
 @cache
-def data_of(folder: str, split: str, spikes: str) -> cn.Dataset:
+def data_of(folder: str, split: str, spikes: str, encoded: bool = True) -> cn.Dataset:
     """Return the recordings of a split as spikes over time, by an encoder that is fitted to those that are trained on.
 
     ``spikes``: the options that say how recordings become spikes. Encoding is a part of the network elsewhere; here it
-    is done once for all runs.
+    is done once for all runs, unless they are to be not ``encoded``.
     """
     raw = recordings_of(folder, split, spikes)
+    if not encoded:
+        return raw
     encoder = encoder_of(raw, "auto")
     assert encoder is not None
     x = [encoder.encode(part).reshape(len(part), encoder.steps, -1) for part in (raw.x_train, raw.x_test)]
@@ -78,7 +84,8 @@ def recordings_of(folder: str, split: str, spikes: str) -> cn.Dataset:
 def measured(data: cn.Dataset, settings: dict[str, Any], seed: int) -> dict[str, float]:
     """Train one network; return its errors and what its program takes of a test sample."""
     start = time.perf_counter()
-    trained = cn.train(data, seed=seed, encoder=None, **settings)
+    encoder = None if data.input == "spikes" else "auto"
+    trained = cn.train(data, seed=seed, encoder=encoder, **settings)
     seconds = time.perf_counter() - start
     program = cn.compile(trained.network, chip="loihi2")
     result = program.run(data.x_test, data.y_test)
@@ -166,7 +173,8 @@ def main() -> None:
                 key = "/".join((args.split, kind, method, name, str(seed)))
                 if key in runs:
                     continue
-                data = data_of(args.folder, args.split, settings["spikes"])
+                # Which bands are neighbours the encoder alone says.
+                data = data_of(args.folder, args.split, settings["spikes"], not settings.get("shift_units"))
                 found = measured(data, {k: v for k, v in settings.items() if k != "spikes"}, seed)
                 own = {"split": args.split, "kind": kind, "method": method, "changed": name, "seed": seed}
                 runs = keep(args.json, key, {**own, "settings": settings, "found": found})

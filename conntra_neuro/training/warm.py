@@ -16,7 +16,6 @@ import numpy as np
 
 from conntra_hardware.base.arrays import ArrayLike
 from conntra_hardware.base.errors import InputError
-from conntra_neuro.training.augmentation import MOVES_ALLOWED
 from conntra_neuro.training.calibrate import calibrated_scale
 from conntra_neuro.training.checkpoint import checkpoint_file
 from conntra_neuro.training.fit import Fit
@@ -89,6 +88,8 @@ def _recipe(
     first: Fit, spikes: ArrayLike | BitSpikes, y: ArrayLike, wanted: Wanted, run: Run, options: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the second stage's options: the logits keep the scale that their softmax has learned."""
+    from conntra_neuro.training.augmentation import MOVES_ALLOWED  # numba comes with it
+
     part = slice(0, _SAMPLES)
     inputs = spikes if isinstance(spikes, BitSpikes) else np.asarray(spikes)
     network, steps = first.network(), wanted.input_steps

@@ -1,7 +1,7 @@
 """Train MNIST as rates and as latencies over 16 time steps with several neurons, and print a table of what they take.
 
-    python scripts/mnist_over_time.py mnist:mnist.npz [--codes rate,latency] [--kinds "lif;recurrent"] [--seeds 0,1,2]
-    python scripts/mnist_over_time.py mnist:mnist.npz --table
+    python examples/mnist_over_time.py mnist:mnist.npz [--codes rate,latency] [--kinds "lif;recurrent"] [--seeds 0,1,2]
+    python examples/mnist_over_time.py mnist:mnist.npz --table
 
 Each network is 784-128-10, ternary, trained without a gradient on the first 6,000 training images and tested on all
 test images of the file. Every run is added to a JSON file (``--json``), and none that is there is made again. Settings
