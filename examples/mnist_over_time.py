@@ -89,7 +89,7 @@ def main() -> None:
     """Make the runs that are asked for and not there yet, or print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
-    parser.add_argument("--json", type=Path, default=Path("mnist_over_time.json"))
+    parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
     parser.add_argument("--codes", default="rate,latency")
     parser.add_argument("--kinds", default=";".join(KINDS))
     parser.add_argument("--seeds", default="0,1,2")

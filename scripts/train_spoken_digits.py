@@ -148,7 +148,7 @@ def main() -> None:
     """Make the runs that are asked for and not there yet, or print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder")
-    parser.add_argument("--json", type=Path, default=Path("spoken_digits.json"))
+    parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
     parser.add_argument("--split", default="own", choices=("tune", "own", *SPEAKERS))
     parser.add_argument("--kinds", default=";".join(KINDS))
     parser.add_argument("--methods", default=",".join(METHODS))
