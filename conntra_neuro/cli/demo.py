@@ -32,7 +32,9 @@ def demo(
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="Keep the model, the program and the certificate there.", show_default="none"
+            metavar="FOLDER",
+            help="Save the model, the program, its result, the certificate and a report to this folder.",
+            show_default="none",
         ),
     ] = None,
     full: Annotated[
@@ -71,6 +73,7 @@ def demo(
     document = demo_document(trained, program, results, certificate, absent)
     if out is not None:
         _keep(out, trained, program, certificate)
+        _report(out, results[0], x, y, certificate)
     equal = certificate is None or certificate["equal"]
     view = demo_view(trained, data, program, results, document, None if out is None else str(out), full)
     return Outcome(document, (view,), DONE if equal else NO)
@@ -155,3 +158,16 @@ def _keep(folder: Path, trained: TrainResult, program: Program, certificate: dic
     save(program, folder / f"{_DATA}.{_CHIP}.conntra", info=info | {"model": f"{_DATA}.conntra"})
     if certificate is not None:
         write_json(folder / "certificate.json", certificate)
+
+
+def _report(folder: Path, result: RunResult, x: Any, y: Any, certificate: dict[str, Any] | None) -> None:
+    """Write the result of a simulator, and the page about it and the certificate."""
+    from conntra_hardware.base.files import write_atomically
+    from conntra_neuro.report.documents import run_document
+    from conntra_neuro.report.html import report_html
+
+    origin = {"program": f"{_DATA}.{_CHIP}.conntra", "data": _DATA, "split": "test"}
+    run = run_document(result, origin=origin, labels=y, inputs=result.program.encode(x), features=x)
+    write_json(folder / "run.json", run)
+    documents = [("run.json", run), *([] if certificate is None else [("certificate.json", certificate)])]
+    write_atomically(folder / "report.html", report_html(documents, "conntra demo").encode())

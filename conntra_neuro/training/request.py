@@ -30,7 +30,9 @@ class Wanted:
     """The network to train; as the parameters of ``train``, and
 
     input_steps  time steps that samples hold one after the other, 1 or those of the neurons
+    values       whether targets are values, as in ``Task``, and no classes
     image        how the inputs of a time step lie in images; None where they are none
+    movable      whether images may be moved unasked; not where they are tables, or nobody knows
     line         how many inputs of a time step are neighbours, one after the other; 0: all that are no image
     """
 
@@ -43,6 +45,8 @@ class Wanted:
     initial: DiscreteNetwork | None = None
     image: ImageShape | None = None
     input_steps: int = 1
+    values: bool = False
+    movable: bool = True
     line: int = 0
 
     def __post_init__(self) -> None:

@@ -44,7 +44,10 @@ def test_the_demo_goes_on_without_lava_and_says_so(conntra, quick):
     assert "davies2018" not in ran.out
     assert len(ran.out.splitlines()) < 16
     names = {path.name for path in conntra.folder.iterdir()}
-    assert names == {"digits.conntra", "digits.loihi1.conntra", "certificate.json"}
+    assert names == {"digits.conntra", "digits.loihi1.conntra", "certificate.json", "run.json", "report.html"}
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert "12 of 359 samples are in this file" in page
+    assert "reference, brian2 are equal" in page
     assert isinstance(cn.load("digits.loihi1.conntra"), cn.Program)
     versions = json.loads(Path("certificate.json").read_text())["versions"]
     assert {"python", "numpy"} <= set(versions)

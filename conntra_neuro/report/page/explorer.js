@@ -304,12 +304,15 @@
       this.canvas.width = 240;
       this.canvas.height = 110;
       context.clearRect(0, 0, 240, 110);
-      context.fillStyle = colour("--c0");
+      context.fillStyle = context.strokeStyle = colour("--c0");
       const wide = 240 / size;
+      context.beginPath();
       for (let i = 0; i < size; i += 1) {
         const high = (this.picture[this.sample * size + i] / 255) * 106 + 2;
-        context.fillRect(i * wide, 110 - high, Math.max(1, wide - (wide > 4 ? 1 : 0)), high);
+        if (wide > 4) context.fillRect(i * wide, 110 - high, wide - 1, high);
+        else context.lineTo((i + 0.5) * wide, 110 - high);
       }
+      context.stroke();
       this.seen.textContent = `${number(size)} numbers, from ${number(shown.low)} to ${number(shown.high)}`;
     }
 

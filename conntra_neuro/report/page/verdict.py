@@ -9,14 +9,12 @@ from typing import Any
 from conntra_neuro.report.energy import MODELLED
 from conntra_neuro.report.page.proof import divergence, overflow
 from conntra_neuro.report.result_file import kind_of
-from conntra_neuro.report.units import count, percent, si
+from conntra_neuro.report.units import count, percent, right_of, si
 
 __all__ = ["verdict_html"]
 
 Document = Mapping[str, Any]
 _RESOURCES = {"fan_in_axons": "input axons", "fan_out_axons": "output axons", "memory_bits": "synapse memory"}
-_UNBROKEN = 12
-"""Values up to so many letters stay on one line."""
 
 
 def verdict_html(documents: Sequence[tuple[str, Document]]) -> str:
@@ -43,7 +41,7 @@ def _group(group: Sequence[tuple[str, Document]]) -> str:
 
 def _card(title: str, value: str, words: str, state: str = "") -> str:
     kind = f" {state}" if state else ""
-    shown = escape(value).replace(" ", "&nbsp;") if len(value) <= _UNBROKEN else escape(value)
+    shown = "&nbsp;".join(escape(value).rsplit(" ", 1))  # a number and its unit stay on one line
     return (
         f'<div class="card{kind}"><p class="what">{escape(title)}</p><p class="value">{shown}</p>'
         f'<p class="words">{escape(words)}</p></div>'
@@ -51,11 +49,13 @@ def _card(title: str, value: str, words: str, state: str = "") -> str:
 
 
 def _accuracy(runs: Sequence[Document]) -> str:
-    found = dict.fromkeys(percent(run["accuracy"]) for run in runs)
+    found = dict.fromkeys(right_of(run)[1] for run in runs)
     where = ", ".join(dict.fromkeys(run["backend"] for run in runs))
     first = runs[0]
     data = f", {first['data']}, {first['split']}" if "data" in first else ""
-    return _card("Accuracy", " / ".join(found), f"of {count(first['samples'])} samples{data}; on {where}")
+    return _card(
+        right_of(first)[0].capitalize(), " / ".join(found), f"of {count(first['samples'])} samples{data}; on {where}"
+    )
 
 
 def _equal(proofs: Sequence[Document]) -> str:
