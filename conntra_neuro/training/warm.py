@@ -21,6 +21,7 @@ from conntra_neuro.training.checkpoint import checkpoint_file
 from conntra_neuro.training.fit import Fit
 from conntra_neuro.training.fit import fit as fit_stage
 from conntra_neuro.training.inputs.bits import BitSpikes
+from conntra_neuro.training.objective import SMALLEST_SCALE
 from conntra_neuro.training.request import Folder, Run, Wanted, parted
 from conntra_neuro.training.result import Progress
 
@@ -96,7 +97,9 @@ def _recipe(
     rows = inputs[part].reshape(len(inputs[part]) * steps, -1)  # the time steps of a sample, one after the other
     logits = network.forward(rows if steps == network.steps else rows.repeat(network.steps, axis=0))
     calibrated = slope_of if wanted.values else calibrated_scale
-    recipe: dict[str, Any] = {"scale": calibrated(logits, np.asarray(y)[part])}
+    scale = calibrated(logits, np.asarray(y)[part])
+    # A first stage that has learned nothing has no scale at all.
+    recipe: dict[str, Any] = {"scale": scale if wanted.values else max(scale, SMALLEST_SCALE)}
     by_heart, sweeps = _by_heart(first), run.sweeps
     if run.gear == "blocks":
         recipe |= _SHAKEN if by_heart else _CAREFUL | _small_steps(first)
