@@ -21,7 +21,6 @@ from conntra_neuro.training.checkpoint import checkpoint_file
 from conntra_neuro.training.fit import Fit
 from conntra_neuro.training.fit import fit as fit_stage
 from conntra_neuro.training.inputs.bits import BitSpikes
-from conntra_neuro.training.objective import SMALLEST_SCALE
 from conntra_neuro.training.request import Folder, Run, Wanted, parted
 from conntra_neuro.training.result import Progress
 
@@ -89,7 +88,8 @@ def _recipe(
     first: Fit, spikes: ArrayLike | BitSpikes, y: ArrayLike, wanted: Wanted, run: Run, options: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the second stage's options: the logits keep the scale that their softmax has learned."""
-    from conntra_neuro.training.augmentation import MOVES_ALLOWED  # numba comes with it
+    from conntra_neuro.training.augmentation import MOVES_ALLOWED  # numba comes with both
+    from conntra_neuro.training.objective import SMALLEST_SCALE
 
     part = slice(0, _SAMPLES)
     inputs = spikes if isinstance(spikes, BitSpikes) else np.asarray(spikes)
