@@ -266,7 +266,7 @@ def _real_run(
     train_spikes, test_spikes = (encoder.encode(x).reshape(len(x), -1) for x in (data.x_train, data.x_test))
     image = image_shape(data.feature_shape, train_spikes.shape[1] // encoder.steps)
     fixed = {"seed": seed, "image": image, "input_steps": encoder.steps, "movable": are_images(data)}
-    neuron = replace(parse_neurons(recipe.neuron), recurrent=False)  # of rates there is no step before
+    neuron = replace(parse_neurons(recipe.neuron), recurrent=False, delays=0)  # of rates there is no step before
     task = make_task(train_spikes, data.y_train, Wanted(data.n_classes, layers, neuron, recipe.levels, **fixed))
     fit = fit_real(task, progress=progress, **recipe.limits, **recipe.images)
     if fit.interrupted:

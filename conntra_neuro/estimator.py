@@ -36,6 +36,7 @@ class _Trained(BaseEstimator):
         neuron: str = "threshold",
         steps: int | None = None,
         recurrent: bool = False,
+        delays: int = 0,
         method: str = "conntra",
         gear: str = "blocks",
         encoder: str = "auto",
@@ -49,6 +50,7 @@ class _Trained(BaseEstimator):
         self.neuron = neuron
         self.steps = steps
         self.recurrent = recurrent
+        self.delays = delays
         self.method = method
         self.gear = gear
         self.encoder = encoder
@@ -65,6 +67,7 @@ class _Trained(BaseEstimator):
             neuron=self.neuron,
             steps=self.steps,
             recurrent=self.recurrent,
+            delays=self.delays,
             levels=self.levels,
             method=self.method,
             gear=self.gear,
@@ -88,6 +91,7 @@ class ConntraClassifier(ClassifierMixin, _Trained):
     neuron              of the hidden layers: "threshold", "relu", "if8", "lif:163" and the like; see ``train``
     steps               time steps of a sample, of leaky neurons; None takes what the encoder or X says
     recurrent           whether hidden layers of leaky neurons see their own spikes a step later
+    delays              the longest delay, in steps, of the synapses to hidden layers of leaky neurons; 0: none
     encoder             features to spikes: "auto", "threshold", "thermometer", "thermometer:K", "rate:T", "latency:T",
                         or "spikes" for X that is 0 and 1 already: (n, inputs), or over time (n, steps, inputs)
     sweeps              passes over the data; None leaves it to the gear

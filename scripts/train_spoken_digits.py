@@ -1,13 +1,17 @@
-"""Train leaky and other networks on spoken digits as spikes over time, and print a table: error, events, energy.
+"""Train networks on spoken digits, run by run, and print tables of what was found: errors, events, energy.
 
-    python scripts/train_spoken_digits.py fsdd_events.npz [--seeds 3] [--sweeps 20] [--only "recurrent"]
-        [--methods conntra,backprop,warm] [--moved] [--tune] [--json FILE]
+    python scripts/train_spoken_digits.py FSDD --split own --kinds "lif;recurrent" --methods conntra --seeds 0,1,2
+    python scripts/train_spoken_digits.py FSDD --table
 
-The file holds the Free Spoken Digit Dataset as spikes: ``packed_events`` and ``packed_levels``, bits of (3000, 40, 240)
-and (3000, 40, 120), ``y`` and ``index``. Recordings of index 0 to 4 of each speaker are the data set's own test split.
-``--tune`` leaves them alone: those of index 5 to 9 are tested instead, and the network is trained on the others.
-``--moved`` shows each recording a little earlier or later, faster or slower, anew in each sweep.
-Networks are compiled for loihi1; energy is modelled, sanafe2025.
+FSDD is the Free Spoken Digit Dataset as WAV files, in folders for the digits, in one folder to train and one to test
+(its own test split, the recordings of index 0 to 4), each file called after speaker and index. Every run is added to a
+JSON file (``--json``), and none that is there is made again: a table can be made in parts. A split is
+
+    tune     the training recordings alone: index 5 to 14 tested, 15 to 49 trained on; settings are chosen here
+    own      the data set's own: index 0 to 4 tested, all others trained on
+    SPEAKER  all recordings of that speaker tested, all of the others trained on
+
+``--set NAME=VALUE`` changes a setting, for ``tune`` only. Energy is modelled (loihi2).
 """
 
 from __future__ import annotations
@@ -16,51 +20,77 @@ import argparse
 import json
 import statistics
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import conntra_neuro as cn
+from conntra_neuro.datasets import encoder_of
 
-RECIPES: dict[str, dict[str, Any]] = {
-    "conntra": {"batch": 50, "decay": 2.0},
-    "backprop": {"batch": 50},
-    "warm": {"batch": 50},
+SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
+COMMON: dict[str, Any] = {"layers": "128", "levels": 5, "spikes": "steps=40&levels=5", "batch": 50, "sweeps": 20}
+METHODS: dict[str, dict[str, Any]] = {
+    "conntra": {"decay": 2.0},
+    "backprop": {},
+    "warm": {},
 }
 KINDS: dict[str, dict[str, Any]] = {
-    "if40": {"neuron": "if40"},
-    "lif:256": {"neuron": "lif:256"},
-    "lif:1024": {"neuron": "lif:1024"},
-    "lif:1024:1024": {"neuron": "lif:1024:1024"},
-    "lif:256, 5 levels": {"neuron": "lif:256", "levels": 5},
     "memoryless": {"neuron": "lif:4096"},
-    "recurrent": {"neuron": "lif:1024:1024", "recurrent": True},
-    "wide": {"neuron": "lif:1024:1024", "layers": [256], "levels": 5, "kind": "levels"},
+    "lif": {"neuron": "lif:256"},
+    "recurrent": {"neuron": "lif:1024", "recurrent": True},
+    "delayed": {"neuron": "lif:256", "delays": 3},
+    "lif, bands shifted": {"neuron": "lif:256", "shift_units": 3},
+    "memoryless, bands shifted": {"neuron": "lif:4096", "shift_units": 3},
+    "lif, 256 units": {"neuron": "lif:256", "layers": "256"},
+    "recurrent, 256 units": {"neuron": "lif:1024", "recurrent": True, "layers": "256"},
+    "memoryless, delayed": {"neuron": "lif:4096", "delays": 3},
 }
-"""128 ternary units on events unless they say otherwise; "wide" reads bands above levels."""
 MOVED = {"shift": 2, "elastic": 1.0}
 
 
-def spoken_digits(path: Path, kind: str, tune: bool) -> cn.Dataset:
-    """The recordings as spikes (n, 40, inputs); ``kind`` events or levels."""
-    with np.load(path) as found:
-        shape = tuple(found[f"shape_{kind}"])
-        x = np.unpackbits(found[f"packed_{kind}"])[: int(np.prod(shape))].reshape(shape)
-        y, index = found["y"].astype(np.int64), found["index"]
-    kept, test = (index >= 10, (index >= 5) & (index < 10)) if tune else (index >= 5, index < 5)
-    return cn.Dataset("fsdd", x[kept], y[kept], x[test], y[test], labels=tuple(range(10)))
+@cache
+def data_of(folder: str, split: str, spikes: str, encoded: bool = True) -> cn.Dataset:
+    """Return the recordings of a split as spikes over time, by an encoder that is fitted to those that are trained on.
+
+    ``spikes``: the options that say how recordings become spikes. Encoding is a part of the network elsewhere; here it
+    is done once for all runs, unless they are to be not ``encoded``.
+    """
+    raw = recordings_of(folder, split, spikes)
+    if not encoded:
+        return raw
+    encoder = encoder_of(raw, "auto")
+    assert encoder is not None
+    x = [encoder.encode(part).reshape(len(part), encoder.steps, -1) for part in (raw.x_train, raw.x_test)]
+    return cn.Dataset("fsdd", x[0], raw.y_train, x[1], raw.y_test, raw.labels, raw.note, "spikes")
 
 
-def measured(data: cn.Dataset, options: dict[str, Any], seed: int, sweeps: int) -> dict[str, float]:
+def recordings_of(folder: str, split: str, spikes: str) -> cn.Dataset:
+    """Return the recordings of a split."""
+    spec = f"audio:{folder}?{spikes}"
+    if split in SPEAKERS:
+        return cn.load_dataset(f"{spec}&group=prefix&held={split}")
+    data = cn.load_dataset(spec)
+    if split == "own":
+        return data
+    files = sorted(Path(folder).glob("train/*/*.wav"))
+    index = np.array([int(file.stem.rpartition("_")[2]) for file in files])
+    assert [file.parent.name for file in files] == [str(data.labels[y]) for y in data.y_train]
+    x, y, test = data.x_train, data.y_train, index < 15
+    return cn.Dataset("fsdd", x[~test], y[~test], x[test], y[test], data.labels, "tuning split", data.input)
+
+
+def measured(data: cn.Dataset, settings: dict[str, Any], seed: int) -> dict[str, float]:
     """Train one network; return its errors and what its program takes of a test sample."""
     start = time.perf_counter()
-    trained = cn.train(data, encoder=None, seed=seed, sweeps=sweeps, **{"layers": [128], **options})
+    encoder = None if data.input == "spikes" else "auto"
+    trained = cn.train(data, seed=seed, encoder=encoder, **settings)
     seconds = time.perf_counter() - start
-    program = cn.compile(trained.network, chip="loihi1")
+    program = cn.compile(trained.network, chip="loihi2")
     result = program.run(data.x_test, data.y_test)
     assert result.accuracy is not None
-    estimate = cn.estimate(result.counts, program, "sanafe2025")
+    estimate = cn.estimate(result.counts, program, "loihi2-proxy")
     totals = result.counts.totals()
     return {
         "test_error": 100 * (1 - result.accuracy),
@@ -72,38 +102,83 @@ def measured(data: cn.Dataset, options: dict[str, Any], seed: int, sweeps: int) 
     }
 
 
+def settings_of(kind: str, method: str, changed: dict[str, Any]) -> dict[str, Any]:
+    """Return all settings of a training."""
+    found = {**COMMON, **MOVED, **METHODS[method], **KINDS[kind], **changed, "method": method}
+    return {**found, "layers": str(found["layers"])}
+
+
+def table(runs: dict[str, Any], split: str) -> None:
+    """Print the median, least and largest error of every kind and method of a split, and what a recording takes."""
+    print(f"\n| {split} | method | seeds | test error, % | train | synops | spikes | dynamic, uJ | s |")
+    print("|---|---|---:|---|---:|---:|---:|---:|---:|")
+    groups: dict[tuple[str, str, str], list[dict[str, float]]] = {}
+    for run in runs.values():
+        if run["split"] == split:
+            groups.setdefault((run["kind"], run["method"], run["changed"]), []).append(run["found"])
+    for (kind, method, changed), found in groups.items():
+        middle = {key: statistics.median(one[key] for one in found) for key in found[0]}
+        errors = [one["test_error"] for one in found]
+        spread = f"{middle['test_error']:.1f} ({min(errors):.1f} to {max(errors):.1f})"
+        cells = [f"{kind} {changed}".strip(), method, str(len(found)), spread, f"{middle['train_error']:.1f}"]
+        cells += [f"{middle['synops']:,.0f}", f"{middle['spikes']:,.0f}", f"{middle['dynamic_uj']:.2f}"]
+        print(f"| {' | '.join(cells)} | {middle['seconds']:.0f} |", flush=True)
+
+
+def keep(path: Path, key: str, run: dict[str, Any]) -> dict[str, Any]:
+    """Add a run to the file, to which another process may have added some; return all."""
+    runs = json.loads(path.read_text()) if path.exists() else {}
+    runs[key] = run
+    path.write_text(json.dumps(runs, indent=1) + "\n", encoding="utf-8")
+    return runs
+
+
+def value_of(text: str) -> Any:
+    """Return a number where ``text`` is one."""
+    try:
+        return int(text)
+    except ValueError:
+        try:
+            return float(text)
+        except ValueError:
+            return text
+
+
 def main() -> None:
-    """Train all kinds by all methods with all seeds."""
+    """Make the runs that are asked for and not there yet, or print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--sweeps", type=int, default=20)
-    parser.add_argument("--only", default="", help="kinds that begin so")
-    parser.add_argument("--methods", default="conntra")
-    parser.add_argument("--moved", action="store_true")
-    parser.add_argument("--tune", action="store_true")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("folder")
+    parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
+    parser.add_argument("--split", default="own", choices=("tune", "own", *SPEAKERS))
+    parser.add_argument("--kinds", default=";".join(KINDS))
+    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--set", action="append", default=[], dest="changed")
+    parser.add_argument("--table", action="store_true")
     args = parser.parse_args()
-    rows: dict[str, list[dict[str, float]]] = {}
-    print("| network | method | test error, % (median, from, to) | train | synops | spikes | dynamic, uJ | s |")
-    print("|---|---|---|---:|---:|---:|---:|---:|")
-    for kind, options in KINDS.items():
-        if not kind.startswith(args.only):
-            continue
-        own = {name: value for name, value in options.items() if name != "kind"}
-        data = spoken_digits(args.path, options.get("kind", "events"), args.tune)
+    runs = json.loads(args.json.read_text()) if args.json.exists() else {}
+    if args.table:
+        for split in ("tune", "own", *SPEAKERS):
+            if any(run["split"] == split for run in runs.values()):
+                table(runs, split)
+        return
+    if args.changed and args.split != "tune":
+        parser.error("--set: settings are chosen on --split tune")
+    changed = {name: value_of(value) for name, _, value in (text.partition("=") for text in args.changed)}
+    for kind in args.kinds.split(";"):
         for method in args.methods.split(","):
-            given = {**RECIPES[method], **(MOVED if args.moved else {}), **own, "method": method}
-            found = [measured(data, given, seed, args.sweeps) for seed in range(args.seeds)]
-            rows[f"{kind}: {method}"] = found
-            middle = {key: statistics.median(one[key] for one in found) for key in found[0]}
-            errors = sorted(one["test_error"] for one in found)
-            spread = f"{middle['test_error']:.1f} ({errors[0]:.1f} to {errors[-1]:.1f})"
-            cells = [kind, method, spread, f"{middle['train_error']:.1f}", f"{middle['synops']:,.0f}"]
-            cells += [f"{middle['spikes']:,.0f}", f"{middle['dynamic_uj']:.2f}", f"{middle['seconds']:.0f}"]
-            print(f"| {' | '.join(cells)} |", flush=True)
-            if args.json:
-                args.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+            settings = settings_of(kind, method, changed)
+            for seed in map(int, args.seeds.split(",")):
+                name = " ".join(args.changed)
+                key = "/".join((args.split, kind, method, name, str(seed)))
+                if key in runs:
+                    continue
+                # Which bands are neighbours the encoder alone says.
+                data = data_of(args.folder, args.split, settings["spikes"], not settings.get("shift_units"))
+                found = measured(data, {k: v for k, v in settings.items() if k != "spikes"}, seed)
+                own = {"split": args.split, "kind": kind, "method": method, "changed": name, "seed": seed}
+                runs = keep(args.json, key, {**own, "settings": settings, "found": found})
+                print(key, {name: round(value, 2) for name, value in found.items()}, flush=True)
 
 
 if __name__ == "__main__":

@@ -109,6 +109,9 @@ def test_samples_over_time_and_recurrent_layers() -> None:
     fitted = clone(classifier).fit(data.x_train, names)
     assert (fitted.network_.steps, fitted.n_features_in_) == (8, 8)
     assert fitted.network_.recurrent[0].weight.any()
+    late = clone(classifier).set_params(recurrent=False, delays=3).fit(data.x_train, names)
+    assert late.network_.layers[0].is_delayed
+    assert not late.network_.recurrent
     logits = fitted.network_.forward(data.x_test)
     np.testing.assert_array_equal(fitted.predict(data.x_test), fitted.classes_[logits.argmax(axis=1)])
     assert fitted.predict_proba(data.x_test).shape == (len(data.x_test), 2)

@@ -53,6 +53,10 @@ def train(
             "--recurrent", help="Connect the units of dense lif layers to each other, with a delay of one step."
         ),
     ] = False,
+    delays: Annotated[
+        int,
+        typer.Option(metavar="STEPS", help="Synapses to dense lif layers have delays of up to so much, trained, too."),
+    ] = 0,
     levels: Annotated[
         str | None,
         typer.Option(
@@ -107,6 +111,14 @@ def train(
             show_default="0.06 of a side where images are few, 1 in wide networks on large ones",
         ),
     ] = None,
+    shift_steps: Annotated[
+        int, typer.Option(metavar="STEPS", help="Show samples over time earlier or later by up to so much.")
+    ] = 0,
+    shift_units: Annotated[
+        int, typer.Option(metavar="N", help="Move their events by up to so many units (bands, channels), all alike.")
+    ] = 0,
+    jitter: Annotated[int, typer.Option(metavar="STEPS", help="Move each of their events in time on its own.")] = 0,
+    drop: Annotated[float, typer.Option(metavar="SHARE", help="Leave out that share of their events.")] = 0.0,
     option: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=NUMBER", help="An option of the gear, such as sparsity=0.02; can be repeated."),
@@ -154,9 +166,12 @@ def train(
         return _examples()
     widths = None if layers is None else hidden_layers(layers)
     prices: dict[str, Any] = parse_penalty(penalty)
-    named = {*signature(train_network).parameters} - {"threads", "validation_fraction"} | {*prices, "shift", "elastic"}
+    moves = {"shift": shift, "elastic": elastic, "shift_steps": shift_steps, "shift_units": shift_units}
+    moves |= {"jitter": jitter, "drop": drop}
+    named = {*signature(train_network).parameters} - {"threads", "validation_fraction"} | {*prices, *moves}
     recipe = numbers("--option", option or [], taken=named)
-    recipe |= {name: value for name, value in (("shift", shift), ("elastic", elastic)) if value is not None}
+    asked_moves = ("shift", "elastic")
+    recipe |= {name: value for name, value in moves.items() if value or (name in asked_moves and value is not None)}
     path = out or Path(default_name(data))
     check_writable(path)
     dataset = load_dataset(data, seed=seed)
@@ -168,6 +183,7 @@ def train(
             neuron=(neuron or "threshold") if start is None else start.neuron,
             steps=steps,
             recurrent=recurrent,
+            delays=delays,
             levels=("ternary" if levels is None else levels) if start is None else start.levels,
             method=method,
             gear=gear,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.base.errors import InputError
+from conntra_neuro.training.inputs.events import drawn
 from conntra_neuro.training.inputs.image import GRID, UNIT, looks_like_images
 from conntra_neuro.training.options import Allowed
 from conntra_neuro.training.task import Task
@@ -15,7 +18,9 @@ from conntra_neuro.training.task import Task
 __all__ = ["MOVES_ALLOWED", "Augmentation", "are_few"]
 
 MOVES_ALLOWED = {"shift": Allowed(0, 1000), "elastic": Allowed(0, 100)}
-"""In pixels; far more than makes sense, and int16 holds any draw of it."""
+MOVES_ALLOWED |= dict.fromkeys(("shift_steps", "shift_units", "jitter"), Allowed(0, 1000))
+MOVES_ALLOWED["drop"] = Allowed(0, 1, open=True)
+"""In pixels, steps and units; far more than makes sense, and int16 holds any draw of it. ``drop`` is a share."""
 
 _LARGE = 20  # pixels along the shorter side of an image, from which on it is shifted unasked
 _WIDE = 512  # hidden units
@@ -30,6 +35,9 @@ class Augmentation:
     in_time  samples over time that are no images are moved and bent by so many time steps, all inputs alike
     usual    nobody asked for it, or for a part of it
     few      there are few images, and the network is dense: what the recipe of few was chosen on
+    shift_steps, shift_units, jitter, drop
+             samples over time, images or not: each is later or earlier by up to ``shift_steps``, each event by up to
+             ``jitter`` on its own; events move by up to ``shift_units`` inputs; a share ``drop`` of them is left out
     """
 
     shift: int = 0
@@ -37,6 +45,26 @@ class Augmentation:
     in_time: bool = False
     usual: bool = False
     few: bool = False
+    shift_steps: int = 0
+    shift_units: int = 0
+    jitter: int = 0
+    drop: float = 0.0
+
+    @classmethod
+    def asked(cls, options: Any, task: Task) -> Augmentation:
+        """Return what a gear's ``options`` ask for, of the names in ``MOVES_ALLOWED``; as ``of``."""
+        moves = cls.of(options.shift, options.elastic, task)
+        named = {name: getattr(options, name) for name in ("shift_steps", "shift_units", "jitter", "drop")}
+        asked = [name for name, value in named.items() if value]
+        steps = task.architecture.input_steps
+        if asked and steps == 1:
+            raise InputError(f"{asked[0]} {named[asked[0]]}: samples have no time steps; leave it out, or give some")
+        for name in ("shift_steps", "jitter"):
+            if named[name] >= steps > 1:
+                raise InputError(f"{name} {named[name]}: samples have {steps} time steps; 0 to {steps - 1} allowed")
+        if named["shift_units"] and task.image is not None:
+            raise InputError(f"shift_units {named['shift_units']}: samples are images over time; shift moves these")
+        return dataclasses.replace(moves, **named)
 
     @classmethod
     def of(cls, shift: int | None, elastic: float | None, task: Task) -> Augmentation:
@@ -62,9 +90,24 @@ class Augmentation:
         return cls(*found, usual=unasked, few=image is not None and any(found) and _are_few(task))
 
     def __bool__(self) -> bool:
-        return bool(self.shift or self.elastic)
+        return bool(self.shift or self.elastic or self._by_event)
+
+    @property
+    def _by_event(self) -> bool:
+        return bool(self.shift_steps or self.shift_units or self.jitter or self.drop)
 
     def draw(self, rng: np.random.Generator, n: int) -> IntArray | None:
+        """Return how each of ``n`` samples is moved; None where none is.
+
+        As ``_moved``, followed by what ``inputs.events`` takes where events are moved or dropped.
+        """
+        moved = self._moved(rng, n)
+        if not self._by_event:
+            return moved
+        by_event = drawn(rng, n, self.shift_steps, self.shift_units, self.drop, self.jitter)
+        return by_event if moved is None else np.hstack([moved.astype(np.int16), by_event])
+
+    def _moved(self, rng: np.random.Generator, n: int) -> IntArray | None:
         """Return how each of ``n`` images is moved; None where none is.
 
         (n, 2): whole pixels down and to the right; with ``elastic`` (n, 32): displacements of the control points,

@@ -33,6 +33,7 @@ class Wanted:
     values       whether targets are values, as in ``Task``, and no classes
     image        how the inputs of a time step lie in images; None where they are none
     movable      whether images may be moved unasked; not where they are tables, or nobody knows
+    line         how many inputs of a time step are neighbours, one after the other; 0: all that are no image
     """
 
     n_classes: int
@@ -46,6 +47,7 @@ class Wanted:
     input_steps: int = 1
     values: bool = False
     movable: bool = True
+    line: int = 0
 
     def __post_init__(self) -> None:
         whole(self.seed, "seed", 0)

@@ -61,7 +61,8 @@ def make_task(spikes: ArrayLike | BitSpikes, y: ArrayLike, wanted: Wanted) -> Ta
     kept = np.setdiff1d(np.arange(len(x)), held)
     held_out = (taken(x, held), targets[held]) if len(held) else None
     x, targets = (taken(x, kept), targets[kept]) if len(held) else (x, targets)
-    return Task(x, targets, arch, levels, seed, held_out, start, wanted.image, wanted.values, wanted.movable)
+    more = (wanted.image, wanted.values, wanted.movable, wanted.line)
+    return Task(x, targets, arch, levels, seed, held_out, start, *more)
 
 
 def _architecture(wanted: Wanted, x: Spikes, levels: Levels) -> Architecture:
@@ -73,6 +74,8 @@ def _architecture(wanted: Wanted, x: Spikes, levels: Levels) -> Architecture:
         neurons = replace(neurons, rate=max(float(x[rows].mean()), 1e-4))
     if steps not in (1, neurons.steps):
         raise InputError(f"encoder of {steps} time steps, neurons ({neurons}) of {neurons.steps}; use neuron if{steps}")
+    if neurons.delays and 0 not in levels.values:
+        raise InputError(f"levels {levels}: delays need a level 0, as in ternary")
     if steps > 1 and not specs:
         raise InputError(
             f"layers none: no neurons that integrate the encoder's {steps} time steps; give hidden layers, or an "

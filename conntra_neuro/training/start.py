@@ -13,6 +13,7 @@ from conntra_hardware.neurons import Readout
 from conntra_neuro.network.levels import Levels
 from conntra_neuro.training.architecture.architecture import Architecture, Node
 from conntra_neuro.training.calibrate import calibrated_scale, slope_of
+from conntra_neuro.training.layers.delayed import drawn_delays, spread
 from conntra_neuro.training.layers.forward import Activity, node_potentials, respond, rows_of
 from conntra_neuro.training.layers.products import HostProducts
 from conntra_neuro.training.neurons import of_neuron
@@ -42,7 +43,7 @@ def start_of(task: Task, scale: float | None, margin: int) -> tuple[Parameters, 
     rng, arch = generator(task.seed, purpose=0), task.architecture
     rows = np.sort(rng.permutation(len(task.y))[:_SAMPLES])
     sample = task.spikes[rows][: max(1, _SAMPLES // arch.steps)]
-    start, spreads, logits = _start(arch, task.levels, rng, sample, task.start)
+    start, spreads, logits = _start(arch, task.levels, rng, sample, task.start, task.seed)
     if scale is None:
         largest = task.largest_level
         # One weight alone never multiplies an exponential by more than exp(12), whatever the spread of a tiny network.
@@ -70,11 +71,12 @@ def _start(
     rng: np.random.Generator,
     sample: npt.NDArray[np.uint8],
     start: Parameters | None,
+    seed: int,
 ) -> tuple[Parameters, list[float], npt.NDArray[np.int64]]:
     """Return the parameters to start from, the spread of each node's potentials on ``sample`` (n, inputs), the logits.
 
     Random weights where ``start`` is None, and biases that put thresholds at the median potential; recurrent ones are 0
-    where that is a level, for random ones drown what comes in. The spread is the
+    where that is a level, for random ones drown what comes in; delays follow from ``seed``. The spread is the
     standard deviation over samples and places, mean over channels, at least 1.
     """
     dtype = exact_float(arch, int(np.abs(levels.array).max()))
@@ -84,11 +86,15 @@ def _start(
     loops = {node.loop for node in arch.nodes}
     for index, own in enumerate(weights):
         if start is None and not (index in loops and 0 in levels.values):
-            own[:-1] = rng.choice(levels.array, size=(len(own) - 1, own.shape[1]), p=start_shares(levels))
+            late = arch.delays_of(index)
+            n_in = (len(own) - 1) // (late + 1)
+            drawn = rng.choice(levels.array, size=(n_in, own.shape[1]), p=start_shares(levels))
+            delay = drawn_delays(generator(seed, 6, index), drawn.shape, late)
+            own[:-1] = spread(drawn, delay, late) if late else drawn
         elif start is not None:
             own[:-1], own[-1] = start.weights[index], start.biases[index]
     for node in arch.nodes:
-        z, _, _ = node_potentials(node, found, weights, HostProducts(_ONE))
+        z, _, _ = node_potentials(node, found, weights, HostProducts(_ONE), arch.steps)
         if node.index >= 0:
             flat = z.reshape(-1, node.shape[-1])
             if start is None:

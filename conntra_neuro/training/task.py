@@ -37,6 +37,7 @@ class Task:
     start         parameters to start from; None for random ones
     image         how the inputs of a time step lie in images; None where they are none
     movable       whether images may be moved unasked
+    line          how many inputs of a time step are neighbours, one after the other; 0: all that are no image
     """
 
     spikes: Spikes
@@ -49,6 +50,7 @@ class Task:
     image: ImageShape | None = None
     values: bool = False
     movable: bool = True
+    line: int = 0
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -63,8 +65,8 @@ class Task:
         """
         steps = self.architecture.input_steps
         if self.image is None:
-            return ImageShape(1, steps, self.sizes[0] // steps) if steps > 1 else None
-        return dataclasses.replace(self.image, channels=self.image.channels * steps)
+            return ImageShape(1, steps, self.sizes[0] // steps, steps, self.line) if steps > 1 else None
+        return dataclasses.replace(self.image, channels=self.image.channels * steps, steps=steps)
 
     @property
     def largest_level(self) -> int:

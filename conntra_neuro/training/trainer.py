@@ -55,6 +55,7 @@ def train(
     neuron: str = "threshold",
     steps: int | None = None,
     recurrent: bool = False,
+    delays: int = 0,
     levels: str | int | Sequence[int] | Levels = "ternary",
     method: str = "conntra",
     gear: str = "blocks",
@@ -85,6 +86,8 @@ def train(
                          the second dimension of the data
     recurrent            units of dense hidden layers see each other's spikes a step later, through weights that are
                          trained, too; leaky neurons alone
+    delays               synapses to dense hidden layers of leaky neurons have delays of their own, 0 to so many steps,
+                         drawn by the seed; CoNNTrA's blocks move them with the weights, backpropagation does not
     levels               "binary", "ternary", a number, or the values; see ``parse_levels``
     method               "conntra" (no gradient, from random weights), "backprop" (straight-through backpropagation
                          of the same integer network), or "warm" (CoNNTrA from where backpropagation ends); the last
@@ -127,7 +130,7 @@ def train(
     _check_device(device, method, gear, cluster)
     layers = default_layers(len(data.y_train)) if layers is None else layers
     encoder = _encoder_for(data, encoder)
-    neurons = parse_neurons(neuron, _steps_of(data, encoder, neuron, steps), recurrent)
+    neurons = parse_neurons(neuron, _steps_of(data, encoder, neuron, steps), recurrent, delays)
     given = encoder.steps if encoder else neurons.steps
     shape = data.feature_shape if encoder else _shape_of_a_step(data, given)
     if options.get("shift") or options.get("elastic") or not all(isinstance(spec, int) for spec in as_specs(layers)):
@@ -136,8 +139,8 @@ def train(
     image = image_shape(shape, spikes.shape[1] // given)
     if method == "backprop":
         gear = "straight-through"
-    values = data.target == "value"
-    fixed = (layers, neurons, levels, seed, validation_fraction, initial, image, given, values, are_images(data))
+    values, line = data.target == "value", _line_of(encoder)
+    fixed = (layers, neurons, levels, seed, validation_fraction, initial, image, given, values, are_images(data), line)
     wanted, y = Wanted(data.n_classes, *fixed), _standard(data.y_train) if values else data.y_train
     run = Run(gear, sweeps, time_limit_s, checkpoint, resume, progress, threads, cluster, stop_after, device)
     fit = (warm.fit if method == "warm" else fit_network)(spikes, y, wanted, run, options)
@@ -221,6 +224,11 @@ def _shape_of_a_step(data: Dataset, steps: int) -> tuple[int, ...]:
             f"({steps}, ...) expected, what enters at each step"
         )
     return shape[1:]
+
+
+def _line_of(encoder: Encoder | None) -> int:
+    """Return how many inputs of a time step are neighbours; 0 where all are: the bands above a threshold are."""
+    return encoder.coding.bands or encoder.coding.channels if isinstance(encoder, SignalEncoder) else 0
 
 
 def _check_channels_first(data: Dataset, shape: tuple[int, ...]) -> None:

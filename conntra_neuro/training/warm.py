@@ -88,17 +88,22 @@ def _recipe(
     first: Fit, spikes: ArrayLike | BitSpikes, y: ArrayLike, wanted: Wanted, run: Run, options: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the second stage's options: the logits keep the scale that their softmax has learned."""
+    from conntra_neuro.training.augmentation import MOVES_ALLOWED  # numba comes with both
+    from conntra_neuro.training.objective import SMALLEST_SCALE
+
     part = slice(0, _SAMPLES)
     inputs = spikes if isinstance(spikes, BitSpikes) else np.asarray(spikes)
     network, steps = first.network(), wanted.input_steps
     rows = inputs[part].reshape(len(inputs[part]) * steps, -1)  # the time steps of a sample, one after the other
     logits = network.forward(rows if steps == network.steps else rows.repeat(network.steps, axis=0))
     calibrated = slope_of if wanted.values else calibrated_scale
-    recipe: dict[str, Any] = {"scale": calibrated(logits, np.asarray(y)[part])}
+    scale = calibrated(logits, np.asarray(y)[part])
+    # A first stage that has learned nothing has no scale at all.
+    recipe: dict[str, Any] = {"scale": scale if wanted.values else max(scale, SMALLEST_SCALE)}
     by_heart, sweeps = _by_heart(first), run.sweeps
     if run.gear == "blocks":
         recipe |= _SHAKEN if by_heart else _CAREFUL | _small_steps(first)
-        recipe |= {name: options[name] for name in ("shift", "elastic") if name in options}
+        recipe |= {name: options[name] for name in MOVES_ALLOWED if name in options}
     if sweeps is None and run.gear == "blocks" and not by_heart:
         sweeps = first.history[-1].sweep
     if sweeps is not None:

@@ -237,7 +237,7 @@ def test_samples_over_time_are_moved_in_time_alone() -> None:
     wanted = Wanted(2, (6,), "lif:400@8", input_steps=8)
     task = make_task(data.x_train.reshape(len(data.x_train), -1), data.y_train, wanted)
     gear = Blocks(task, BlocksOptions(shift=2), Threads(1))
-    moves = gear._augmentation.draw(np.random.default_rng(0), 40)
+    moves = gear.augmentation.draw(np.random.default_rng(0), 40)
     assert moves is not None
     batch: Any = gear._samples.inputs.batch(np.arange(40), np.float32, moves)  # type: ignore[attr-defined]
     for row, by, sample in zip(batch.x[:, :-1].reshape(40, 8, 12), moves[:, 0], data.x_train, strict=True):
@@ -246,7 +246,7 @@ def test_samples_over_time_are_moved_in_time_alone() -> None:
             if 0 <= step + by < 8:
                 expected[step + by] = sample[step]
         assert np.array_equal(row, expected)
-    bent = Blocks(task, BlocksOptions(elastic=1.0), Threads(1))._augmentation.draw(np.random.default_rng(0), 40)
+    bent = Blocks(task, BlocksOptions(elastic=1.0), Threads(1)).augmentation.draw(np.random.default_rng(0), 40)
     batch = gear._samples.inputs.batch(np.arange(40), np.float32, bent)  # type: ignore[attr-defined]
     warped = batch.x[:, :-1].reshape(40, 8, 12)
     shown = {tuple(row) for row in data.x_train.reshape(-1, 12)} | {(0,) * 12}

@@ -23,6 +23,7 @@ from conntra_neuro.network.layers import Conv2d, Dense, Layer, MaxPool, Recurren
 from conntra_neuro.network.levels import Levels
 from conntra_neuro.training.architecture.words import Conv, LayerSpec, Neurons, Pool, names_of
 from conntra_neuro.training.inputs.image import ImageShape
+from conntra_neuro.training.layers.delayed import chosen, spread
 from conntra_neuro.training.neurons import of_neuron, of_word
 from conntra_neuro.training.parameters import Parameters
 
@@ -51,6 +52,7 @@ class Node:
     neuron    None where it has none
     largest   the largest magnitude of an input;  ``bound`` of an output (0: not known before it is run)
     loop      which of the weights lead from its units to themselves, a step later; -1 where none do
+    delays    the longest delay of its synapses, in steps; see ``layers.delayed`` for what its weights are then
     """
 
     name: str
@@ -64,6 +66,7 @@ class Node:
     bound: int
     skip: Skip | None = None
     loop: int = -1
+    delays: int = 0
 
     @property
     def fan_in(self) -> int:
@@ -93,6 +96,10 @@ class Architecture:
     def sizes(self) -> tuple[int, ...]:
         """Inputs of all time steps, then the units of every layer."""
         return (self.input_steps * math.prod(self.inputs), *(math.prod(node.shape) for node in self.nodes))
+
+    def delays_of(self, index: int) -> int:
+        """Return the longest delay of the weights ``index``."""
+        return max((node.delays for node in self.nodes if node.index == index), default=0)
 
     @property
     def is_chain(self) -> bool:
@@ -151,6 +158,9 @@ class Architecture:
             if isinstance(layer, (Dense, Conv2d)):
                 levels.index(layer.weight)
                 weights[node.index] = _from_layer(node, layer.weight)
+                if node.delays:
+                    delay = np.broadcast_to(layer.delay, layer.weight.shape)
+                    weights[node.index] = spread(weights[node.index], _from_layer(node, delay), node.delays)
                 biases[node.index] = layer.bias.astype(np.int32)
             if node.skip is not None and node.skip.geometry is not None:
                 connection = joined[number].connection if number in joined else None
@@ -195,6 +205,10 @@ def architecture_of(
         )
     if neurons.recurrent and all(node.loop < 0 for node in maker.nodes):
         raise InputError("recurrent: no dense hidden layer, and convolutions are trained without; give one, as in 128")
+    if neurons.delays and all(node.delays == 0 for node in maker.nodes):
+        raise InputError(
+            f"delays {neurons.delays}: no dense hidden layer, and convolutions are trained without; give one, as in 128"
+        )
     return Architecture(tuple(specs), neurons, shape, input_steps, tuple(maker.nodes), tuple(maker.weight_shapes))
 
 
@@ -246,9 +260,11 @@ class _Maker:
         fan_in = math.prod(shape)
         loops = neuron is None and self.neurons.recurrent
         neuron = neuron or self._neuron(fan_in)
-        index, bound = self._weights(fan_in, width), _bound(neuron)
+        delays = 0 if isinstance(neuron, Readout) else self.neurons.delays
+        index, bound = self._weights((delays + 1) * fan_in, width), _bound(neuron)
         loop = self._weights(width, width) if loops else -1
-        self.nodes.append(Node(name, "dense", shape, (width,), None, index, neuron, largest, bound, loop=loop))
+        made = Node(name, "dense", shape, (width,), None, index, neuron, largest, bound, loop=loop, delays=delays)
+        self.nodes.append(made)
 
     def _pool(self, name: str, spec: Pool, geometry: Geometry, number: int) -> None:
         largest = self.bound(number - 1)
@@ -265,20 +281,8 @@ class _Maker:
         neuron = self._neuron(columns)
         index = self._weights(columns, geometry.out_channels)
         shape, largest = self.shape(number - 1), self.bound(number - 1)
-        self.nodes.append(
-            Node(
-                name,
-                "conv",
-                shape,
-                _inwards(geometry.output_shape),
-                geometry,
-                index,
-                neuron,
-                largest,
-                _bound(neuron),
-                skip,
-            )
-        )
+        shapes, bounds = (shape, _inwards(geometry.output_shape)), (largest, _bound(neuron))
+        self.nodes.append(Node(name, "conv", *shapes, geometry, index, neuron, *bounds, skip))
 
     def _skip(self, spec: Conv, geometry: Geometry, number: int) -> Skip:
         source = number - 1 - spec.skip
@@ -330,10 +334,14 @@ def _outwards(shape: Shape) -> Shape:
 
 def _layer(node: Node, found: Parameters, levels: Levels) -> Layer:
     if node.geometry is None:
-        weight = found.weights[node.index]
+        weight, delay = chosen(found.weights[node.index], node.delays)
         if len(node.shape_in) == 3:  # rows channel last become columns channel first
-            weight = weight.reshape(*node.shape_in, -1).transpose(2, 0, 1, 3).reshape(len(weight), -1)
-        return Dense(weight.T, found.biases[node.index], _known(node), levels)
+            weight, delay = (
+                rows.reshape(*node.shape_in, -1).transpose(2, 0, 1, 3).reshape(len(rows), -1)
+                for rows in (weight, delay)
+            )
+        late = delay.T if delay.any() else 0
+        return Dense(weight.T, found.biases[node.index], _known(node), levels, delay=late)
     g = node.geometry
     if node.kind == "conv":
         weight = _kernel(found.weights[node.index], g)

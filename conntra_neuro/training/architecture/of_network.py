@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+import numpy as np
+
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import Neuron, Readout
 from conntra_neuro.network import DiscreteNetwork
@@ -41,15 +43,26 @@ def described(network: DiscreteNetwork) -> tuple[tuple[LayerSpec, ...], Neurons]
     readout, last = network.layers[-1], len(hidden)
     if not isinstance(readout, Dense) or last in joined:
         raise InputError(f"layer {last} ({readout!r}): a dense readout without residual connections can be trained")
-    return tuple(specs), dataclasses.replace(_neurons(hidden, network.steps), recurrent=bool(network.recurrent))
+    longest = max(int(np.max(layer.delay)) for layer in network.layers if isinstance(layer, (Dense, Conv2d)))
+    neurons = dataclasses.replace(_neurons(hidden, network.steps), recurrent=bool(network.recurrent), delays=longest)
+    return tuple(specs), neurons
 
 
 def refuse_time(network: DiscreteNetwork) -> None:
-    """Raise InputError for what no gear trains: delays, recurrent convolutions, readouts that leak, counted spikes."""
+    """Raise InputError for what no gear trains.
+
+    It is delays of convolutions or of the readout, recurrent convolutions, readouts that leak, counted spikes.
+    """
     for number, layer in enumerate(network.layers):
         where = f"layer {number} ({layer!r})"
-        if isinstance(layer, (Dense, Conv2d)) and layer.is_delayed:
-            raise InputError(f"{where}: synapses with a delay cannot be trained")
+        if not isinstance(layer, (Dense, Conv2d)) or not layer.is_delayed:
+            continue
+        if not (isinstance(layer, Dense) and layer.neuron.facts.form == "leaky"):
+            raise InputError(f"{where}: synapses with a delay cannot be trained; those to dense leaky neurons can")
+        if int(np.max(layer.delay)) >= network.steps:
+            raise InputError(
+                f"{where}: delays of {np.max(layer.delay)} steps, samples of {network.steps}; use shorter ones"
+            )
     last = network.layers[-1].neuron
     if last is None or last.facts.form != "readout":
         raise InputError("a last layer that spikes, leaks or shows its largest value: cannot be trained; sums can")
@@ -74,6 +87,13 @@ def with_neurons_of(arch: Architecture, network: DiscreteNetwork) -> Architectur
         raise InputError(f"initial network: {network.recurrent[0]}; train it with recurrent, --recurrent")
     if len(network.layers) != len(arch.nodes):
         return arch
+    for number, (node, layer) in enumerate(zip(arch.nodes, network.layers, strict=True)):
+        if isinstance(layer, Dense) and np.max(layer.delay) > node.delays:
+            longest = int(np.max(layer.delay))
+            raise InputError(
+                f"initial network, layer {number} ({layer!r}): delays of up to {longest} steps; train it with "
+                f"delays={longest}, --delays {longest}"
+            )
     joined = {residual.target: residual for residual in network.residuals}
     nodes = []
     for number, (node, layer) in enumerate(zip(arch.nodes, network.layers, strict=True)):

@@ -27,11 +27,12 @@ from conntra_hardware.base.arguments import whole
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.suggest import did_you_mean
 from conntra_hardware.neurons import FORGETS, MAX_STEPS, IntegrateAndFire, Lif
+from conntra_hardware.program.projection import LONGEST_DELAY
 
 __all__ = ["Conv", "LayerSpec", "Neurons", "Pool", "as_specs", "names_of", "parse_layers", "parse_neurons"]
 
 _TOKEN = "a width such as 256, conv16k5s2p1g4, conv16k3d2, dwconvk3, maxpool2 or sumpool2 expected"
-_RECURRENT = "+recurrent"
+_RECURRENT, _DELAYS = "+recurrent", "+delays"
 _DECAYS = r"lif:(\d{1,4})(?::(\d{1,4}))?"
 _PARTS = {"k": "kernel", "s": "stride", "p": "padding", "g": "groups", "d": "dilation"}
 
@@ -96,8 +97,9 @@ class Neurons:
 
     Thresholds and shifts follow from the number of inputs of a layer, and of leaky neurons from the ``rate`` of the
     network's: the share of them that spike at a step. ``reset`` is that of the last two. ``recurrent``: the units of
-    each dense hidden layer see each other's spikes a step later; leaky ones alone can. ``by_layer``: the decays of
-    voltage and current of each hidden layer of leaky neurons; empty where all have the same.
+    each dense hidden layer see each other's spikes a step later; leaky ones alone can. ``delays``: synapses to dense
+    hidden layers of leaky neurons have delays of their own, up to so many steps. ``by_layer``: the decays of voltage
+    and current of each hidden layer of leaky neurons; empty where all have the same.
     """
 
     kind: str = "threshold"
@@ -106,6 +108,7 @@ class Neurons:
     voltage_decay: int = 0
     current_decay: int = FORGETS
     recurrent: bool = False
+    delays: int = 0
     by_layer: tuple[tuple[int, int], ...] = ()
     rate: float = field(default=0.225, compare=False)
 
@@ -126,7 +129,8 @@ class Neurons:
         if self.kind == "lif":
             decays = self.by_layer or ((self.voltage_decay, self.current_decay),)
             named = [f"lif:{v}" + ("" if u == FORGETS else f":{u}") for v, u in decays]
-            return f"{','.join(named)}{reset}{_RECURRENT if self.recurrent else ''}@{self.steps}"
+            more = f"{_RECURRENT if self.recurrent else ''}{f'{_DELAYS}{self.delays}' if self.delays else ''}"
+            return f"{','.join(named)}{reset}{more}@{self.steps}"
         return self.kind
 
 
@@ -159,27 +163,37 @@ def names_of(specs: Sequence[LayerSpec]) -> tuple[int | str, ...]:
     return tuple(spec if isinstance(spec, int) else str(spec) for spec in specs)
 
 
-_NEURON_WORDS = ("threshold", "relu", "if8", "if8soft", "lif:163:1024", "lif:163:1024soft", "lif:163+recurrent")
+_NEURON_WORDS = (
+    *("threshold", "relu", "if8", "if8soft"),
+    *("lif:163:1024", "lif:163:1024soft", "lif:163+recurrent", "lif:163+delays7"),
+)
 
 
-def parse_neurons(text: str | Neurons, steps: int | None = None, recurrent: bool = False) -> Neurons:
+def parse_neurons(text: str | Neurons, steps: int | None = None, recurrent: bool = False, delays: int = 0) -> Neurons:
     """Return the neurons that ``text`` names: "threshold", "relu", "if8" (hard reset), "if8soft", "lif:163:1024".
 
     "lif:163,lif:1024:512" has decays for each of two hidden layers; what follows them (soft, +recurrent, @40) is of
     all. ``steps`` are those of leaky neurons; "lif:163@40" has them of its own. ``recurrent`` makes dense hidden layers
-    recurrent, as "lif:163+recurrent" does. InputError for anything else.
+    recurrent, as "lif:163+recurrent" does; ``delays`` gives their synapses delays, as "lif:163+delays7" does.
+    InputError for anything else.
     """
     found = text if isinstance(text, Neurons) else _parse_neurons(text, steps)
     if recurrent and found.kind != "lif":
         raise InputError(f"recurrent: {text!r} neurons cannot be trained with it; lif:VOLTAGE_DECAY neurons can")
-    return replace(found, recurrent=found.recurrent or recurrent)
+    whole(delays, "delays", 0, LONGEST_DELAY)
+    if delays and found.kind != "lif":
+        raise InputError(f"delays {delays}: {text!r} neurons are trained without; lif:VOLTAGE_DECAY neurons with")
+    longest = delays or found.delays
+    if longest >= found.steps > 1:
+        raise InputError(f"delays {longest}: samples have {found.steps} time steps; 0 to {found.steps - 1} allowed")
+    return replace(found, recurrent=found.recurrent or recurrent, delays=longest)
 
 
 def _parse_neurons(text: str, steps: int | None) -> Neurons:
     if text in ("threshold", "relu"):
         return Neurons(text)
     *others, last = text.split(",")
-    leaky = re.fullmatch(rf"{_DECAYS}(hard|soft)?(\+recurrent)?(?:@(\d{{1,4}}))?", last)
+    leaky = re.fullmatch(rf"{_DECAYS}(hard|soft)?(\+recurrent)?(?:\+delays(\d{{1,2}}))?(?:@(\d{{1,4}}))?", last)
     before = [found for found in (re.fullmatch(_DECAYS, other) for other in others) if found]
     if leaky and len(before) == len(others):
         return _leaky(text, [*before, leaky], steps)
@@ -196,7 +210,7 @@ def _parse_neurons(text: str, steps: int | None) -> Neurons:
 
 
 def _leaky(text: str, found: Sequence[re.Match[str]], steps: int | None) -> Neurons:
-    reset, back, own = found[-1].groups()[2:]
+    reset, back, late, own = found[-1].groups()[2:]
     if own is not None and steps is not None and int(own) != steps:
         raise InputError(f"neuron {text!r}: {own} time steps of its own, {steps} given; leave one of them out")
     taken = int(own) if own is not None else steps
@@ -205,7 +219,8 @@ def _leaky(text: str, found: Sequence[re.Match[str]], steps: int | None) -> Neur
     whole(taken, "steps", 1, MAX_STEPS)
     decays = [_decays(layer[1], layer[2]) for layer in found]
     by_layer = tuple(decays) if len(decays) > 1 else ()
-    return Neurons("lif", taken, reset or "hard", *decays[0], recurrent=back is not None, by_layer=by_layer)
+    more = {"recurrent": back is not None, "delays": whole(int(late or 0), "delays", 0, LONGEST_DELAY)}
+    return Neurons("lif", taken, reset or "hard", *decays[0], **more, by_layer=by_layer)
 
 
 def _decays(voltage: str, current: str | None) -> tuple[int, int]:

@@ -52,7 +52,7 @@ class FoldedStraightThrough(StraightThrough):
             y,
             decay * np.float32(self._rate_weight),
             decay * self._options.rate,
-            np.float32(self._options.width * self._unit),
+            np.float32(self._width * self._unit),
             levels=self._task.levels.values,
             arch=self._arch,
             normalise=self._normalise,

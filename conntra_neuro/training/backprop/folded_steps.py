@@ -79,10 +79,13 @@ def _pooled(x: jax.Array, node: Node) -> jax.Array:
     return reduce(jnp.maximum if node.kind == "max" else jnp.add, places)
 
 
-def potentials(outputs: list[jax.Array], weights: list[jax.Array], node: Node, repeats: int = 1) -> jax.Array:
+def potentials(
+    outputs: list[jax.Array], weights: list[jax.Array], node: Node, repeats: int = 1, steps: int = 1
+) -> jax.Array:
     """Return what ``node`` computes from ``outputs``, which begin with the inputs; biases apart.
 
     Inputs that stand for ``repeats`` time steps are given once: what comes of them is repeated, not computed again.
+    A sample has ``steps`` rows, of inputs that are repeated by then.
     """
 
     def repeated(found: jax.Array, source: int) -> jax.Array:
@@ -91,6 +94,9 @@ def potentials(outputs: list[jax.Array], weights: list[jax.Array], node: Node, r
     below = len(outputs) - 2
     if node.index < 0:
         return repeated(_pooled(outputs[-1], node), below)
+    if node.delays:
+        x = repeated(outputs[-1], below)
+        return linear(_seen_late(x.reshape(len(x), -1), node.delays, steps), weights[node.index], None)
     z = repeated(linear(outputs[-1], weights[node.index], node.geometry), below)
     if node.skip is None:
         return z
@@ -98,6 +104,13 @@ def potentials(outputs: list[jax.Array], weights: list[jax.Array], node: Node, r
     if node.skip.geometry is None:
         return z + repeated(node.skip.scale * source, node.skip.source)
     return z + repeated(linear(source, weights[node.skip.index], node.skip.geometry), node.skip.source)
+
+
+def _seen_late(x: jax.Array, delays: int, steps: int) -> jax.Array:
+    """``layers.delayed.seen_late``."""
+    by_step = jnp.pad(x.reshape(-1, steps, x.shape[-1]), ((0, 0), (delays, 0), (0, 0)))
+    parts = [by_step[:, delays - lag : delays - lag + steps] for lag in range(delays + 1)]
+    return jnp.concatenate(parts, axis=2).reshape(len(x), -1)
 
 
 def _discrete_logits(

@@ -21,6 +21,7 @@ from conntra_neuro.training.architecture.architecture import Node
 from conntra_neuro.training.augmentation import MOVES_ALLOWED, Augmentation
 from conntra_neuro.training.backprop.load import load_steps
 from conntra_neuro.training.inputs.batches import DenseBatch, inputs_of
+from conntra_neuro.training.layers.delayed import drawn_delays, spread
 from conntra_neuro.training.layers.forward import Activity, forward, images_of, node_potentials, respond, rows_of
 from conntra_neuro.training.layers.products import HostProducts
 from conntra_neuro.training.objective import SMALLEST_SCALE, Objective, SquaredError
@@ -46,23 +47,29 @@ class StraightThroughOptions:
                  default 0.1 where potentials are normalised, else 0.03; trainings of 50 sweeps and more gain from 0.05
     rate         learning rate of biases and of the logit scale
     width        scale of the logistic curve whose derivative stands for that of the step, in units of the
-                 potential's spread
+                 potential's spread, or of a threshold in time; by default 0.35, of leaky neurons 1
     normalise    1: batch normalisation of the potentials, folded exactly at the end (graded and integrate-and-fire
                  neurons: its mean alone, see ``whole``); 0: none; by default from two hidden layers on, and
                  wherever not all are dense layers of threshold neurons
     shift        each image is shifted by up to so many pixels, anew in each sweep
     elastic      each image is bent by about so many pixels, anew in each sweep; see ``augment``. By default
                  as in ``BlocksOptions``
+    shift_steps, shift_units, jitter, drop
+                 of samples over time and of their events: as in ``BlocksOptions``
     """
 
     sweeps: float | None = None
     batch: int | None = None
     rate_weight: float | None = None
     rate: float = 0.003
-    width: float = 0.35
+    width: float | None = None
     normalise: int | None = None
     shift: int | None = None
     elastic: float | None = None
+    shift_steps: int = 0
+    shift_units: int = 0
+    jitter: int = 0
+    drop: float = 0.0
 
     def __post_init__(self) -> None:
         allowed = {"sweeps": SWEEPS, "batch": COUNT, "rate_weight": Allowed(0, 10), "rate": Allowed(0, 10)}
@@ -94,12 +101,13 @@ class StraightThrough(ABC):
         self._objective = SquaredError if task.values else Objective
         self._targets: Array = (task.y / VALUE_ONE).astype(np.float32) if task.values else task.y
         self._dtype = exact_float(self._arch, task.largest_level)
-        self.augmentation = Augmentation.of(options.shift, options.elastic, task)
+        self.augmentation = Augmentation.asked(options, task)
         self.sweeps, self._batch = options.with_defaults(len(task.y), bool(self.augmentation))
         deep = len(task.sizes) > 3 or not self._arch.is_chain
         self._normalise = deep if options.normalise is None else bool(options.normalise)
         self._inputs = inputs_of(task.spikes, task.stored_image, dense=True)
         self._prepare()
+        self._width = self._usual_width if options.width is None else options.width
         usual = self._usual_rate if options.rate_weight is None else options.rate_weight
         self._rate_weight = usual
         rng = generator(task.seed, purpose=3)
@@ -121,6 +129,12 @@ class StraightThrough(ABC):
     @abstractmethod
     def _usual_rate(self) -> float:
         """The learning rate of latent weights, where none is given."""
+
+    @property
+    def _usual_width(self) -> float:
+        """The surrogate's width, where none is given: leaky neurons learn from steps at which they are far from it."""
+        leaky = any(node.neuron is not None and node.neuron.facts.form == "leaky" for node in self._arch.nodes)
+        return 1.0 if leaky else 0.35  # [measured on the tuning split of spoken digits, docs/events.md]
 
     @abstractmethod
     def _train(self, x: Array, y: Array, decay: np.float32) -> tuple[Any, Any]:
@@ -197,9 +211,14 @@ class StraightThrough(ABC):
             {"weight": rng.uniform(low, high, shape).astype(np.float32), "bias": np.zeros(shape[1], np.float32)}
             for shape in self._arch.weight_shapes
         ]
+        for index, layer in enumerate(found):
+            if delays := self._arch.delays_of(index):
+                n_in, n_out = len(layer["weight"]) // (delays + 1), layer["weight"].shape[1]
+                delay = drawn_delays(generator(self._task.seed, 6, index), (n_in, n_out), delays)
+                layer["weight"] = spread(layer["weight"][:n_in], delay, delays)
         self._set_biases(found)
-        _, spread = self._integers(found)
-        found[self._arch.nodes[-1].index]["log_scale"] = np.array(math.log(1.75 / max(spread, 1.0)), np.float32)
+        _, wide = self._integers(found)
+        found[self._arch.nodes[-1].index]["log_scale"] = np.array(math.log(1.75 / max(wide, 1.0)), np.float32)
         return found
 
     @abstractmethod
@@ -221,11 +240,13 @@ class StraightThrough(ABC):
 
         Layer by layer on the sample, for what a layer's biases depend on is the integer network below it.
         """
-        weights = [np.vstack([self._nearest(t["weight"]), np.zeros(t["weight"].shape[1])]) for t in tree]
-        parts = self._parts()
+        weights = [
+            np.vstack([self._nearest(t["weight"], i), np.zeros(t["weight"].shape[1])]) for i, t in enumerate(tree)
+        ]
+        parts, products = self._parts(), HostProducts(self._threads)
         for node in self._arch.nodes:
             cast = [w.astype(self._dtype) for w in weights]
-            zs = [node_potentials(node, part, cast, HostProducts(self._threads))[0] for part in parts]
+            zs = [node_potentials(node, part, cast, products, self._arch.steps)[0] for part in parts]
             if node.index >= 0:
                 flat = [z.reshape(-1, node.shape[-1]) for z in zs]
                 if node is self._arch.nodes[-1]:
@@ -248,9 +269,11 @@ class StraightThrough(ABC):
         parts = [self._sample[i : i + rows].astype(self._dtype) for i in range(0, len(self._sample), rows)]
         return [Activity(part if given == steps else np.repeat(part, steps, axis=0)) for part in parts]
 
-    def _nearest(self, latent: Array) -> Array:
+    def _nearest(self, latent: Array, index: int) -> Array:
         """Return the levels nearest to latent weights, by the code that trains."""
-        return np.asarray(self._steps.quantise(latent, self._task.levels.values), dtype=np.float64).round()
+        late = self._arch.delays_of(index)
+        found = self._steps.one_slot_each(latent, self._task.levels.values, late)
+        return np.asarray(found, dtype=np.float64).round()
 
     def _gather(self, rows: Array, shifts: Array | None) -> Array:
         """Return the samples ``rows`` as images of each time step that inputs are given for."""

@@ -20,6 +20,7 @@ __all__ = [
     "double_precision",
     "leaves",
     "normalised",
+    "one_slot_each",
     "plain_update",
     "quantise",
     "restored",
@@ -74,6 +75,19 @@ def quantise(latent: jax.Array, levels: tuple[int, ...]) -> jax.Array:
     else:
         nearest = jnp.asarray(levels, values.dtype)[jnp.searchsorted(jnp.asarray(middles, values.dtype), values)]
     return values + jax.lax.stop_gradient(nearest - values)
+
+
+def one_slot_each(latent: jax.Array, levels: tuple[int, ...], delays: int) -> jax.Array:
+    """Return ``quantise`` of the largest of the slots of each synapse, 0 of all others; see ``layers.delayed``.
+
+    Gradients go to the slot that counts alone, so that a delay stays as it was drawn.
+    """
+    whole = quantise(latent, levels)
+    if not delays:
+        return whole
+    by_slot = jnp.abs(latent).reshape(delays + 1, -1)
+    counts = jax.nn.one_hot(by_slot.argmax(axis=0), delays + 1, axis=0, dtype=whole.dtype)
+    return whole * jax.lax.stop_gradient(counts).reshape(whole.shape)
 
 
 @jax.custom_jvp

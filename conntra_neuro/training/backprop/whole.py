@@ -71,7 +71,7 @@ class WholeStraightThrough(StraightThrough):
                 y,
                 decay * np.float32(self._rate_weight),
                 decay * np.float32(self._options.rate),
-                np.float32(self._options.width),
+                np.float32(self._width),
                 levels=self._task.levels.values,
                 arch=self._arch,
                 units=self._units,

@@ -17,7 +17,7 @@ from conntra_hardware.neurons import IntegrateAndFire, Lif, Neuron, Readout, row
 from conntra_neuro.training.architecture.architecture import Architecture
 from conntra_neuro.training.backprop.folded_steps import potentials
 from conntra_neuro.training.backprop.leaky_steps import leak
-from conntra_neuro.training.backprop.steps import Tree, clipped_update, descent, quantise, spike
+from conntra_neuro.training.backprop.steps import Tree, clipped_update, descent, one_slot_each, spike
 from conntra_neuro.training.parameters import BIAS_LIMIT
 
 __all__ = ["whole_activity", "whole_step"]
@@ -40,11 +40,11 @@ def whole_activity(
     units of potential, for each of its layers; ``width`` of the surrogate derivative, in units of a threshold;
     ``centred``: hidden biases are those in ``tree`` less the mean potential of the mini-batch, then rounded.
     """
-    weights = [quantise(layer["weight"], levels).astype(x.dtype) for layer in tree]
+    weights = [one_slot_each(t["weight"], levels, arch.delays_of(i)).astype(x.dtype) for i, t in enumerate(tree)]
     outputs = [x]
     repeats = arch.steps if arch.input_steps < arch.steps else 1
     for node in arch.nodes:
-        z = potentials(outputs, weights, node, repeats)
+        z = potentials(outputs, weights, node, repeats, arch.steps)
         bias = jnp.zeros((), x.dtype)
         if node.index >= 0:
             bias = units[node.index] * tree[node.index]["bias"].astype(x.dtype)

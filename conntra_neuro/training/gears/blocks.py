@@ -26,6 +26,7 @@ from conntra_hardware.base.arrays import IntArray
 from conntra_neuro.training.augmentation import MOVES_ALLOWED, Augmentation
 from conntra_neuro.training.gears.moves import LayerMoves
 from conntra_neuro.training.inputs.batches import Floats
+from conntra_neuro.training.layers.delayed import chosen, drawn_delays
 from conntra_neuro.training.layers.products import Products
 from conntra_neuro.training.objective import Objective
 from conntra_neuro.training.options import COUNT, SHARE, SIGMA, SWEEPS, Allowed, check_options
@@ -60,6 +61,8 @@ class BlocksOptions:
     fraction_readout   the same for the readout
     fraction_recurrent the same for the weights from a layer to itself, whose moves compound
     fraction_bias      the same for biases
+    move_delays        1: a synapse may come back with another delay when its weight was 0; 0: delays stay as they are
+                       drawn
     decay              how they fall: with what is left of the training to this power. By default 1, and 2 where a
                        dense network sees moved images of which there are fewer than 1,000 a class
     memory             weight of the past in the average of the scores, and of their squares (memory_square)
@@ -73,6 +76,10 @@ class BlocksOptions:
                        bent by 0.06 of their shorter side, and shifted by 1 from 20 pixels a side on; such large ones
                        of larger sets are shifted by 1 and bent by 1 by networks of 512 hidden units or more.
                        ``shift`` 0 alone leaves images as they are
+    shift_steps        each sample over time is earlier or later by up to so many steps, anew in each sweep
+    shift_units        its events come from up to so many units (bands, channels) further up or down, all alike
+    jitter             each event is earlier or later by up to so many steps, on its own
+    drop               share of the events that are left out
     penalty_...        what an inference may cost, in nats; see ``penalty``
     """
 
@@ -86,6 +93,7 @@ class BlocksOptions:
     fraction_readout: float = 0.005
     fraction_recurrent: float = 0.0004
     fraction_bias: float = 0.05
+    move_delays: int = 1
     decay: float | None = None
     memory: float = 0.97
     memory_square: float = 0.99
@@ -93,6 +101,10 @@ class BlocksOptions:
     sparsity: float | None = None
     shift: int | None = None
     elastic: float | None = None
+    shift_steps: int = 0
+    shift_units: int = 0
+    jitter: int = 0
+    drop: float = 0.0
     penalty_synops: float = 0.0
     penalty_spikes: float = 0.0
     penalty_nonzero: float = 0.0
@@ -124,6 +136,7 @@ _ALLOWED = {
     ),
     **dict.fromkeys(("penalty_synops", "penalty_spikes", "penalty_nonzero", "penalty_energy"), Allowed(0, 1e6)),
     "sparsity": Allowed(0, 10),
+    "move_delays": Allowed(0, 1),
     "decay": Allowed(0, 100),
     **MOVES_ALLOWED,
 }
@@ -157,7 +170,7 @@ class Blocks:
         """``crew``: who holds the samples and scores them; None keeps them here. ``products``: see ``Products``."""
         self._products = products
         self._task, self._options, self._threads = task, options, threads
-        self.augmentation = Augmentation.of(options.shift, options.elastic, task)
+        self.augmentation = Augmentation.asked(options, task)
         self.sweeps, self._batch, self._decay, price = options.with_defaults(len(task.y), self.augmentation)
         self._prices = prices_of(options, task.architecture)
         start, self.objective, spreads = start_of(task, options.scale, options.margin)
@@ -167,9 +180,11 @@ class Blocks:
         check_exponents(self.objective, task.levels)
         self._plan = self._plan_of(spreads)
         floor = 5e-4 * self.objective.scale / self._batch**0.5
+        late = task.architecture.delays_of
+        fixed = (task.levels, price, floor, self._plan.dtype)
         self._layers = [
-            LayerMoves(weight, bias, task.levels, price, floor, self._plan.dtype)
-            for weight, bias in zip(start.weights, start.biases, strict=True)
+            LayerMoves(weight, bias, *fixed, late(index), self._kept(index, weight, late(index)))
+            for index, (weight, bias) in enumerate(zip(start.weights, start.biases, strict=True))
         ]
         weights = [layer.weights for layer in self._layers]
         self._costs = Costs(task.architecture, weights)
@@ -190,6 +205,13 @@ class Blocks:
         else:
             samples = crew.share(self._plan, task, weights)
         return samples, None if held is None else samples_of(scorer, *held, None)
+
+    def _kept(self, index: int, weight: IntArray, delays: int) -> IntArray | None:
+        """Return the delays that synapses keep, of weights that are 0 the drawn ones; None where they move."""
+        if self._options.move_delays or not delays:
+            return None
+        found, slots = chosen(weight, delays)
+        return np.where(found != 0, slots, drawn_delays(generator(self._task.seed, 6, index), found.shape, delays))
 
     def _plan_of(self, spreads: list[float]) -> Plan:
         task, options = self._task, self._options

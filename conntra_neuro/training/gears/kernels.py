@@ -12,6 +12,7 @@ from conntra_hardware.base.jit import jit
 __all__ = [
     "add_average",
     "apply_moves",
+    "one_slot_each",
     "radix_histogram",
 ]
 
@@ -66,6 +67,26 @@ def radix_histogram(bits, shift, prefix_shift, prefix, counts, first, last):
     for i in range(first, last):
         if bits[i] > 0 and (prefix_shift > 31 or bits[i] >> prefix_shift == prefix):
             counts[(bits[i] >> shift) & 4095] += 1
+
+
+@_fast
+def one_slot_each(index, zero, slots, fixed, benefit):
+    """Leave one slot of each synapse to move, in ``benefit`` (delays + 1, synapses): the others gain nothing.
+
+    It is the one that is not at level ``zero``, else that of ``fixed`` (synapses,), or where that is empty the one
+    that gains most.
+    """
+    for i in range(index.shape[1]):
+        own = fixed[i] if fixed.size else 0
+        for k in range(slots):
+            if index[k, i] != zero:
+                own = k
+                break
+            if fixed.size == 0 and benefit[k, i] > benefit[own, i]:
+                own = k
+        for k in range(slots):
+            if k != own:
+                benefit[k, i] = -1
 
 
 @_fast

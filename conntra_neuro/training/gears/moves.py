@@ -24,8 +24,20 @@ class LayerMoves:
     """Weights (n_in + 1, n_out) of a layer, biases in the last row, and what is known of their scores."""
 
     def __init__(
-        self, weight: IntArray, bias: IntArray, levels: Levels, sparsity: float, floor: float, dtype: Any
+        self,
+        weight: IntArray,
+        bias: IntArray,
+        levels: Levels,
+        sparsity: float,
+        floor: float,
+        dtype: Any,
+        delays: int = 0,
+        fixed: IntArray | None = None,
     ) -> None:
+        """``delays``: weights have so many more rows of which one counts; see ``layers.delayed``.
+
+        ``fixed`` (inputs, outputs): the delays that a synapse keeps; None: they move as weights do.
+        """
         self._levels = levels.array.astype(dtype)
         self._moves, self._floor = _move_table(levels, sparsity), np.float32(floor)
         self.weights: Floats = np.vstack([weight, bias]).astype(dtype)
@@ -33,6 +45,8 @@ class LayerMoves:
         self._average = np.zeros(self.weights.shape, dtype=np.float32)
         self._square = np.zeros(weight.shape, dtype=np.float32)
         self._benefit = np.empty(weight.size, dtype=np.float32)
+        self._slots = delays + 1
+        self._fixed = np.empty(0, np.int64) if fixed is None else np.ascontiguousarray(fixed).ravel()
         self.price = np.empty(0, dtype=np.float32)  # of a nonzero weight of each row, or row and
         # group of outputs, nats; none where it is free
 
@@ -46,7 +60,10 @@ class LayerMoves:
 
     def move(self, fraction: float, fraction_bias: float, rng: np.random.Generator, threads: Threads) -> None:
         """Move the best ``fraction`` of the weights one level, and of the biases by one."""
-        count = _count(fraction * self._benefit.size, rng)
+        count = _count(fraction * self._benefit.size / self._slots, rng)
+        if count and self._slots > 1:
+            by_slot = (self._index.reshape(self._slots, -1), np.searchsorted(self._levels, 0), self._slots)
+            kernels.one_slot_each(*by_slot, self._fixed, self._benefit.reshape(self._slots, -1))
         if count:
             threshold, ties = select_largest(self._benefit, count, threads)
             flat = (self.weights[:-1].reshape(-1), self._average[:-1].reshape(-1), self._square.reshape(-1))

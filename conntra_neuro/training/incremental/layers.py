@@ -117,7 +117,7 @@ class IncrementalNetwork:
         """Return the potentials (rows, units) of every node, before integration, and the activity."""
         found, potentials = Activity(rows_of(self.arch, spikes, self._dtype)), []
         for node in self.arch.nodes:
-            z, _, _ = node_potentials(node, found, self.weights, HostProducts(self._threads))
+            z, _, _ = node_potentials(node, found, self.weights, HostProducts(self._threads), self.arch.steps)
             potentials.append(z.reshape(len(z), -1))
             found.outputs.append(respond(node, z, self.arch.steps, self.weights)[1])
         return potentials, found

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from conntra_hardware.base.arrays import IntArray, SpikeArray
 from conntra_hardware.base.errors import InputError
-from conntra_neuro.training.inputs import augment, kernels
+from conntra_neuro.training.inputs import augment, events, kernels
 from conntra_neuro.training.inputs.bits import BitSpikes, Spikes, rates_of
 from conntra_neuro.training.inputs.image import ImageShape
 from conntra_neuro.training.threads import Threads
@@ -90,7 +90,9 @@ class Inputs:
         return np.bincount(self.index, minlength=self.n_in) / self.n  # type: ignore[arg-type]
 
     def batch(self, rows: IntArray, dtype: Any, shifts: IntArray | None = None) -> Batch:
-        """Return the samples ``rows``, each image moved by ``shifts``; see ``augment.displacements``."""
+        """Return the samples ``rows``, each moved by its row of ``shifts``; see ``Augmentation.draw``."""
+        if shifts is not None and shifts.shape[1] % (2 * augment.GRID**2) not in (0, 2):
+            return self._scattered(rows, dtype, shifts)
         if shifts is not None and shifts.shape[1] > 2:
             return self._bent(rows, dtype, shifts)
         columns = self._columns(shifts)
@@ -101,6 +103,15 @@ class Inputs:
             return SparseBatch(starts, cast(IntArray, index))
         out = np.zeros((len(rows), self.n_in + 1), dtype=dtype)
         kernels.gather_dense(self.x, rows, shifts, columns, out)
+        return DenseBatch(out)
+
+    def _scattered(self, rows: IntArray, dtype: Any, moves: IntArray) -> Batch:
+        """Return the samples, moved by the first of ``moves``, then event by event by the last of them."""
+        image, first = self._image(), moves[:, : -events.COLUMNS]
+        batch = self.batch(rows, dtype, first if first.shape[1] else None)
+        assert isinstance(batch, DenseBatch), "samples over time are matrices"
+        out, width = np.zeros_like(batch.x), self.n_in // image.steps
+        events.scatter(batch.x, moves[:, -events.COLUMNS :], width, image.line or width, out)
         return DenseBatch(out)
 
     def _columns(self, shifts: IntArray | None) -> npt.NDArray[np.int32]:

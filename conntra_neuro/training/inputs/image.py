@@ -1,4 +1,4 @@
-"""How inputs lie in images."""
+"""How inputs lie in images, and in time."""
 
 from __future__ import annotations
 
@@ -29,11 +29,17 @@ def looks_like_images(feature_shape: Sequence[int], least: float) -> bool:
 
 @dataclass(frozen=True)
 class ImageShape:
-    """Inputs as channels of images, channel by channel, row by row: what a shift of an image needs."""
+    """Inputs as channels of images, channel by channel, row by row: what a shift of an image needs.
+
+    steps  time steps that lie one after the other
+    line   inputs of a step of which each is the neighbour of the one before; 0: all of a step
+    """
 
     channels: int
     rows: int
     columns: int
+    steps: int = 1
+    line: int = 0
 
     @property
     def n_in(self) -> int:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from conntra_hardware.neurons import Readout
 from conntra_neuro.training.architecture.architecture import Architecture, Node
+from conntra_neuro.training.layers.delayed import seen_late
 from conntra_neuro.training.layers.maps import pooled
 from conntra_neuro.training.layers.products import HostProducts, Products
 from conntra_neuro.training.neurons import of_neuron
@@ -71,7 +72,7 @@ def forward(
     """
     found = Activity(x)
     for node in arch.nodes:
-        z, columns, skipped = node_potentials(node, found, weights, products or HostProducts(threads))
+        z, columns, skipped = node_potentials(node, found, weights, products or HostProducts(threads), arch.steps)
         z, out = respond(node, z, arch.steps, weights)
         found.outputs.append(out)
         found.z.append(z)
@@ -81,14 +82,18 @@ def forward(
 
 
 def node_potentials(
-    node: Node, found: Activity, weights: Sequence[Floats], products: Products
+    node: Node, found: Activity, weights: Sequence[Floats], products: Products, steps: int
 ) -> tuple[Floats, Floats | None, Floats | None]:
-    """Return the potentials of the next node, what its units see, and see through its skip connection."""
+    """Return the potentials of the next node, what its units see, and see through its skip connection.
+
+    A sample has ``steps`` rows.
+    """
     before = found.output(len(found.outputs) - 1)
     if node.index < 0:
         assert node.geometry is not None
         return pooled(before, node.geometry), None, None
-    columns = products.seen(before, node.geometry)
+    given = seen_late(before.reshape(len(before), -1), node.delays, steps) if node.delays else before
+    columns = products.seen(given, node.geometry)
     z = products.potentials(columns, weights[node.index]).reshape(len(before), *node.shape)
     if node.skip is None:
         return z, columns, None

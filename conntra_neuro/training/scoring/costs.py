@@ -15,6 +15,7 @@ import numpy.typing as npt
 from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.training.architecture.architecture import Architecture
 from conntra_neuro.training.inputs.batches import Floats
+from conntra_neuro.training.layers.delayed import chosen
 from conntra_neuro.training.layers.forward import images_of
 from conntra_neuro.training.layers.maps import down, pooled, seen, spread_out
 from conntra_neuro.training.penalty import Prices
@@ -36,7 +37,10 @@ def fan_outs(arch: Architecture, weights: Sequence[Floats]) -> list[npt.NDArray[
     for number in range(len(arch.nodes) - 1, -1, -1):
         node = arch.nodes[number]
         if node.index >= 0:
-            found[number] += _synapses(weights[node.index], node.geometry, node.shape_in, node.shape)
+            own = weights[node.index]
+            if node.delays:
+                own = np.vstack([chosen(own[:-1], node.delays)[0], own[-1:]])
+            found[number] += _synapses(own, node.geometry, node.shape_in, node.shape)
         else:
             assert node.geometry is not None
             above = found[number + 1] if node.kind == "sum" else np.ones(node.shape)
@@ -89,7 +93,8 @@ class Costs:
         found = [np.empty(0, np.float32) for _ in self._weights]
         for number, node in enumerate(self._arch.nodes):
             if node.index >= 0:
-                found[node.index] = prices.of_weights(_rows(rates[number].reshape(node.shape_in), node.geometry))
+                seen_by_rows = _rows(rates[number].reshape(node.shape_in), node.geometry)
+                found[node.index] = prices.of_weights(np.tile(seen_by_rows, node.delays + 1))
             if node.loop >= 0:
                 found[node.loop] = prices.of_weights(rates[number + 1])
             skip = node.skip

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from conntra_hardware.neurons import later
 from conntra_neuro.training.architecture.architecture import Architecture, Node
 from conntra_neuro.training.inputs.batches import Batch, DenseBatch, Floats, Inputs, StreamedInputs
+from conntra_neuro.training.layers.delayed import sooner
 from conntra_neuro.training.layers.forward import Activity, forward, loop_of, rows_of
 from conntra_neuro.training.layers.maps import TERMS, max_gain, spread_out
 from conntra_neuro.training.layers.products import HostProducts, Products
@@ -219,6 +220,8 @@ class LayerScorer:
             scores[node.loop][-1] = 0
         if number:
             below = self._products.down(flat, weights[node.index], node.geometry, len(before))
+            if node.delays:
+                below = sooner(below, node.delays, self.plan.arch.steps)
             _add(gains, number - 1, below.reshape(before.shape))
         skip = node.skip
         if skip is None:
@@ -245,7 +248,9 @@ class LayerScorer:
 
 def rows_at_once(arch: Architecture) -> int:
     """Return how many samples' columns fit in a modest buffer."""
-    values = max(n.fan_in * (n.geometry.positions if n.geometry else 1) * arch.steps for n in arch.nodes)
+    values = max(
+        n.fan_in * (n.delays + 1) * (n.geometry.positions if n.geometry else 1) * arch.steps for n in arch.nodes
+    )
     return max(1, min(2048, _VALUES // values))
 
 

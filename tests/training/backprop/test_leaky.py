@@ -125,6 +125,8 @@ def _gear(neuron: str, layers: Any, normalise: int | None) -> tuple[Any, WholeSt
         ("lif:400:1500+recurrent@8", None),
         ("lif:400soft+recurrent@8", 0),
         ("lif:400:1500+recurrent@8", 1),
+        ("lif:400:1500+delays5@8", None),
+        ("lif:1024+recurrent+delays3@8", 0),
     ],
 )
 def test_a_mini_batch_sees_the_network_that_is_returned(neuron: str, normalise: int | None) -> None:
@@ -134,6 +136,7 @@ def test_a_mini_batch_sees_the_network_that_is_returned(neuron: str, normalise: 
     outputs, logits = network.activity(spikes.reshape(-1, arch.inputs[0]))
     assert len(network.recurrent) == (2 if "recurrent" in neuron else 0)
     assert all(connection.weight.any() for connection in network.recurrent)
+    assert network.layers[0].is_delayed == ("delays" in neuron)
     with double_precision():
         x = gear._gather(np.arange(len(task.y)), None)
         units, centred = gear._units, gear._centred
