@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Several processes, and one that runs dry takes tests from the others.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 .DEFAULT_GOAL := help
-.PHONY: help demo test lava check docs bench format clean base dev
+.PHONY: help demo test lava check docs spelling results bench format clean base dev
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,12 +24,20 @@ check: dev ## everything that CI asks for: lint, format, types, import layers, t
 	$(BIN)/python -m pyright
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/check_docs.py
-	$(MAKE) docs
+	$(MAKE) docs spelling
 	$(PYTEST)
 
 docs: dev build/docs-packages/.ready ## the documentation site with its notebooks, in build/docs; a warning is an error
 	PYTHONPATH=$(CURDIR)/build/docs-packages $(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs -d build/docs-state
 	@echo "docs: build/docs/index.html"
+
+spelling: build/docs-packages/.ready ## spelling of the docs and of the packages
+	PYTHONPATH=$(CURDIR)/build/docs-packages $(BIN)/python -m codespell_lib -L coo,inport,notin --skip '*.json,*.svg,*.png,_generated' \
+		README.md CHANGELOG.md SECURITY.md CODE_OF_CONDUCT.md docs hardware conntra_neuro scripts examples
+
+results: dev ## measure the figures of README and docs/results.md; MNIST=mnist.npz for all, PARTS="demo fuzz" for some
+	$(BIN)/python scripts/measure_results.py $(PARTS) $(if $(MNIST),--mnist $(MNIST))
+	$(BIN)/python scripts/results_pages.py --write
 
 bench: dev ## every script of tests/benchmarks
 	@for script in tests/benchmarks/[a-z]*.py; do \

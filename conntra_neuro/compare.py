@@ -22,6 +22,7 @@ import numpy as np
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.suggest import did_you_mean
 from conntra_neuro.datasets import Dataset, encoder_of
+from conntra_neuro.datasets.dataset import refuse_values
 from conntra_neuro.network.levels import Levels, parse_levels
 from conntra_neuro.network.storage import memory_report
 from conntra_neuro.training import Progress, TrainResult, train
@@ -129,8 +130,8 @@ def compare(
     encoder: str = "auto",
     time_limit_s: float | None = None,
     sweeps: int | None = None,
-    shift: int = 0,
-    elastic: float = 0.0,
+    shift: int | None = None,
+    elastic: float | None = None,
     progress: Step | None = None,
 ) -> Comparison:
     """Train ``data`` by every method on every architecture and return the table.
@@ -141,12 +142,14 @@ def compare(
     folds          stratified folds over all samples; 0 takes the dataset's own split; None takes 5 folds for sets
                    of fewer than 5,000 samples, else the split
     time_limit_s   of one training, seconds
-    shift          pixels that every method shifts each training image by, up to; ``elastic`` bends it
+    shift          pixels that every method shifts each training image by, up to; ``elastic`` bends it. None leaves it
+                   to the trainer, as in ``train``; 0 leaves images as they are
     progress       called with (trainings done, trainings to do, what runs, its progress or None)
 
     Raises InputError for what cannot be used, and where a method needs JAX and it is not installed.
     """
     unknown = [method for method in methods if method not in METHODS]
+    refuse_values(data, "compare")
     if unknown or not methods:
         given = unknown[0] if unknown else "(none)"
         raise InputError(f"method {given}: unknown{did_you_mean(given, METHODS)}; allowed: {', '.join(METHODS)}")
@@ -258,10 +261,11 @@ def _real_run(
     from conntra_neuro.training.backprop.real import fit_real
     from conntra_neuro.training.request import Wanted
     from conntra_neuro.training.samples import image_shape, make_task
+    from conntra_neuro.training.trainer import are_images
 
     train_spikes, test_spikes = (encoder.encode(x).reshape(len(x), -1) for x in (data.x_train, data.x_test))
     image = image_shape(data.feature_shape, train_spikes.shape[1] // encoder.steps)
-    fixed = {"seed": seed, "image": image, "input_steps": encoder.steps}
+    fixed = {"seed": seed, "image": image, "input_steps": encoder.steps, "movable": are_images(data)}
     neuron = replace(parse_neurons(recipe.neuron), recurrent=False)  # of rates there is no step before
     task = make_task(train_spikes, data.y_train, Wanted(data.n_classes, layers, neuron, recipe.levels, **fixed))
     fit = fit_real(task, progress=progress, **recipe.limits, **recipe.images)

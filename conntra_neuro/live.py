@@ -93,6 +93,8 @@ def decide(
         binning = Binning.from_dict(binning)
     if not 0 <= hysteresis <= 1:
         raise InputError(f"hysteresis {hysteresis}: a share from 0 to 1 expected")
+    if program.value is not None:
+        raise InputError("stream: the program answers with a value; decisions are between classes: give one of classes")
     if program.encoder is not None:
         raise InputError(
             f"stream: the program encodes {program.encoder.n_features} features; events are spikes already"

@@ -33,7 +33,7 @@ class Row:
 
 def measure(data: cn.Dataset, arguments: argparse.Namespace, neuron: str, seed: int) -> Row:
     """Train with ``neuron``, compile, and run the test split on the reference backend."""
-    trained = cn.train(data, layers=arguments.layers, neuron=neuron, seed=seed, sweeps=arguments.sweeps)
+    trained = cn.train(data, layers=arguments.layers, neuron=neuron, seed=seed, sweeps=arguments.sweeps, shift=0)
     program = cn.compile(trained.network, chip="loihi1")
     result = program.run(data.x_test, data.y_test)
     energy = estimate(result.counts, program, arguments.coefficients)

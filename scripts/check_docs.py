@@ -5,6 +5,9 @@ Each page runs in an empty folder of its own: first its shell blocks fenced as `
 meant to run is fenced as ```python no-run.
 
     python scripts/check_docs.py [PAGE ...]
+
+Without pages, or with one that states figures of docs/results.json, scripts/results_pages.py checks those, too. The
+cells of notebooks are not run here: `make docs` runs them.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import results_pages
 
 ROOT = Path(__file__).resolve().parent.parent
 TIME_LIMIT_S = 900
@@ -83,6 +88,8 @@ def run_page(path: Path) -> bool:
 def main(arguments: list[str]) -> int:
     """Runs the pages named, or all; the exit status is 1 when one failed."""
     pages = [Path(name) for name in arguments] or [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    if {path.resolve() for path in pages} & {ROOT / name for name in results_pages.PAGES} and results_pages.main([]):
+        return 1
     failed = [path.name for path in pages if path.exists() and not run_page(path)]
     print(f"docs: {', '.join(failed)} failed" if failed else "docs: the code in them runs")
     return 1 if failed else 0

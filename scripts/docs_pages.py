@@ -18,12 +18,12 @@ ROOT = Path(__file__).resolve().parent.parent
 # In the order in which they are met; a public name that is in no group fails the build.
 API_GROUPS = {
     "Data": ("load_dataset", "from_events", "Dataset", "fit_encoder"),
-    "Training": ("train", "TrainResult", "ConntraClassifier"),
+    "Training": ("train", "TrainResult", "ConntraClassifier", "ConntraRegressor"),
     "Networks": ("DiscreteNetwork", "Dense", "Conv2d", "SumPool", "MaxPool", "Flatten", "Residual", "Recurrent"),
-    "Neurons": ("Threshold", "GradedRelu", "IntegrateAndFire", "Lif", "SigmaDelta", "Readout"),
+    "Neurons": ("Threshold", "MultiThreshold", "GradedRelu", "IntegrateAndFire", "Lif", "SigmaDelta", "Readout"),
     "Levels of weights": ("Levels", "BINARY", "TERNARY", "parse_levels"),
     "Files and exchange": ("save", "load", "import_network", "export", "memory_report", "MemoryReport"),
-    "Chips and programs": ("chip_names", "load_chip", "Chip", "check", "Violation", "compile", "Program"),
+    "Chips and programs": ("chip_names", "load_chip", "Chip", "check", "Violation", "compile", "Program", "ValueScale"),
     "Running": ("run", "decide", "RunResult", "Host", "EventCounts", "Measured"),
     "Verification": ("verify", "Certificate"),
     "Energy and latency": ("estimate", "estimate_all", "EnergyEstimate"),

@@ -5,9 +5,9 @@
 
 Mutants: a comparison becomes its neighbour (< and <=, == and !=), an operator its opposite (+ and -, * and //), an
 integer one more, ``and`` becomes ``or``, a condition its negation, True False, a returned value None. Docstrings,
-raised messages and ``__all__`` are left alone. The module is changed in a copy of the packages; nothing here is
-touched. The tests run in processes forked from one that has imported the libraries. Every survivor is printed with its
-line. Exit status 1 where there is one.
+raised messages, decorators and ``__all__`` are left alone. The module is changed in a copy of the packages; nothing
+here is touched. The tests run in processes forked from one that has imported the libraries. Every survivor is printed
+with its line. Exit status 1 where there is one.
 """
 
 from __future__ import annotations
@@ -84,6 +84,8 @@ def main() -> int:
             raise SystemExit(f"{' '.join(asked.tests)}: fails as it is")
         for line, what, mutant in chosen:
             (copy_of / module).write_text(ast.unparse(mutant), encoding="utf-8")
+            for stale in (copy_of / module.parent / "__pycache__").glob(f"{module.stem}.*.pyc"):
+                stale.unlink()  # Python would take a mutant of the same second and size for it
             if _passes(copy_of, asked.tests, asked.timeout):
                 survivors.append((line, what))
                 print(f"survived: {module}:{line}: {what}", flush=True)
@@ -125,10 +127,10 @@ def _run_tests(folder: Path, tests: list[str]) -> int:
     here = {str(_ROOT), str(_ROOT / "hardware"), str(_ROOT / "scripts")}
     sys.path[:] = [*paths, *(path for path in sys.path if path not in here)]
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)
-    sys.dont_write_bytecode = True
+    sys.dont_write_bytecode = False  # the other modules, and the tests, are compiled once
     for number in (1, 2):
         os.dup2(os.open(os.devnull, os.O_WRONLY), number)
-    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-W", _EARLY, *tests]))
+    return int(pytest.main(["-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-W", _EARLY, *tests]))
 
 
 def _mutants(tree: ast.Module) -> Iterator[tuple[int, str, ast.Module]]:
@@ -144,7 +146,7 @@ def _mutants(tree: ast.Module) -> Iterator[tuple[int, str, ast.Module]]:
 
 
 def _left_alone(tree: ast.Module, node: ast.AST) -> bool:
-    """Return whether ``node`` stands in a raise, in an annotation or in ``__all__``: words, which no test asks for."""
+    """Return whether ``node`` is in a raise, annotation, decorator or ``__all__``: words, which no test asks for."""
     if not hasattr(tree, "words"):
         words: set[int] = set()
         for found in ast.walk(tree):
@@ -154,7 +156,9 @@ def _left_alone(tree: ast.Module, node: ast.AST) -> bool:
             elif isinstance(found, (ast.arg, ast.AnnAssign)):
                 parts = [found.annotation]
             elif isinstance(found, ast.FunctionDef):
-                parts = [found.returns]
+                parts = [found.returns, *found.decorator_list]
+            elif isinstance(found, ast.ClassDef):
+                parts = list(found.decorator_list)
             elif isinstance(found, ast.Assign) and any(
                 isinstance(t, ast.Name) and t.id == "__all__" for t in found.targets
             ):

@@ -127,6 +127,10 @@ def _onnx_zeros(elements: int) -> Callable[[list[bytes]], bytes]:
     return make
 
 
+def _wav_header(at: int, value: int, size: int) -> Callable[[list[bytes]], bytes]:
+    return lambda seeds: seeds[0][:at] + value.to_bytes(size, "little") + seeds[0][at + size :]
+
+
 BOMBS: dict[tuple[str, str], Callable[[list[bytes]], bytes]] = {
     ("npz", "2 GB of zeros, zipped"): _zip_bomb((16, 125_000_000), 2 * 10**9),
     ("npz", "a declared shape of 10^15"): _zip_bomb((16, 10**15), 100),
@@ -141,6 +145,14 @@ BOMBS: dict[tuple[str, str], Callable[[list[bytes]], bytes]] = {
     ("result", "JSON objects 100,000 deep"): _deep('{"a":', "}", 100_000),
     ("certificate", "JSON 100,000 deep"): _deep("[", "]", 100_000),
     ("chip", "TOML 100,000 deep"): lambda seeds: b"a = " + b"[" * 100_000,
+    ("run-file", "TOML 100,000 deep"): lambda seeds: b"data = " + b"[" * 100_000,
+    ("run-file", "4 billion time steps"): lambda seeds: b'data = "npz:data.npz"\nneuron = "lif:163@4000000000"\n',
+    ("show-json", "JSON 100,000 deep"): _deep("[", "]", 100_000),
+    ("show-toml", "TOML 100,000 deep"): lambda seeds: b"data = " + b"[" * 100_000,
+    ("audio", "4 billion samples a second"): _wav_header(24, 2**32 - 50, 4),
+    ("audio", "100 million samples a second"): _wav_header(24, 10**8, 4),
+    ("audio", "data of 4 GB"): _wav_header(40, 2**32 - 2, 4),
+    ("audio", "60,000 channels"): _wav_header(22, 60_000, 2),
     ("model", "a header 100,000 deep"): _deep_header,
     ("model", "an encoder of 10^10 features"): _body(_many_features),
     ("program", "an encoder of 10^10 features"): _body(_many_features),

@@ -389,9 +389,21 @@ def _idx(data: bytes, other: bytes, rng: random.Random) -> bytes:
     return gzip.compress(bytes(changed)) if rng.random() < 0.5 else bytes(changed)
 
 
+def _wav(data: bytes, other: bytes, rng: random.Random) -> bytes:
+    """Change the header: format, channels, rate, bytes a second, block, bits; or the size of a part."""
+    if len(data) < 44:
+        return _bytes(data, other, rng)
+    at, size = rng.choice(((4, 4), (16, 4), (20, 2), (22, 2), (24, 4), (28, 4), (32, 2), (34, 2), (40, 4)))
+    values = (0, 1, 2, 3, 4, 7, 8, 16, 24, 32, 50, 8000, 8001, 44100, 48000, 65534, 2**20, 2**31 - 1, 2**32 - 1)
+    changed = bytearray(data if rng.random() < 0.8 else data[: rng.randrange(44, len(data))])
+    changed[at : at + size] = (rng.choice(values) % 256**size).to_bytes(size, "little")
+    return bytes(changed)
+
+
 _Structured = Callable[[bytes, bytes, random.Random], bytes]
 _STRUCTURED: dict[str, _Structured] = {
     "model": _container, "program": _container, "checkpoint": _container, "result": _json, "certificate": _json,
     "spikes": _npy, "nir": _hdf5, "netx": _hdf5, "onnx": _onnx, "npz": _npz, "events": _npz, "idx": _idx,
-    "images": _png, "chip": _toml, "chip-check": _toml,
+    "images": _png, "chip": _toml, "chip-check": _toml, "audio": _wav, "run-file": _toml, "show": _container,
+    "show-json": _json, "show-toml": _toml,
 }  # fmt: skip

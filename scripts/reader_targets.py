@@ -224,6 +224,70 @@ def _beside_certificate(data: bytes, folder: Path, sound: Path) -> list[str]:
     return ["verify", str(sound / "program.conntra"), "--certificate", "certificate.json"]
 
 
+_RUN_FILE = """\
+# a comment
+data = "npz:data.npz"
+layers = [4, "3"]
+levels = "ternary"
+neuron = "threshold"
+encoder = "thermometer:4"
+seed = 3
+sweeps = 2
+penalty = "energy=0.1"
+method = "conntra"
+gear = "blocks"
+validation-fraction = 0.0
+
+[option]
+sparsity = 0.02
+batch = 8
+"""
+
+
+def _run_file_seeds(sound: Path) -> list[bytes]:
+    """Return run files: one by hand, and that of a model."""
+    from conntra_neuro.cli.run_file import run_file
+    from conntra_neuro.network.storage import load_info
+
+    made = run_file(load_info(sound / "model.conntra")["run"], "0")
+    lines = [line for line in made.splitlines(keepends=True) if not line.startswith("data")]
+    known = "".join(line for line in _RUN_FILE.splitlines(keepends=True) if not line.startswith("validation"))
+    return [known.encode(), ("data = 'npz:data.npz'\n" + "".join(lines)).encode()]
+
+
+def _as_run_file(data: bytes, folder: Path, sound: Path) -> list[str]:
+    """Train as it says, but no longer than a moment: a run file may well ask for days."""
+    (folder / "run.toml").write_bytes(data)
+    shutil.copy(sound / "data.npz", folder / "data.npz")
+    short = ("--layers", "3", "--sweeps", "1", "--time-limit", "1", "--method", "conntra")
+    return ["train", "--quiet", "--config", "run.toml", *short, "--out", "m.conntra"]
+
+
+def _audio_seeds(sound: Path) -> list[bytes]:
+    import wave
+
+    rng, found = np.random.default_rng(5), []
+    for width, channels, rate in ((2, 1, 8000), (1, 2, 8000), (3, 1, 8000), (4, 1, 8000)):
+        buffer = io.BytesIO()
+        with wave.open(buffer, "wb") as file:
+            file.setnchannels(channels)
+            file.setsampwidth(width)
+            file.setframerate(rate)
+            file.writeframes(rng.integers(0, 256, 1200 * width * channels).astype(np.uint8).tobytes())
+        found.append(buffer.getvalue())
+    return found
+
+
+def _among_recordings(data: bytes, folder: Path, sound: Path) -> list[str]:
+    """Let it be every recording, for they have to have one rate."""
+    for label in ("a", "b"):
+        (folder / "audio" / label).mkdir(parents=True)
+        for index in range(3):
+            (folder / "audio" / label / f"{index}.wav").write_bytes(data)
+    train = ["train", "--quiet", "audio:audio?bands=4", "--layers", "3", "--sweeps", "1", "--neuron", "lif:163"]
+    return [*train, "--out", "m.conntra"]
+
+
 READERS: dict[str, Reader] = {
     "model": Reader(
         ".conntra", _of("model.conntra", "conv.conntra", "lif.conntra"), _alone("m.conntra", "check", "m.conntra")
@@ -272,6 +336,17 @@ READERS: dict[str, Reader] = {
     ),
     "idx": Reader("", _idx_seeds, _beside_labels),
     "images": Reader(".png", _image_seeds, _among_images),
+    "audio": Reader(".wav", _audio_seeds, _among_recordings),
+    "run-file": Reader(".toml", _run_file_seeds, _as_run_file),
+    "show": Reader(
+        ".conntra",
+        _of("model.conntra", "program.conntra", "state/checkpoint.conntra", "lif.conntra"),
+        _alone("f.conntra", "show", "f.conntra"),
+    ),
+    "show-json": Reader(
+        ".json", _of("result.json", "certificate.json", "fuzz.json"), _alone("f.json", "show", "f.json")
+    ),
+    "show-toml": Reader(".toml", _run_file_seeds, _alone("f.toml", "show", "f.toml")),
     "chip": Reader(".toml", _chips, _alone("c.toml", "chips", "c.toml")),
     "chip-check": Reader(".toml", _chips, _alone("c.toml", "check", "SOUND/model.conntra", "--chip", "c.toml")),
 }

@@ -15,7 +15,7 @@ from conntra_hardware.backends import BACKENDS, load_backend
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import NEURON_KINDS, Neuron
 from conntra_hardware.proof import fuzz_time
-from conntra_hardware.proof.fuzz_layers import DRAWS, MIXES
+from conntra_hardware.proof.fuzz_layers import COUNTING_MIXES, DRAWS, MIXES
 from conntra_neuro.compiler.lower import projection_of
 from conntra_neuro.exchange.files import FORMATS, READERS
 from conntra_neuro.exchange.support import KINDS, support_table
@@ -42,7 +42,9 @@ def exported() -> set[type]:
 def test_every_kind_of_neuron_is_in_every_list(kind: type[Neuron]) -> None:
     over_time = f"{kind.__name__}(" in inspect.getsource(fuzz_time)
     assert kind.kind in DRAWS or over_time, "proof/fuzz_layers.py: DRAWS, or proof/fuzz_time.py"
-    assert any(kind.kind in mix for mix in MIXES) or over_time, "proof/fuzz_layers.py: MIXES, or proof/fuzz_time.py"
+    assert any(kind.kind in mix for mix in (*MIXES, *COUNTING_MIXES)) or over_time, (
+        "proof/fuzz_layers.py: MIXES, or proof/fuzz_time.py"
+    )
     assert kind in exported(), "exchange/support.py: KINDS"
     assert getattr(cn, kind.__name__) is kind, "conntra_neuro/__init__.py"
     assert kind.__name__ in inspect.getsource(network_strategies), "tests/support/network_strategies.py: KINDS"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -37,8 +38,9 @@ def _run(argv: Sequence[str] | None) -> int:
     # Read here and not in the verbs, because an error in the arguments themselves is reported by the same rules.
     asked = {flag: f"--{flag}" in arguments for flag in ("json", "quiet", "debug")}
     asked["quiet"] |= "-q" in arguments
-    show_everything()
     tell_of_compiling(asked["quiet"])
+    show_everything()
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it can do without a folder for its cache
     try:
         from conntra_neuro.cli.verbs import app  # here, so that Ctrl-C while Python still imports is met, too
 

@@ -20,7 +20,7 @@ def check(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> Outcome:
-    """Say whether a model fits a chip: every violation, and what would help; exit status 1 where it does not."""
+    """Check whether a model fits a chip: every violation, and what would help; exit status 1 if it does not fit."""
     from conntra_neuro.compiler import check as check_network
     from conntra_neuro.network.storage import load_network
 

@@ -22,11 +22,11 @@ HostOption = Annotated[
     ),
 ]
 Partition = Annotated[
-    str | None, typer.Option(help="SLURM's partition.", show_default="PARTITION", rich_help_panel=_PANEL)
+    str | None, typer.Option(help="Partition of SLURM.", show_default="PARTITION", rich_help_panel=_PANEL)
 ]
 Board = Annotated[
     str | None,
-    typer.Option(help="SLURM's node; instead of a partition.", show_default="BOARD", rich_help_panel=_PANEL),
+    typer.Option(help="Node of SLURM, instead of a partition.", show_default="BOARD", rich_help_panel=_PANEL),
 ]
 Generation = Annotated[
     str | None,
@@ -59,7 +59,7 @@ Probe = Annotated[
     typer.Option(
         "--probe/--no-probe",
         metavar="",
-        help="Take the spikes of all layers from the chip, not the readout alone: slower, but all is compared.",
+        help="Read the spikes of all layers from the chip, not only the readout: slower, but everything is compared.",
         rich_help_panel=_PANEL,
     ),
 ]

@@ -26,7 +26,7 @@ def compare(
     layers: Annotated[
         list[str] | None,
         typer.Option(
-            help="Hidden layers, as in 256 or conv16k5s2,128, or none; several times for several networks.",
+            help="Hidden layers, such as 256 or conv16k5s2,128, or none; repeat it for several networks.",
             show_default="none and 256",
         ),
     ] = None,
@@ -37,10 +37,10 @@ def compare(
         ),
     ] = "threshold",
     levels: Annotated[
-        str, typer.Option(help="What a weight may be: binary, ternary, a number N, or a,b,c.")
+        str, typer.Option(help="Allowed weights: binary, ternary, a number N of levels, or a list a,b,c.")
     ] = "ternary",
-    methods: Annotated[str, typer.Option(help="Which of the four, with commas.")] = _METHODS,
-    seeds: Annotated[int, typer.Option(metavar="N", help="Trainings of each, seeds 0 to N-1.")] = 3,
+    methods: Annotated[str, typer.Option(help="Which of the four, separated by commas.")] = _METHODS,
+    seeds: Annotated[int, typer.Option(metavar="N", help="Trainings of each method, with seeds 0 to N-1.")] = 3,
     folds: Annotated[
         int | None,
         typer.Option(
@@ -50,17 +50,27 @@ def compare(
     encoder: Annotated[
         str, typer.Option(help="Features to spikes: auto, threshold, thermometer, thermometer:K, rate:T, latency:T.")
     ] = "auto",
-    time_limit: Annotated[float | None, typer.Option(metavar="SECONDS", help="Of each training.")] = None,
+    time_limit: Annotated[float | None, typer.Option(metavar="SECONDS", help="Limit for each training.")] = None,
     sweeps: Annotated[int | None, typer.Option(metavar="N", help="Passes over the data in each training.")] = None,
-    shift: Annotated[int, typer.Option(metavar="PIXELS", help="All shift each training image by up to so much.")] = 0,
-    elastic: Annotated[float, typer.Option(metavar="PIXELS", help="All bend each training image.")] = 0.0,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it: a .png, .svg or .pdf.")] = None,
+    shift: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            help="Shift each training image by up to so many pixels, in all methods; 0: leave it.",
+            show_default="as in train",
+        ),
+    ] = None,
+    elastic: Annotated[
+        float | None,
+        typer.Option(metavar="PIXELS", help="Distort each training image, in all methods.", show_default="as in train"),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a plot: a .png, .svg or .pdf.")] = None,
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> Outcome:
-    """Train a network in four ways and compare errors, memory and time: mean and spread over seeds.
+    """Train a network in four ways and compare error, memory and time, as mean and spread over seeds.
 
     The ways: backpropagation in float64 (rectified linear units), straight-through, CoNNTrA, CoNNTrA from a warm start.
     """

@@ -23,14 +23,16 @@ def compile_(
     ] = None,
     cores: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Spread over about N cores: shorter steps, more packets.", show_default="few"),
+        typer.Option(
+            metavar="N", help="Spread the network over about N cores: shorter steps, more packets.", show_default="few"
+        ),
     ] = None,
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> Outcome:
-    """Compile a model for a chip and write a program file; exit status 1 where it does not fit."""
+    """Compile a model for a chip and write a program file; exit status 1 if it does not fit."""
     from conntra_hardware.base.errors import DoesNotFit
     from conntra_hardware.base.files import check_writable
     from conntra_hardware.fit.resources import core_usage

@@ -11,7 +11,7 @@ __all__ = ["datasets"]
 
 
 def datasets(seed: Seed = 0, json: Json = False, quiet: Quiet = False, debug: Debug = False) -> Outcome:
-    """List what DATA may be, and where it comes from."""
+    """List the data sets that DATA can name, and where they come from."""
     from conntra_hardware.base.cache import cache_folder
     from conntra_neuro.datasets import SPECS
     from conntra_neuro.report.tables import datasets_table

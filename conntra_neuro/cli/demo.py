@@ -32,7 +32,9 @@ def demo(
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="Keep model, program, result, certificate and a report there.", show_default="none"
+            metavar="FOLDER",
+            help="Save the model, the program, its result, the certificate and a report to this folder.",
+            show_default="none",
         ),
     ] = None,
     full: Annotated[

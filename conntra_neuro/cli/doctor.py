@@ -44,7 +44,7 @@ def doctor(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> Outcome:
-    """Say what can run here: Python, simulators, optional extras, threads and memory, and what to do about the rest.
+    """Show what can run here: Python, simulators, extras, threads and memory, and what to do about the rest.
 
     Each simulator that seems to be there runs a program of two neurons, which takes some ten seconds in all.
     """

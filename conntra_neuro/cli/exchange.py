@@ -30,7 +30,7 @@ def export(
         str | None,
         typer.Option(
             metavar="PACKAGE",
-            help="NIR: who is to load it: snntorch, norse or sinabs; the table says with which settings.",
+            help="NIR: the package that will load it: snntorch, norse or sinabs; the table shows its settings.",
             show_default="NIR's own words",
         ),
     ] = None,
@@ -39,7 +39,7 @@ def export(
     ] = None,
     packing: Annotated[
         str | None,
-        typer.Option(help="C: bits (fast), or digits (smaller: ternary 5 to a byte).", show_default="bits"),
+        typer.Option(help="C: bits (fast), or digits (smaller: five ternary weights in a byte).", show_default="bits"),
     ] = None,
     features: Annotated[
         str | None,
@@ -48,14 +48,15 @@ def export(
         ),
     ] = None,
     compiler: Annotated[
-        str | None, typer.Option("--cc", metavar="COMPILER", help="C: compile it and count flash and RAM, as with cc.")
+        str | None,
+        typer.Option("--cc", metavar="COMPILER", help="C: compile it with this compiler and count flash and RAM."),
     ] = None,
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> Outcome:
-    """Write a network in a format of others; what the format cannot say is refused by name."""
+    """Write a network in the format of another tool; what the format cannot express is refused by name."""
     from conntra_hardware.base.files import check_writable
     from conntra_neuro.exchange import export as write
     from conntra_neuro.network.storage import load
@@ -104,65 +105,94 @@ def import_(
     ] = None,
     scale: Annotated[
         float | None,
-        typer.Option(metavar="NUMBER", help="ONNX: features are divided by it first, as 255 for a graph of 0 to 1."),
+        typer.Option(
+            metavar="NUMBER",
+            help="ONNX: divide features by this number first, such as 255 for a graph with inputs from 0 to 1.",
+        ),
     ] = None,
     semantics: Annotated[
         str | None,
         typer.Option(
-            help="NetX: whose rule at the threshold: slayer (CUBA neurons spike at it, as trained) or lava (above it).",
+            help="NetX: rule at the threshold: slayer (CUBA neurons spike at it, as in training) or lava (above it).",
             show_default="slayer",
         ),
     ] = None,
     drive: Annotated[
         int | None,
-        typer.Option(metavar="THRESHOLD", help="NetX: features are added up by input neurons that fire above it."),
+        typer.Option(
+            metavar="THRESHOLD", help="NetX: add input neurons that sum up features and fire above this threshold."
+        ),
+    ] = None,
+    frames: Annotated[
+        bool | None, typer.Option("--frames", help="NetX, SDNN: features are a frame for each step, not one for all.")
     ] = None,
     source: Annotated[
         str | None,
         typer.Option(
             metavar="PACKAGE",
-            help="NIR, spiking: who wrote it: snntorch, norse, sinabs or paper.",
+            help="NIR, spiking: the package that wrote it: snntorch, norse, sinabs or paper.",
             show_default="a guess from time constants",
         ),
     ] = None,
-    dt: Annotated[float | None, typer.Option(metavar="SECONDS", help="NIR, spiking: a time step.")] = None,
+    dt: Annotated[float | None, typer.Option(metavar="SECONDS", help="NIR, spiking: duration of a time step.")] = None,
     reset: Annotated[
         str | None, typer.Option(help="NIR, spiking: zero, subtract, or subtract-late (a step after the spike).")
     ] = None,
+    spikes: Annotated[
+        str | None,
+        typer.Option(
+            help="NIR, spiking: one a step, or several (as many as the threshold goes into v).",
+            show_default="what the source does: sinabs several",
+        ),
+    ] = None,
     bits: Annotated[
         int | None, typer.Option(metavar="N", help="Floating point: bits of a weight, 2 to 8.", show_default="8")
+    ] = None,
+    levels: Annotated[
+        str | None, typer.Option(help="Floating point: ternary, weights of -1, 0 and 1 times a scale: as --bits 2.")
     ] = None,
     data: Annotated[
         str | None,
         typer.Option(
             metavar="DATA",
-            help="To compare on (test samples), and ONNX: to find scales on (training samples). NIR: (n, T, ...).",
+            help="Compare on its test samples; ONNX: find scales on its training samples; NIR: samples (n, T, ...).",
         ),
     ] = None,
     neuron: Annotated[
         str | None,
         typer.Option(
-            help="ONNX, floating point: relu (graded, Loihi 2) or ifT (integrate-and-fire over T steps, as if32).",
-            show_default="relu",
+            help="ONNX, floating point: relu (graded, Loihi 2) or ifT (integrate-and-fire over T steps, as if32); of a "
+            "few bits: multithreshold (one neuron of graded spikes for each) or threshold (as many neurons as steps).",
+            show_default="relu, threshold",
         ),
     ] = None,
     repair: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help="Floating point: move the integers on DATA until they do as well again."),
+        typer.Option(
+            metavar="SECONDS", help="Floating point: adjust the integers on DATA to regain what rounding lost."
+        ),
+    ] = None,
+    targets: Annotated[
+        str | None,
+        typer.Option(
+            help="Of repair: labels, the classes of DATA; float, what the float network says of its samples; or both.",
+            show_default="both",
+        ),
     ] = None,
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> Outcome:
-    """Read a network of another tool and write a model file.
+    """Read a network from another tool and write a model file.
 
-    What the file leaves open and no option says (time steps, whose conventions) is assumed, and the table says so.
+    What neither the file nor an option says (time steps, conventions) is assumed, and the table lists it.
     Integers come in exactly; networks in floating point (NIR of spiking neurons, ONNX of ReLU) are rounded to the
-    chip's integers, and what was lost is said. What has no counterpart is one line that names it.
+    chip's integers, and the table reports what was lost. What has no counterpart is refused in one line that names it.
     """
     from conntra_hardware.base.files import check_writable
     from conntra_neuro.datasets import load_dataset
+    from conntra_neuro.datasets.dataset import refuse_values
     from conntra_neuro.exchange.files import import_with_report
     from conntra_neuro.network.storage import save
     from conntra_neuro.report.exchange import import_table
@@ -176,10 +206,22 @@ def import_(
             "scale": scale,
             "semantics": semantics,
             "drive": drive,
+            "frames": frames,
         }
-        options |= {"source": source, "dt": dt, "reset": reset, "bits": bits, "neuron": neuron, "repair": repair}
+        options |= {
+            "source": source,
+            "dt": dt,
+            "reset": reset,
+            "spikes": spikes,
+            "bits": bits,
+            "neuron": neuron,
+            "repair": repair,
+        }
+        options["bits"] = _bits(bits, levels)
         dataset = None if data is None else load_dataset(data, seed=seed)
-        if dataset is not None and (repair is not None or (format or file.suffix.lower()) in ("onnx", ".onnx")):
+        if dataset is not None:
+            refuse_values(dataset, "import")
+        if dataset is not None and (format or file.suffix.lower()) in ("onnx", ".onnx", "nir", ".nir"):
             options |= {"data": dataset, "seed": seed}
         assumed: list[str] = []
         network, rounded = import_with_report(file, format, assumed=assumed, **options)
@@ -202,6 +244,17 @@ def import_(
         "bytes": size,
     }
     return Outcome(document, (import_table(document),))
+
+
+def _bits(bits: int | None, levels: str | None) -> int | None:
+    """Return the bits of a weight that ``bits`` or the word ``levels`` mean; InputError for both, and other words."""
+    from conntra_hardware.base.errors import InputError
+
+    if levels is None:
+        return bits
+    if levels != "ternary" or bits not in (None, 2):
+        raise InputError(f"--levels {levels!r}: ternary allowed, without --bits; else --bits 2 to 8")
+    return 2
 
 
 def _compared(network: Any, rounded: Any, dataset: Any) -> dict[str, Any]:

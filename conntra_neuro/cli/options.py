@@ -12,7 +12,6 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     from conntra_hardware.program import Program
@@ -42,8 +41,8 @@ __all__ = [
 ]
 
 _DATA = (
-    "iris, digits, mnist, moving-edge, mnist:PATH, npz:PATH, images:DIR (images:DIR?size=64 resizes), events:PATH, "
-    "audio:DIR or series:PATH"
+    "iris, digits, diabetes, mnist, moving-edge, mnist:PATH, npz:PATH, images:DIR (images:DIR?size=64 resizes), "
+    "events:PATH, audio:DIR or series:PATH"
 )
 
 # Read by ``app.main``, which needs them where the arguments themselves are wrong, too.
@@ -51,12 +50,12 @@ Json = Annotated[bool, typer.Option("--json", metavar="", help="One JSON object 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="No tables, no progress; errors still show.")]
 Debug = Annotated[bool, typer.Option("--debug", metavar="", help="Show the traceback of an error.")]
 
-Seed = Annotated[int, typer.Option(help="Decides all that is random: splits, first weights, order.")]
+Seed = Annotated[int, typer.Option(help="Seed of all randomness: splits, first weights, order.")]
 RunSeed = Annotated[
     int | None,
-    typer.Option(help="The seed that splits DATA.", show_default="the one it was trained with"),
+    typer.Option(help="Seed of the split of DATA.", show_default="the one it was trained with"),
 ]
-TimeLimit = Annotated[float, typer.Option(metavar="SECONDS", help="For each simulator, all included.")]
+TimeLimit = Annotated[float, typer.Option(metavar="SECONDS", help="Limit for each simulator, its start included.")]
 DataArgument = Annotated[str, typer.Argument(metavar="DATA", show_default=False, help=_DATA)]
 OptionalData = Annotated[str | None, typer.Argument(metavar="DATA", show_default=False, help=_DATA)]
 DataOption = Annotated[
@@ -115,14 +114,17 @@ def data_of_program(program: Program, info: dict[str, Any], data: str | None, se
     if spec is None:
         raise InputError(f"--data: not given, and the program does not say what it was trained with; {_DATA} expected")
     dataset = load_dataset(spec, seed=info.get("seed", 0) if seed is None else seed)
+    if (program.value is None) != (dataset.target == "class"):
+        told = "classes" if program.value is None else "a value"
+        raise InputError(f"{spec}: targets of another kind; the program answers with {told}: give data that have these")
     if program.labels is not None and tuple(program.labels) != dataset.labels:
         theirs, ours = (", ".join(map(str, labels[:12])) for labels in (dataset.labels, program.labels))
         raise InputError(f"{spec}: classes {theirs}; the program tells {ours} apart; give the data it was trained for")
     return dataset
 
 
-def select(data: Dataset, split: str, samples: int | None) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Return the first ``samples`` samples (n, ...) of a split, and their class indices (n,)."""
+def select(data: Dataset, split: str, samples: int | None) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return the first ``samples`` samples (n, ...) of a split, and their class indices or values (n,)."""
     import numpy as np
 
     parts = {"test": ("test",), "train": ("train",), "all": ("train", "test")}

@@ -22,19 +22,19 @@ _UNITS = {"j": 1.0, "mj": 1e-3, "uj": 1e-6, "µj": 1e-6, "nj": 1e-9, "pj": 1e-12
 def pareto(
     data: DataArgument,
     layers: Annotated[
-        list[str] | None, typer.Option(help="Hidden layers, as in train; may be given again.", show_default="256")
+        list[str] | None, typer.Option(help="Hidden layers, as in train; can be repeated.", show_default="256")
     ] = None,
     levels: Annotated[
-        list[str] | None, typer.Option(help="What a weight may be; may be given again.", show_default="ternary")
+        list[str] | None, typer.Option(help="Allowed weights, as in train; can be repeated.", show_default="ternary")
     ] = None,
-    penalties: Annotated[str, typer.Option(help="Nats a microjoule, with commas.")] = "0,0.3,1",
+    penalties: Annotated[str, typer.Option(help="Prices in nats per microjoule, separated by commas.")] = "0,0.3,1",
     target_energy: Annotated[
-        str | None, typer.Option(metavar="ENERGY", help="Find the lowest error within so much, as in 1uJ.")
+        str | None, typer.Option(metavar="ENERGY", help="Find the lowest error within this energy, such as 1uJ.")
     ] = None,
     target_error: Annotated[
-        float | None, typer.Option(metavar="PERCENT", help="Find the lowest energy within that error.")
+        float | None, typer.Option(metavar="PERCENT", help="Find the lowest energy within this error.")
     ] = None,
-    more: Annotated[int, typer.Option(metavar="N", help="With a target: penalties that are tried beyond those.")] = 4,
+    more: Annotated[int, typer.Option(metavar="N", help="With a target: how many further penalties are tried.")] = 4,
     chip: Annotated[str, typer.Option(help="The chip whose energy is modelled.")] = "loihi1",
     sweeps: Annotated[float | None, typer.Option(metavar="N", help="Passes over the data in each training.")] = None,
     time_limit: Annotated[float | None, typer.Option(metavar="SECONDS", help="For each training.")] = None,
@@ -46,18 +46,18 @@ def pareto(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Keeps models and trials; a search that was cut short goes on there.",
+            help="Folder for models and trials; an interrupted search continues from it.",
             show_default="DATA.pareto",
         ),
     ] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw them (PNG, SVG or PDF).")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a plot: a .png, .svg or .pdf.")] = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> Outcome:
-    """Train networks over penalties, levels and layers, and show those that none beats in error and modelled energy.
+    """Train networks over penalties, levels and layers; show those that no other beats in error and modelled energy.
 
-    A tuning split of the training samples decides. Exit status 1 where no network meets a target.
+    A tuning split of the training samples decides. The exit status is 1 if no network meets a target.
     """
     from conntra_hardware.base.files import check_writable
     from conntra_neuro.datasets import load_dataset

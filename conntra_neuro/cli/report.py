@@ -22,7 +22,7 @@ def report(
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="HTML", help="The file to write.")] = Path("report.html"),
-    title: Annotated[str, typer.Option(help="What stands at its top.")] = "conntra report",
+    title: Annotated[str, typer.Option(help="Title of the report.")] = "conntra report",
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
@@ -36,7 +36,7 @@ def report(
     check_writable(out)
     documents = [(path.name, read_result(path)) for path in results]
     with step(f"drawing {len(documents)} results", quiet):
-        page = report_html(documents, title).encode(errors="replace")  # names of files may be no text
+        page = report_html(documents, title).encode("utf-8", "backslashreplace")  # names may be no text
     write_atomically(out, page)
     kinds = [kind_of(document) for _, document in documents]
     summary = {"report": str(out), "bytes": len(page), "results": [str(path) for path in results], "kinds": kinds}

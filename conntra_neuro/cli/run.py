@@ -40,23 +40,34 @@ def run(
     time_limit: TimeLimit = 600.0,
     seed: RunSeed = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="RESULT", help="Write the JSON there, too; for `conntra report`.")
+        Path | None, typer.Option(metavar="RESULT", help="Also write the JSON to this file, for `conntra report`.")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw core map, spikes, energy, ... there.")] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write pictures to this folder: core map, spikes, energy and others."),
+    ] = None,
     stream: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Read events from there instead, - is standard input: t,x,y,p or t,unit."),
+        typer.Option(
+            metavar="FILE", help="Read events from this file (- is standard input), lines of t,x,y,p or t,unit."
+        ),
     ] = None,
     time_step: Annotated[
         str | None,
-        typer.Option("--step", metavar="DURATION", help="With --stream: a time step.", show_default="as in training"),
+        typer.Option(
+            "--step", metavar="DURATION", help="With --stream: duration of a time step.", show_default="as in training"
+        ),
     ] = None,
     sensor: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="With --stream: 34x34, or 700 units.", show_default="as in training"),
+        typer.Option(
+            metavar="SIZE",
+            help="With --stream: size of the sensor, such as 34x34, or 700 units.",
+            show_default="as in training",
+        ),
     ] = None,
     hysteresis: Annotated[
-        float, typer.Option(help="With --stream: by how large a share another class must lead to be believed.")
+        float, typer.Option(help="With --stream: the lead another class needs before the decision changes.")
     ] = 0.1,
     host: HostOption = None,
     partition: Partition = None,

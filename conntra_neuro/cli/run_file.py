@@ -93,7 +93,7 @@ Config = Annotated[
         metavar="TOML",
         is_eager=True,
         callback=_configure,
-        help="A run file: DATA and options by name; the command line goes before it.",
+        help="A run file with DATA and options; the command line takes precedence.",
     ),
 ]
 

@@ -26,14 +26,16 @@ def show(
     ],
     run_file: Annotated[
         Path | None,
-        typer.Option(metavar="TOML", help="Write how a model was trained there, for `conntra train --config`."),
+        typer.Option(
+            metavar="TOML", help="Write how the model was trained to this file, for `conntra train --config`."
+        ),
     ] = None,
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> Outcome:
-    """Say what a file is: its kind, shapes, where it comes from, whether it is sound, and the next command."""
+    """Show what a file is: its kind and shapes, where it comes from, whether it is intact, and the next command."""
     from rich.text import Text
 
     from conntra_neuro.report.shown import show_file
@@ -59,4 +61,6 @@ def _write_run(document: dict, file: Path, target: Path) -> None:
     provenance = document.get("provenance", {})
     if not provenance.get("run"):
         raise InputError(f"{file}: does not hold how it was trained; the models of `conntra train` do")
+    if any("\ud800" <= c <= "\udfff" for value in provenance["run"].values() for c in str(value)):
+        raise InputError(f"{file}: names data whose path is not in UTF-8, as run files are; rename it and train again")
     write_atomically(target, run_file(provenance["run"], provenance.get("conntra_neuro", "unknown")).encode())

@@ -64,5 +64,8 @@ def _check_options(
     if network.labels is not None and tuple(network.labels) != data.labels:
         theirs, ours = (", ".join(map(str, labels[:12])) for labels in (data.labels, network.labels))
         raise InputError(f"{path}: tells {ours} apart; the classes of {data.name} are {theirs}")
-    if network.n_classes != len(data.labels):
-        raise InputError(f"{path}: {network.n_classes} classes; {data.name} has {len(data.labels)}")
+    if (network.value is None) != (data.target == "class"):
+        told = "classes" if network.value is None else "a value"
+        raise InputError(f"{path}: answers with {told}; the targets of {data.name} are of another kind")
+    if network.n_classes != data.n_classes:
+        raise InputError(f"{path}: {network.n_classes} classes; {data.name} has {data.n_classes}")

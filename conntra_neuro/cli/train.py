@@ -48,12 +48,16 @@ def train(
         ),
     ] = None,
     recurrent: Annotated[
-        bool, typer.Option("--recurrent", help="Units of dense lif layers see each other's spikes a step later.")
+        bool,
+        typer.Option(
+            "--recurrent", help="Connect the units of dense lif layers to each other, with a delay of one step."
+        ),
     ] = False,
     levels: Annotated[
         str | None,
         typer.Option(
-            help="What a weight may be: binary, ternary, a number N, or a,b,c.", show_default="ternary, or as in --from"
+            help="Allowed weights: binary, ternary, a number N of levels, or a list a,b,c.",
+            show_default="ternary, or as in --from",
         ),
     ] = None,
     method: Annotated[str, typer.Option(help="conntra, backprop, or warm (backprop, then conntra).")] = "conntra",
@@ -69,47 +73,61 @@ def train(
     ] = None,
     initial: Annotated[
         Path | None,
-        typer.Option("--from", metavar="MODEL", help="Start from that network, imported or trained; end no worse."),
+        typer.Option(
+            "--from", metavar="MODEL", help="Start from this network, imported or trained; the result is no worse."
+        ),
     ] = None,
     seed: Seed = 0,
     time_limit: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Choose a schedule that fits; stop then, keep the best.")
+        float | None,
+        typer.Option(
+            metavar="SECONDS", help="Choose a schedule that fits; at the limit, stop and keep the best network."
+        ),
     ] = None,
     sweeps: Annotated[
-        float | None, typer.Option(metavar="N", help="Passes over the data or the units; 0.25: a part of one.")
+        float | None,
+        typer.Option(metavar="N", help="Passes over the data or the units; fractions such as 0.25 are allowed."),
     ] = None,
     stop_after: Annotated[
-        float | None, typer.Option(metavar="N", help="End after so many of the sweeps, as a time limit did.")
+        float | None, typer.Option(metavar="N", help="Stop after N sweeps of the schedule, as a time limit would.")
     ] = None,
     shift: Annotated[
         int | None,
         typer.Option(
             metavar="PIXELS",
-            help="Shift each image by up to so much, anew in each sweep.",
-            show_default="1 in wide networks on large images",
+            help="Shift each image at random by up to so many pixels, again in each sweep; 0: leave it.",
+            show_default="1 on large images, where there are few or the network is wide",
         ),
     ] = None,
     elastic: Annotated[
         float | None,
         typer.Option(
             metavar="PIXELS",
-            help="Bend each image by about so much, anew in each sweep.",
-            show_default="1 in wide networks on large images",
+            help="Distort each image at random by about so many pixels, again in each sweep.",
+            show_default="0.06 of a side where images are few, 1 in wide networks on large ones",
         ),
     ] = None,
     option: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=NUMBER", help="An option of the gear, as in sparsity=0.02; may be given again."),
+        typer.Option(metavar="NAME=NUMBER", help="An option of the gear, such as sparsity=0.02; can be repeated."),
     ] = None,
     penalty: Annotated[
         str,
-        typer.Option(metavar="PRICES", help="Trade error for cost: energy=0.8 (nats/µJ), synops=, spikes=, nonzero=."),
+        typer.Option(
+            metavar="PRICES", help="Add a price to the objective: energy=0.8 (nats/µJ), synops=, spikes=, nonzero=."
+        ),
     ] = "",
-    checkpoint: Annotated[Path | None, typer.Option(metavar="DIR", help="Save the state there now and then.")] = None,
-    resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Go on from a checkpoint.")] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Save the state of the training to this folder from time to time."),
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Continue from a checkpoint.")] = None,
     cluster: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Train on Dask workers: tcp://HOST:8786, or local:N processes."),
+        typer.Option(
+            metavar="ADDRESS",
+            help="Train on Dask workers: tcp://HOST:8786, tls://HOST:8786?ca=FILE&cert=FILE&key=FILE, or local:N.",
+        ),
     ] = None,
     device: Annotated[
         str, typer.Option(metavar="cpu|gpu|jax", help="Where products are computed; the network is the same.")

@@ -24,19 +24,19 @@ def tune(
     layers: Annotated[
         list[str] | None,
         typer.Option(
-            help="Hidden layers, as in train; may be given again: each is tried.",
+            help="Hidden layers, as in train; can be repeated, each is tried.",
             show_default="256, 1024 from 20,000 samples on",
         ),
     ] = None,
     levels: Annotated[
         list[str] | None,
-        typer.Option(help="What a weight may be; may be given again: each is tried.", show_default="ternary"),
+        typer.Option(help="Allowed weights, as in train; can be repeated, each is tried.", show_default="ternary"),
     ] = None,
     vary: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUES",
-            help="Options to vary: decay=1,2,3 or a range, sparsity=0:0.2; may be given again.",
+            help="Options to vary: decay=1,2,3 or a range, sparsity=0:0.2; can be repeated.",
             show_default="steps, noise, memory, price on weights, moves of images",
         ),
     ] = None,
@@ -67,11 +67,13 @@ def tune(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Keeps trials and the best recipe; a search that was cut short goes on there.",
+            help="Folder for trials and the best recipe; an interrupted search continues from it.",
             show_default="DATA.tune",
         ),
     ] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the search (PNG, SVG or PDF).")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a plot of the search: a .png, .svg or .pdf.")
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,

@@ -39,42 +39,71 @@ def verify(
     backends: Annotated[
         str | None,
         typer.Option(
-            help="Two or more of those that `conntra doctor` lists; the first is right.",
+            help="Two or more of those that `conntra doctor` lists; the others are compared with the first.",
             show_default=f"{','.join(_DEFAULT)}; with --fuzz all that run here",
         ),
     ] = None,
     certificate: Annotated[
-        Path | None, typer.Option(metavar="CERTIFICATE", help="Check that one again: hashes, runs, every claim.")
+        Path | None,
+        typer.Option(
+            "--certificate", "--recheck", metavar="CERTIFICATE", help="Check that one again: hashes, runs, every claim."
+        ),
     ] = None,
     fuzz: Annotated[int | None, typer.Option(metavar="N", help="Compare N random programs instead.")] = None,
-    budget: Annotated[float, typer.Option(metavar="SECONDS", help="With --fuzz, for each slow simulator.")] = 60.0,
+    budget: Annotated[float, typer.Option(metavar="SECONDS", help="With --fuzz: time for each slow simulator.")] = 60.0,
     time_limit: TimeLimit = 600.0,
     seed: RunSeed = None,
     out: Annotated[Path | None, typer.Option(metavar="CERTIFICATE", help="Write the JSON there, too.")] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option("--sign", metavar="KEY", help="With --out: sign it with an OpenSSH key, in a .sig beside it."),
+    ] = None,
+    signer: Annotated[
+        Path | None,
+        typer.Option(metavar="PUBKEY", help="With --recheck: the .sig beside it must be made with that key."),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> Outcome:
     """Run a program on several simulators and compare every spike and every readout potential.
 
-    Exit status 1 where they differ, with the first divergence and its cause, or where a certificate does not hold.
+    The exit status is 1 if they differ, with the first divergence and its cause, or if a certificate does not hold.
     """
     from conntra_hardware.base.files import check_writable
+    from conntra_hardware.proof.signature import sign
 
     if out is not None:
         check_writable(out)
+    _check_signing(out, key, signer, certificate)
     names: list[str] | None = (
         None if backends is None else [name.strip() for name in backends.split(",") if name.strip()]
     )
     if fuzz is not None:
         if program is not None or certificate is not None:
             raise InputError("--fuzz: draws its own programs; leave PROGRAM and --certificate out")
-        return fuzz_backends(fuzz, 0 if seed is None else seed, names, budget, out, quiet, time_limit)
-    if certificate is not None:
-        return check_again(certificate, program, data, names, time_limit, quiet)
-    if program is None:
+        made = fuzz_backends(fuzz, 0 if seed is None else seed, names, budget, out, quiet, time_limit)
+    elif certificate is not None:
+        return check_again(certificate, program, data, names, time_limit, quiet, signer)
+    elif program is None:
         raise InputError("verify: no PROGRAM; give a file of `conntra compile`, or --fuzz N")
-    return _compare(program, (data, split, samples, seed), _DEFAULT if names is None else names, time_limit, out, quiet)
+    else:
+        asked = (data, split, samples, seed)
+        made = _compare(program, asked, _DEFAULT if names is None else names, time_limit, out, quiet)
+    if key is not None and out is not None:
+        sign(out, key)
+    return made
+
+
+def _check_signing(out: Path | None, key: Path | None, signer: Path | None, certificate: Path | None) -> None:
+    from conntra_hardware.proof.signature import check_signing
+
+    if key is not None and (out is None or certificate is not None):
+        raise InputError("--sign: signs the certificate that is made; give --out FILE, and leave --recheck out")
+    if signer is not None and certificate is None:
+        raise InputError("--signer: says who must have signed the certificate of --recheck; give one")
+    if key is not None and out is not None:
+        check_signing(out, key)
 
 
 def _compare(
@@ -101,7 +130,9 @@ def _compare(
 
 verify.__doc__ = f"{verify.__doc__}\n\n" + example(
     "conntra verify digits.loihi1.conntra --data digits --backends reference,lava,brian2 --out digits.json",
-    "conntra verify digits.loihi1.conntra --certificate digits.json",
+    "conntra verify digits.loihi1.conntra --recheck digits.json",
+    "conntra verify digits.loihi1.conntra --data digits --out digits.json --sign ~/.ssh/id_ed25519",
+    "conntra verify digits.loihi1.conntra --recheck digits.json --signer id_ed25519.pub",
     "conntra verify imported.loihi2.conntra --data random --samples 1000",
     "conntra verify --fuzz 1000 --backends reference,lava,lava-stock,brian2",
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
@@ -17,8 +19,10 @@ from conntra_neuro.cli.verify_inputs import RANDOM, random_samples
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from rich.console import RenderableType
 
     from conntra_hardware.program import Program
+    from conntra_hardware.proof.recheck import Recheck
 
 __all__ = ["check_again", "fuzz_backends"]
 
@@ -28,15 +32,29 @@ _ASKED_FOR = ("loop", "loihi", "loihi-dry")
 
 
 def check_again(
-    certificate: Path, program: Path | None, data: str | None, backends: list[str] | None, limit: float, quiet: bool
+    certificate: Path,
+    program: Path | None,
+    data: str | None,
+    backends: list[str] | None,
+    limit: float,
+    quiet: bool,
+    signer: Path | None = None,
 ) -> Outcome:
-    """Check ``certificate`` again; status 1 where it does not hold, or holds and says that backends differ."""
+    """Check ``certificate`` again; status 1 where it does not hold, or holds and says that backends differ.
+
+    ``signer`` is a file of public keys, one of which must have signed it.
+    """
     from conntra_hardware.program.program_file import load_program
-    from conntra_hardware.proof.recheck import read_certificate, recheck, recheck_fuzz
+    from conntra_hardware.proof.recheck import Recheck, read_certificate, recheck, recheck_fuzz
+    from conntra_hardware.proof.seal import as_written
+    from conntra_hardware.proof.signature import check_signature
     from conntra_neuro.network.storage import load_info
-    from conntra_neuro.report.certificate import certificate_view, fuzz_view, recheck_view
+    from conntra_neuro.report.certificate import certificate_view, fuzz_view
 
     claimed = read_certificate(certificate)
+    unsigned = None if signer is None else check_signature(certificate, signer)
+    if unsigned is not None:  # nothing of it is run
+        return _answer(certificate, Recheck(unsigned), signer)
     if "fuzz" in claimed:
         with step(f"fuzzing as {certificate} says", quiet):
             found = recheck_fuzz(claimed)
@@ -49,11 +67,21 @@ def check_again(
         with step(f"checking {certificate} on {len(x):,} samples", quiet):
             found = recheck(claimed, loaded, x, backends=backends, time_limit_s=limit)
         view = certificate_view
+    mismatch = found.mismatch or as_written(certificate, claimed)
+    return _answer(certificate, replace(found, mismatch=mismatch), signer, view)
+
+
+def _answer(
+    certificate: Path, found: Recheck, signer: Path | None, view: Callable[[Any], RenderableType] = str
+) -> Outcome:
+    from conntra_neuro.report.certificate import recheck_view
+
     fresh = None if found.fresh is None else found.fresh.to_dict()
     document = {
         "certificate": str(certificate),
         "confirmed": found.mismatch is None,
         "mismatch": found.mismatch,
+        "signer": None if signer is None else str(signer),
         "notes": list(found.notes),
         "equal": None if fresh is None else fresh["equal"],
         "fresh": fresh,
@@ -73,7 +101,7 @@ def _samples(
         name = chosen["spikes"]
         if not isinstance(name, str) or name in ("", ".", "..") or Path(name).name != name:
             raise FileFormatError(f"certificate {certificate}: spikes {name!r}; a file beside the certificate expected")
-        return _spikes(certificate.parent / name)
+        return _spikes(certificate.parent / name, chosen.get("spikes_sha256"))
     if (data or chosen.get("data")) == RANDOM:
         return random_samples(program, claimed["samples"], chosen.get("seed") or 0)
     split, seed = chosen.get("split", "test"), chosen.get("seed")
@@ -87,7 +115,8 @@ def _size(dataset: Any, split: str) -> int:
     return sizes.get(split, sum(sizes.values()))
 
 
-def _spikes(path: Path) -> npt.NDArray[np.uint8]:
+def _spikes(path: Path, sha256: object) -> npt.NDArray[np.uint8]:
+    """Return the spikes in ``path``; ``sha256`` None of the file is what certificates of earlier versions say."""
     import numpy as np
 
     from conntra_neuro.datasets.mapped import array_header
@@ -97,6 +126,9 @@ def _spikes(path: Path) -> npt.NDArray[np.uint8]:
             found = array_header(file)
             if found is None or math.prod(found[0]) * found[2].itemsize > path.stat().st_size:
                 raise ValueError("larger than its file")
+            file.seek(0)
+            if sha256 is not None and hashlib.sha256(file.read()).hexdigest() != sha256:
+                raise ValueError("another file")
         spikes = np.load(path, allow_pickle=False)
     except (OSError, EOFError, SyntaxError, TokenError, *MALFORMED) as error:
         raise FileFormatError(f"input spikes {path}: missing or damaged; keep them beside the certificate") from error

@@ -49,7 +49,7 @@ def find_violations(lowered: Lowered, parts: Partition, chip: Chip) -> CheckResu
     chip.
     """
     found: list[Violation] = []
-    spans = spans_of(lowered.populations, lowered.incoming, lowered.steps)
+    spans = spans_of(lowered.populations, lowered.incoming, lowered.steps, lowered.encoder)
     for population, incoming in lowered.layers:
         low, high = synaptic_bounds(population, incoming, spans)
         found.extend(_graded(population, high, spans, chip))
@@ -79,7 +79,7 @@ def _graded(population: Population, high: Bounds, spans: Mapping[str, Span], chi
     sent, ceiling = high >> shifts, np.broadcast_to(values(neuron.facts.ceiling), high.shape)
     sent = np.where(ceiling < GRADED_MAX, np.minimum(sent, ceiling), sent)  # the largest there is stops nothing
     limit = 2 ** (chip.spike_bits - 1) - 1
-    if neuron.facts.delta:
+    if neuron.facts.delta or neuron.facts.thresholds:
         sent = np.maximum(spans[population.name].high, -spans[population.name].low)
     worst = int(sent.argmax())
     largest = int(sent[worst])

@@ -18,6 +18,7 @@ from conntra_hardware.neurons import GradedRelu, Neuron, Threshold
 from conntra_hardware.program import INPUT, AnyProjection, ConvProjection, Population, Projection, SparseProjection
 from conntra_hardware.program.input_encoding import Encoder
 from conntra_hardware.program.projection import one_to_one
+from conntra_hardware.program.value_scale import ValueScale
 from conntra_neuro.compiler.fold import add_up, compose
 from conntra_neuro.network import Dense, DiscreteNetwork
 from conntra_neuro.network.layers import INPUT_LAYER, Conv2d, Flatten, MaxPool, Residual, SumPool, Weighted
@@ -35,6 +36,7 @@ class Lowered:
     encoder: Encoder | None
     labels: tuple[Any, ...] | None
     steps: int = 1
+    value: ValueScale | None = None
 
     def incoming(self, name: str) -> tuple[AnyProjection, ...]:
         """Return the projections into the population ``name``."""
@@ -55,7 +57,8 @@ def lower(network: DiscreteNetwork) -> Lowered:
     populations = tuple(sorted(lowering.populations, key=lambda p: depth[p.name]))
     order = {p.name: index for index, p in enumerate(populations)}
     projections = tuple(sorted(lowering.projections, key=lambda p: order[p.target]))
-    return Lowered(network.n_in, populations, projections, network.encoder, network.labels, network.steps)
+    said = (network.encoder, network.labels, network.steps, network.value)
+    return Lowered(network.n_in, populations, projections, *said)
 
 
 def projections_of(layer: Any, source: str, target: str) -> list[AnyProjection]:

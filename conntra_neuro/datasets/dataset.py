@@ -9,12 +9,13 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from conntra_hardware.base.arguments import target_values
 from conntra_hardware.base.arrays import ArrayLike
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.program.signal_encoding import SignalCoding
 from conntra_neuro.datasets.mapped import is_mapped
 
-__all__ = ["Dataset", "Input", "index_classes"]
+__all__ = ["Dataset", "Input", "index_classes", "refuse_values"]
 
 Input: TypeAlias = Literal["features", "spikes"] | SignalCoding
 
@@ -29,34 +30,42 @@ class Dataset:
     name             of the dataset, for messages and tables
     x_train, x_test  numbers (n, *feature_shape), finite; x_test may hold no samples. Arrays that are mapped from a
                      file (numpy.memmap) stay there
-    y_train, y_test  class indices (n,), int64, 0 .. len(labels) - 1
-    labels           what the classes are called, in index order
+    y_train, y_test  class indices (n,), int64, 0 .. len(labels) - 1; or values (n,), float64
+    labels           what the classes are called, in index order; () where the targets are values
     note             where the split comes from, for people
     input            what samples are: "features", numbers that are encoded as spikes; "spikes" over time, 0/1,
                      (n, steps, ...); or a ``SignalCoding``: a sensor's samples, whole numbers (n, channels * samples)
     binning          how events became these spikes, JSON values; None where they do not come from events
+    target           "class", or "value": a number to be predicted (regression)
 
     Raises InputError for values that are not finite, class indices out of range, shapes that do not belong together,
-    one class only, and labels that are not all different.
+    one class or one value only, and labels that are not all different.
     """
 
     name: str
     x_train: Array
-    y_train: npt.NDArray[np.int64]
+    y_train: Array
     x_test: Array
-    y_test: npt.NDArray[np.int64]
-    labels: tuple[Any, ...]
+    y_test: Array
+    labels: tuple[Any, ...] = ()
     note: str = ""
     input: Input = "features"
     binning: Mapping[str, Any] | None = None
+    target: Literal["class", "value"] = "class"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))
+        if self.target not in ("class", "value") or (self.target == "value" and self.labels):
+            raise InputError(f"{self.name}: target {self.target!r} with labels {self.labels}; class, or value without")
         if len(set(self.labels)) < len(self.labels):
             raise InputError(f"{self.name}: labels {self.labels}; each class needs one of its own")
         for part in ("train", "test"):
             x = _features(self.name, f"x_{part}", getattr(self, f"x_{part}"))
-            y = _indices(self.name, f"y_{part}", getattr(self, f"y_{part}"), len(self.labels))
+            given = getattr(self, f"y_{part}")
+            if self.target == "value":
+                y = _locked(target_values(given, len(given), f"{self.name}: y_{part}"))
+            else:
+                y = _indices(self.name, f"y_{part}", given, len(self.labels))
             if len(x) != len(y):
                 raise InputError(
                     f"{self.name}: {len(x)} samples in x_{part}, {len(y)} in y_{part}; equal numbers expected"
@@ -72,7 +81,7 @@ class Dataset:
             )
         if len(np.unique(self.y_train)) < 2:
             raise InputError(
-                f"{self.name}: one class only in y_train; at least 2 expected, there is nothing to tell apart"
+                f"{self.name}: one {self.target} only in y_train; at least 2 expected, there is nothing to tell apart"
             )
 
     @property
@@ -87,12 +96,19 @@ class Dataset:
 
     @property
     def n_classes(self) -> int:
-        """Number of classes."""
-        return len(self.labels)
+        """Number of classes; of values 1, the number of logits."""
+        return 1 if self.target == "value" else len(self.labels)
 
     def __repr__(self) -> str:
         sizes = f"{len(self.x_train)} training and {len(self.x_test)} test samples"
-        return f"Dataset({self.name}: {sizes} of shape {self.feature_shape}, {self.n_classes} classes)"
+        told = "a value" if self.target == "value" else f"{self.n_classes} classes"
+        return f"Dataset({self.name}: {sizes} of shape {self.feature_shape}, {told})"
+
+
+def refuse_values(data: Dataset, what: str) -> None:
+    """Raise InputError where the targets of ``data`` are values, and ``what`` is made for classes."""
+    if data.target == "value":
+        raise InputError(f"{what}: {data.name} has values to be predicted; classes expected")
 
 
 def index_classes(name: str, y_train: ArrayLike, y_test: ArrayLike | None) -> tuple[Array, Array, tuple[Any, ...]]:
@@ -128,7 +144,10 @@ def _labels(name: str, part: str, values: ArrayLike) -> Array:
     if labels.dtype.kind == "f" and np.isfinite(labels).all() and np.all(labels == np.rint(labels)):
         return labels.astype(np.int64)
     what = "values that are not whole" if labels.dtype.kind == "f" else f"type {labels.dtype}"
-    raise InputError(f"{name}: {part} holds {what}; integers or strings that name classes expected")
+    raise InputError(
+        f"{name}: {part} holds {what}; integers or strings that name classes expected, or npz:PATH?target=value for "
+        "numbers to be predicted"
+    )
 
 
 def _features(name: str, part: str, values: ArrayLike) -> Array:

@@ -15,7 +15,8 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.suggest import did_you_mean, nearest
 from conntra_neuro.datasets.dataset import Dataset, Input, index_classes
 from conntra_neuro.datasets.mapped import is_mapped
-from conntra_neuro.datasets.split import stratified_split
+from conntra_neuro.datasets.options import check_known, split_options
+from conntra_neuro.datasets.split import random_split, stratified_split
 
 __all__ = ["SPECS", "DatasetSpec", "load_dataset"]
 
@@ -46,6 +47,11 @@ SPECS = (
         "seeded, stratified",
     ),
     DatasetSpec(
+        "diabetes",
+        "442 patients, 10 measurements, and how far the disease went a year later: a value; comes with scikit-learn",
+        "seeded",
+    ),
+    DatasetSpec(
         "mnist",
         "70,000 handwritten digits, 28 x 28 bytes; from the cache, else from OpenML",
         "60,000 / 10,000",
@@ -53,7 +59,8 @@ SPECS = (
     DatasetSpec("mnist:PATH", "MNIST in a folder of IDX files (plain or .gz), or in an .npz", "the file's"),
     DatasetSpec(
         "npz:PATH",
-        "any x_train, y_train (and x_test, y_test) in an .npz; from 1 GiB on, uncompressed, it may exceed memory",
+        "any x_train, y_train (and x_test, y_test) in an .npz; from 1 GiB on, uncompressed, it may exceed memory; "
+        "PATH?target=value: y are numbers to be predicted",
         "the file's, else seeded, stratified",
     ),
     DatasetSpec(
@@ -114,8 +121,37 @@ def load_dataset(spec: str, *, seed: int = 0, test_fraction: float = 0.2) -> Dat
         arrays, binning = _moving_edge(int(seed))
         how = {"note": f"made from seed {seed}", "samples": "spikes", "binning": binning}
         return _dataset(spec, arrays, int(seed), test_fraction, **how)
+    path, value = _target(spec, path) if kind == "npz" else (path, kind == "diabetes")
     arrays = _READERS[kind, bool(colon)](path)
+    if value:
+        return _values(spec, arrays, int(seed), test_fraction)
     return _dataset(spec, arrays, int(seed), test_fraction)
+
+
+def _target(spec: str, path: str) -> tuple[str, bool]:
+    """Return the path of an .npz, and whether its targets are values."""
+    if "?" not in path or Path(path).exists():
+        return path, False
+    path, options = split_options(path)
+    check_known(spec, options, ("target",))
+    if options.get("target", "class") not in ("class", "value"):
+        raise InputError(f"{spec}: target={options['target']}: class or value expected")
+    return path, options.get("target") == "value"
+
+
+def _values(name: str, arrays: Arrays, seed: int, test_fraction: float) -> Dataset:
+    """Return a data set whose targets are values; split by ``seed`` where it comes without a split."""
+    columns = {part: y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y for part, y in arrays.items() if part[0] == "y"}
+    x, y = arrays["x_train"], columns["y_train"]
+    if "x_test" in arrays:
+        return Dataset(name, x, y, arrays["x_test"], columns["y_test"], note="split as given", target="value")
+    if len(x) != len(y) or len(y) < 3:
+        raise InputError(f"{name}: {len(x)} samples in x_train, {len(y)} in y_train; equal numbers, 3 or more expected")
+    if is_mapped(x):
+        raise InputError(f"{name}: too large to be split here; add x_test and y_test to the file")
+    train, test = random_split(len(y), test_fraction, seed)
+    note = f"no test split given: {len(test)} of {len(y)} samples held out, seed {seed}"
+    return Dataset(name, x[train], y[train], x[test], y[test], note=note, target="value")
 
 
 def _dataset(
@@ -164,6 +200,13 @@ def _digits(_: str) -> Arrays:
 
     digits: Any = load_digits()
     return {"x_train": digits.images.astype(np.uint8), "y_train": digits.target}
+
+
+def _diabetes(_: str) -> Arrays:
+    from sklearn.datasets import load_diabetes
+
+    diabetes: Any = load_diabetes(scaled=False)
+    return {"x_train": diabetes.data, "y_train": diabetes.target}
 
 
 def _mnist(_: str) -> Arrays:
@@ -220,6 +263,7 @@ _OTHERS = (("images", True), ("events", True), ("moving-edge", False), ("audio",
 _READERS: dict[tuple[str, bool], Callable[[str], Arrays]] = {
     ("iris", False): _iris,
     ("digits", False): _digits,
+    ("diabetes", False): _diabetes,
     ("mnist", False): _mnist,
     ("mnist", True): _mnist_path,
     ("npz", True): _npz,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from conntra_hardware.base.errors import InputError
 
-__all__ = ["Split", "split_of", "stratified_split"]
+__all__ = ["Split", "random_split", "split_of", "stratified_split"]
 
 Indices = npt.NDArray[np.int64]
 
@@ -34,6 +34,15 @@ def stratified_split(name: str, y: npt.NDArray[Any], test_fraction: float, seed:
         test.append(members[:n_test])
         train.append(members[n_test:])
     return np.sort(np.concatenate(train)), np.sort(np.concatenate(test))
+
+
+def random_split(n: int, test_fraction: float, seed: int) -> tuple[Indices, Indices]:
+    """Return ascending indices of training and of test samples, of ``n`` 2 at least; none is left without one."""
+    if not 0 < test_fraction < 1:
+        raise InputError(f"test fraction {test_fraction}: a number between 0 and 1 expected")
+    order = np.random.default_rng(seed).permutation(n)
+    n_test = min(max(round(test_fraction * n), 1), n - 1)
+    return np.sort(order[n_test:]), np.sort(order[:n_test])
 
 
 @dataclass(frozen=True, eq=False)

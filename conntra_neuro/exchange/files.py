@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
 
 from conntra_hardware.base.arguments import seconds
 from conntra_hardware.base.errors import InputError
@@ -16,6 +19,7 @@ from conntra_hardware.program import Program
 from conntra_neuro.exchange.from_program import network_of_program
 from conntra_neuro.exchange.time import refuse_ways_through_time
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.network.single_thresholds import single_thresholds
 
 if TYPE_CHECKING:
     from conntra_neuro.exchange.nir.spiking import SpikingImport
@@ -65,13 +69,18 @@ def import_network(path: str | Path, format: str | None = None, **options: Any) 
 
     steps             time steps of a sample, of NIR and NetX
     source            NIR graphs with spiking neurons in floating point: who wrote it (snntorch, norse, sinabs, paper);
-                      ``dt`` (seconds of a step), ``reset`` (zero, subtract, subtract-late), ``bits`` (of a weight)
+                      ``dt`` (seconds of a step), ``reset`` (zero, subtract, subtract-late), ``spikes`` (one or
+                      several a step), ``bits`` (of a weight)
     inputs            ONNX: "binary" or "bipolar" where the graph does not binarise them; ``scale``: what features are
                       divided by before they enter the graph
     data              the Dataset on whose training samples scales are found, of ONNX with weights in floating point or
                       8-bit activations, and that ``repair`` is done on: seconds for CoNNTrA to move the integer weights
-                      until the network does as well again; ``bits`` of a weight; ``seed``
-    neuron            ONNX in floating point: "relu" (graded) or "ifT", integrate-and-fire over T steps
+                      until the network does as well again; ``bits`` of a weight; ``seed``;
+                      ``targets``: what repair aims at, "labels", "float" (what the float network says, where
+                      there are no labels to trust), or "both", half of each, without
+    neuron            ONNX in floating point: "relu" (graded) or "ifT", integrate-and-fire over T steps; of activations
+                      of a few bits: "threshold", as many neurons as there are steps, or "multithreshold", one that
+                      sends graded spikes (``MultiThreshold``)
     semantics, drive  NetX: see ``exchange.lava_dl.reader.read_lava_dl``
 
     Raises FileFormatError where the file is
@@ -125,7 +134,7 @@ def _write_nir(network: DiscreteNetwork, about: Options, options: Options) -> Wr
     from conntra_neuro.exchange.nir.dialects import dialect
     from conntra_neuro.exchange.nir.writer import nir_bytes
 
-    how = dialect(options.get("reader"))
+    how, network = dialect(options.get("reader")), single_thresholds(network)
     return nir_bytes(network, about, how), how.to_set(network)
 
 
@@ -135,7 +144,7 @@ def _write_netx(network: DiscreteNetwork, about: Options, options: Options) -> W
     _needs("nir", "h5py")
     from conntra_neuro.exchange.netx import netx_bytes
 
-    return netx_bytes(network, about), {}
+    return netx_bytes(single_thresholds(network), about), {}
 
 
 def _write_onnx(network: DiscreteNetwork, about: Options, options: Options) -> Written:
@@ -161,12 +170,14 @@ def _write_c(network: DiscreteNetwork, about: Options, options: Options) -> Writ
 
 
 def _read_nir(path: str | Path, options: Options, assumed: list[str] | None) -> Read:
-    own = ("source", "dt", "reset", "bits")
-    _no_options(options, ("steps", *own, "data", "repair", "seed"), "nir")
+    own = ("source", "dt", "reset", "bits", "spikes")
+    _no_options(options, ("steps", *own, "data", "repair", "seed", "targets"), "nir")
     _needs("nir", "nir", "h5py")
     from conntra_neuro.exchange.nir.reader import read_nir_with_report
 
-    chosen = {name: options[name] for name in own if options.get(name) is not None}
+    chosen = {name: options[name] for name in (*own, "seed") if options.get(name) is not None}
+    if options.get("data") is not None:
+        chosen["data"] = options["data"].x_train
     network, found = read_nir_with_report(path, options.get("steps"), assumed, **chosen)
     if options.get("repair") is None:
         return network, found
@@ -182,9 +193,26 @@ def _repaired(network: DiscreteNetwork, found: SpikingImport | None, options: Op
         raise InputError(f"repair: {_EXACT}")
     if data is None:
         raise InputError("repair: give --data DATA, spikes over time (n, T, ...) and their classes")
-    seed = options.get("seed") or 0
-    after, how = repair_network(network, data.x_train, data.y_train, seed, seconds=seconds(options["repair"], "repair"))
+    seed, y, wanted = options.get("seed") or 0, data.y_train, None
+    aim = _targets(options)
+    if aim != "labels":
+        wanted = found.probabilities(data.x_train, y if aim == "both" else None)
+        y = wanted.argmax(axis=1) if aim == "float" else y
+        wanted = wanted if aim == "float" else (wanted + np.eye(wanted.shape[1])[y]) / 2
+    budget = seconds(options["repair"], "repair")
+    after, how = repair_network(network, data.x_train, y, seed, wanted=wanted, seconds=budget)
     return after, replace(found, network=after, before=network, repair=how)
+
+
+TARGETS = ("both", "labels", "float")
+"""What repair aims at: the classes of the data, what the float network says of the samples, or half of each."""
+
+
+def _targets(options: Options) -> str:
+    found = options.get("targets") or TARGETS[0]
+    if found not in TARGETS:
+        raise InputError(f"targets {found!r}: unknown{did_you_mean(found, TARGETS)}; allowed: {', '.join(TARGETS)}")
+    return found
 
 
 _EXACT = (
@@ -192,22 +220,31 @@ _EXACT = (
 )
 
 
+_FEW_BITS = ("threshold", "multithreshold")
+
+
 def _read_onnx(path: str | Path, options: Options, assumed: list[str] | None) -> Read:
-    _no_options(options, ("inputs", "scale", "data", "bits", "neuron", "repair", "seed"), "onnx")
+    _no_options(options, ("inputs", "scale", "data", "bits", "neuron", "repair", "seed", "targets"), "onnx")
     _needs("onnx", "onnx")
     from conntra_neuro.exchange.onnx.graph import reading
     from conntra_neuro.exchange.onnx.reader import exact_or_graph
     from conntra_neuro.exchange.onnx.readout import OutputRounding
 
-    given = options.get("scale")
-    exact, refusal = exact_or_graph(path, options.get("inputs") or "binary", 1.0 if given is None else given)
+    given, neuron = options.get("scale"), options.get("neuron")
+    counted = neuron == "multithreshold"
+    exact, refusal = exact_or_graph(path, options.get("inputs") or "binary", 1.0 if given is None else given, counted)
     if isinstance(exact, (DiscreteNetwork, OutputRounding)):
+        if neuron not in (None, "relu", *_FEW_BITS) and not re.fullmatch(r"if\d{1,4}", str(neuron)):
+            raise InputError(
+                f"neuron {neuron!r}: unknown; {' or '.join(_FEW_BITS)} expected for activations of few bits"
+            )
         if options.get("repair") is not None:
             raise InputError(f"repair: {_EXACT}")
         return (exact, None) if isinstance(exact, DiscreteNetwork) else (exact.network, exact)
     from conntra_neuro.exchange.relu.importing import import_relu
 
     chosen = {name: options[name] for name in ("bits", "neuron", "repair", "seed") if options.get(name) is not None}
+    chosen["aim"] = _targets(options)
     with reading(path):
         if options.get("data") is None:
             raise InputError(f"{refusal}; or give --data DATA, on whose training samples it is rounded to integers")
@@ -216,11 +253,12 @@ def _read_onnx(path: str | Path, options: Options, assumed: list[str] | None) ->
 
 
 def _read_lava_dl(path: str | Path, options: Options, assumed: list[str] | None) -> Read:
-    _no_options(options, ("steps", "semantics", "drive"), "netx")
+    own = ("steps", "semantics", "drive", "frames")
+    _no_options(options, own, "netx")
     _needs("nir", "h5py")
     from conntra_neuro.exchange.lava_dl.reader import read_lava_dl
 
-    return read_lava_dl(path, options.get("steps"), options.get("semantics"), options.get("drive"), assumed), None
+    return read_lava_dl(path, **{name: options.get(name) for name in own}, assumed=assumed), None
 
 
 Writer: TypeAlias = Callable[[DiscreteNetwork, Options, Options], Written]

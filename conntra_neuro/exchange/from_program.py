@@ -40,7 +40,7 @@ def network_of_program(program: Program) -> DiscreteNetwork:
         layers.append(_layer(population, main[0]))
         index[population.name] = last + 1
         residuals += [_residual(p, index[p.source], last + 1) for p in incoming if p is not main[0]]
-    return DiscreteNetwork(layers, program.encoder, program.labels, residuals, steps=program.steps)
+    return DiscreteNetwork(layers, program.encoder, program.labels, residuals, steps=program.steps, value=program.value)
 
 
 def _relayed(population: Population, incoming: tuple[AnyProjection, ...]) -> str | None:

@@ -11,12 +11,13 @@ import numpy as np
 from conntra_hardware.base.errors import ConntraError, FileFormatError
 from conntra_hardware.program.input_encoding import Encoder, encoder_from_dict
 from conntra_hardware.program.program_file import labels_to_file
+from conntra_hardware.program.value_scale import ValueScale, answers_from_file, answers_to_file
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.layers import Layer
 from conntra_neuro.network.layers.layer import Weighted
 from conntra_neuro.network.levels import Levels
 
-__all__ = ["KEY", "encoder_of", "labels_of", "layer_note", "levels_of", "network_note", "read_note"]
+__all__ = ["KEY", "encoder_of", "labels_of", "layer_note", "levels_of", "network_note", "read_note", "value_of"]
 
 KEY = "conntra"
 """The name under which formats with metadata hold a note."""
@@ -39,6 +40,7 @@ def network_note(network: DiscreteNetwork, about: Mapping[str, Any] | None = Non
             "steps": network.steps,
             "encoder": None if encoder is None else _encoder(encoder),
             "labels": labels_to_file(network.labels),
+            **({} if network.value is None else {"value": answers_to_file(None, network.value)}),
             "about": dict(about or {}),
             **more,
         }
@@ -90,6 +92,11 @@ def encoder_of(note: Mapping[str, Any], what: str) -> Encoder | None:
 def labels_of(note: Mapping[str, Any], what: str) -> tuple[Any, ...] | None:
     """Return the labels of a network's note; None where it has none."""
     return None if note.get("labels") is None else _sound(lambda: tuple(note["labels"]), what, "labels")
+
+
+def value_of(note: Mapping[str, Any], what: str) -> ValueScale | None:
+    """Return what the logit of a network's note stands for; None where it is one of classes."""
+    return None if note.get("value") is None else _sound(lambda: answers_from_file(note["value"])[1], what, "value")
 
 
 def _encoder(encoder: Encoder) -> dict[str, Any]:

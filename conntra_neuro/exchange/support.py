@@ -16,12 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Lif, Neuron, Readout, SigmaDelta
+from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Lif, MultiThreshold, Neuron, Readout, SigmaDelta
 from conntra_hardware.program.input_encoding import ThresholdEncoder
 from conntra_neuro.exchange.files import FORMATS, export, import_network
 from conntra_neuro.exchange.onnx.sample import comes_from_onnx
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.layers import Conv2d, Dense, Flatten, Layer, MaxPool, Recurrent, Residual, SumPool
+from conntra_neuro.network.single_thresholds import single_thresholds
 
 __all__ = ["KINDS", "LIMITS", "support", "support_table"]
 
@@ -61,6 +62,7 @@ KINDS: dict[str, DiscreteNetwork] = {
     "Residual, by a factor": _skipping(None, -2),
     "Residual, through weights": _skipping(_dense(neuron="readout"), 1),
     "Threshold": _network(_dense()),
+    "MultiThreshold": _network(Dense(7 * np.eye(4, dtype=int) - 2, activation=MultiThreshold([-4, 0, 3]))),
     "GradedRelu": _network(Dense(7 * np.eye(4, dtype=int) + 2, activation=GradedRelu(1))),
     "IntegrateAndFire, hard reset": _network(_dense(neuron=IntegrateAndFire(3, 4, "hard"))),
     "IntegrateAndFire, soft reset": _network(_dense(neuron=IntegrateAndFire(3, 4, "soft"))),
@@ -86,6 +88,12 @@ LIMITS: Mapping[tuple[str, str], str] = {
     ("SumPool", "netx"): "folded into the next weights",
     ("MaxPool", "nir"): "as SumPool2d and Threshold",
     ("MaxPool", "netx"): "as a grouped convolution",
+    ("MultiThreshold", "nir"): "as so many threshold neurons",
+    ("MultiThreshold", "nir in"): "as written: threshold neurons",
+    ("MultiThreshold", "netx"): "as so many threshold neurons",
+    ("MultiThreshold", "netx in"): "as written",
+    ("MultiThreshold", "onnx"): "as a sum of comparisons",
+    ("MultiThreshold", "onnx in"): "as threshold neurons; with `--neuron multithreshold` as written",
     ("GradedRelu", "c"): "says where a spike exceeds 24 bits",
     ("IntegrateAndFire, hard reset", "nir"): "the time steps stand in the metadata",
     ("IntegrateAndFire, hard reset", "netx"): "load with `reset_interval=steps, reset_offset=1`",
@@ -149,7 +157,7 @@ def _written(network: DiscreteNetwork, name: str, path: Path) -> bool:
 def _comes_back(network: DiscreteNetwork, path: Path) -> bool:
     export(network, path)
     again = import_network(path)
-    return _described(again) == _described(network)
+    return _described(again) == _described(single_thresholds(network))
 
 
 def _comes_from_netx(network: DiscreteNetwork, path: Path) -> bool:

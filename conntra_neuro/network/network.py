@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.base.arguments import class_indices
+from conntra_hardware.base.arguments import class_indices, target_values
 from conntra_hardware.base.arrays import ArrayLike, IntArray, SpikeArray, as_spikes
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.values import Immutable, Shown
@@ -20,6 +20,7 @@ from conntra_hardware.neurons import common_steps, later, respond_recurrently
 from conntra_hardware.neurons.recurrence import Loop
 from conntra_hardware.neurons.stream import Arrival, Stage, Stream
 from conntra_hardware.program.input_encoding import Encoder
+from conntra_hardware.program.value_scale import ValueScale, check_answers
 from conntra_neuro.network.layers import (
     INPUT_LAYER,
     Conv2d,
@@ -57,6 +58,7 @@ class DiscreteNetwork(Immutable, Shown):
     residuals  connections that skip layers
     steps      time steps of a sample; None takes what its neurons say (integrate-and-fire), else 1
     recurrent  connections from layers to themselves
+    value      what the logit of the only output stands for, where the network answers with a number and no class
 
     Row t of a layer's input is row t - delay of the layer before; what would arrive after the last row is lost. Every
     sample begins without state. Values between layers are
@@ -75,12 +77,14 @@ class DiscreteNetwork(Immutable, Shown):
         *,
         steps: int | None = None,
         recurrent: Sequence[Recurrent] = (),
+        value: ValueScale | None = None,
     ) -> None:
         self.layers: tuple[Layer, ...] = tuple(layers)
         self.encoder = encoder
         self.labels: tuple[Any, ...] | None = None if labels is None else tuple(labels)
         self.residuals: tuple[Residual, ...] = tuple(residuals)
         self.recurrent: tuple[Recurrent, ...] = tuple(recurrent)
+        self.value = value
         self._check(steps)
         self._seal()
 
@@ -104,8 +108,7 @@ class DiscreteNetwork(Immutable, Shown):
             {f"layer {index}": layer.neuron for index, layer in enumerate(self.layers) if layer.neuron is not None},
             steps,
         )
-        if self.labels is not None and len(set(self.labels)) < len(self.labels):
-            raise InputError(f"network: labels {self.labels}; each class needs one of its own")
+        check_answers(self.labels, self.value, self.n_classes, "network")
         if self.encoder is not None and self.encoder.n_out != self.n_in:
             raise InputError(f"network: the encoder gives {self.encoder.n_out} spikes, layer 0 takes {self.n_in}")
         if self.encoder is not None and self.encoder.steps not in (1, self.steps):
@@ -286,21 +289,26 @@ class DiscreteNetwork(Immutable, Shown):
             stages.append(Stage(layer.neuron, layer.n_out, bias, tuple(arrivals)))
         return Stream(self.n_in, stages)
 
-    def predict(self, x: ArrayLike) -> npt.NDArray[np.int64]:
+    def predict(self, x: ArrayLike) -> npt.NDArray[Any]:
         """Return class indices (n,): the largest logit, the lowest index where several are. ``x`` as in ``encode``.
 
-        InputError for samples of another shape.
+        Of a network that answers with a ``value`` the values, float64, in the unit of its targets. InputError for
+        samples of another shape.
         """
-        return self.forward(self.encode(x)).argmax(axis=1)
+        logits = self.forward(self.encode(x))
+        return logits.argmax(axis=1) if self.value is None else self.value.values(logits)
 
     def error(self, x: ArrayLike, y: ArrayLike) -> float:
         """Return the fraction of ``x`` whose prediction differs from the class indices ``y`` (n,).
 
-        InputError for no samples, and for labels of another shape or type.
+        Of a network that answers with a ``value`` the mean squared error against the numbers ``y`` (n,), in the square
+        of their unit. InputError for no samples, and for labels of another shape or type.
         """
         predicted = self.predict(x)
         if len(predicted) == 0:
             raise InputError("samples: none given; at least 1 expected")
+        if self.value is not None:
+            return float(np.mean((predicted - target_values(y, len(predicted))) ** 2))
         return float(np.mean(predicted != class_indices(y, len(predicted), self.n_classes)))
 
     def __repr__(self) -> str:
@@ -309,6 +317,7 @@ class DiscreteNetwork(Immutable, Shown):
         extras = [*kinds, *([f"{len(self.residuals)} residual"] if self.residuals else [])]
         extras += [f"{len(self.recurrent)} recurrent"] if self.recurrent else []
         extras += [f"{self.steps} time steps"] if self.steps > 1 else []
+        extras += ["a value"] if self.value is not None else []
         return f"DiscreteNetwork({', '.join([widths, *extras, f'{self.n_weights:,} weights'])})"
 
 

@@ -19,6 +19,7 @@ from conntra_hardware.program.program_file import (
     program_from_container,
     save_program,
 )
+from conntra_hardware.program.value_scale import answers_from_file, answers_to_file
 from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork, Recurrent
 from conntra_neuro.network.layer_file import (
     connection_from_file,
@@ -104,7 +105,7 @@ def _parts(network: DiscreteNetwork) -> tuple[dict[str, Any], Tensors]:
     body = {
         "layers": [layer_to_file(f"layer.{index}", layer, tensors) for index, layer in enumerate(network.layers)],
         "encoder": encoder_to_file(network.encoder, tensors),
-        "labels": labels_to_file(network.labels),
+        "labels": answers_to_file(labels_to_file(network.labels), network.value),
         "info": {},
     }
     if network.residuals:
@@ -141,7 +142,9 @@ def _network(container: Container, path: str | Path) -> DiscreteNetwork:
             for i, entry in enumerate(body.get("recurrent", ()))
         ]
         encoder = encoder_from_file(body["encoder"], tensors)
-        return DiscreteNetwork(layers, encoder, body["labels"], joined, steps=body.get("steps"), recurrent=loops)
+        labels, value = answers_from_file(body["labels"])
+        steps = body.get("steps")
+        return DiscreteNetwork(layers, encoder, labels, joined, steps=steps, recurrent=loops, value=value)
     except (*MALFORMED, ConntraError) as error:
         raise FileFormatError(
             f"{path}: sound, but its contents are not a network ({in_short(error)}); train it again"

@@ -95,7 +95,10 @@ def recheck_view(document: Mapping[str, Any], certificate: RenderableType | None
     title = "certificate confirmed" if document["confirmed"] else "certificate NOT confirmed"
     rows = [("certificate", document["certificate"])]
     rows += [] if document["mismatch"] is None else [("mismatch", document["mismatch"])]
-    rows += [("other version", note) for note in document["notes"]]
+    rows += (
+        [] if document["signer"] is None or not document["confirmed"] else [("signed", f"with {document['signer']}")]
+    )
+    rows += [("note", note) for note in document["notes"]]
     return Group(facts(title, rows), *([] if certificate is None else [certificate]))
 
 

@@ -42,8 +42,12 @@ def provenance(trained: TrainResult, data: str, binning: Mapping[str, Any] | Non
         "interrupted": trained.interrupted,
         "sweeps": trained.sweeps,
         "stop_after": trained.stop_after,
+        "shift": trained.shift,
+        "elastic": trained.elastic,
+        "moved_unasked": trained.moved_unasked,
         "conntra_neuro": package_version(),
         **({} if binning is None else {"events": dict(binning)}),
+        **({} if trained.network.value is None else {"target": "value"}),
     }
 
 
@@ -124,6 +128,7 @@ def run_document(
         "chip": program.chip.name,
         "samples": result.samples,
         "accuracy": result.accuracy,
+        **({} if program.value is None else {"mse": result.mse, "r2": result.r2}),
         "run_seconds": result.seconds,
         "counts": result.counts.totals(),
         "counts_by_layer": result.counts.by_layer(),

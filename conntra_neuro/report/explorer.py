@@ -70,6 +70,8 @@ def explorer_document(
     missing = {p.name for p in program.populations if p.neuron.spikes} - set(result.spikes)
     if features is None or inputs is None or missing:
         return None
+    if program.value is not None:
+        return {"left_out": "the network answers with a value, and the explorer shows decisions between classes"}
     raw = np.asarray(features)
     sizes = _sizes(program, raw)
     most, held = sizes.chosen(min(SAMPLES, result.samples))

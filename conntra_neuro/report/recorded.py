@@ -76,7 +76,7 @@ def _layer(name: str, depth: int, spikes: npt.NDArray[Any], shown: int) -> dict[
 def confusion_document(result: RunResult, y: ArrayLike | None) -> dict[str, Any] | None:
     """Return how often each class (rows) was taken for each (columns); None without labels, or for many classes."""
     classes = result.program.readout.size
-    if y is None or classes > CLASSES_SHOWN:
+    if y is None or classes > CLASSES_SHOWN or result.program.value is not None:
         return None
     counts = np.zeros((classes, classes), np.int64)
     np.add.at(counts, (np.asarray(y), result.predictions), 1)

@@ -9,10 +9,10 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from conntra_hardware.base.errors import FileFormatError
+from conntra_hardware.base.errors import MALFORMED, FileFormatError, in_short
 from conntra_hardware.base.files import Container, read_container
 from conntra_neuro.report.tables import facts
-from conntra_neuro.report.units import bytes_, count, percent, seconds
+from conntra_neuro.report.units import bytes_, count, percent, right_of, seconds, squared
 
 __all__ = ["Shown", "show_file"]
 
@@ -119,10 +119,20 @@ def _checkpoint(path: Path, container: Container) -> Shown:
 
 
 def _result(path: Path) -> Shown:
-    from conntra_neuro.report.certificate import certificate_view, fuzz_view
-    from conntra_neuro.report.result_file import kind_of, read_result
+    from conntra_neuro.report.result_file import read_result
 
     document = read_result(path)
+    try:
+        return _of_document(path, document)
+    except MALFORMED as error:
+        said = in_short(" ".join(str(error).split()), 60)
+        raise FileFormatError(f"{path}: parts missing, or of another type ({said}); {_WRITTEN}") from None
+
+
+def _of_document(path: Path, document: Mapping[str, Any]) -> Shown:
+    from conntra_neuro.report.certificate import certificate_view, fuzz_view
+    from conntra_neuro.report.result_file import kind_of
+
     kind = kind_of(document)
     if kind == "run":
         rows = [
@@ -130,7 +140,7 @@ def _result(path: Path) -> Shown:
             ("program", f"{document.get('program', '-')}, for {document['chip']}"),
             ("data", f"{document.get('data', '-')}, {count(document['samples'])} samples"),
             ("backend", f"{document['backend']}, {seconds(document['run_seconds'])}"),
-            ("accuracy", percent(document["accuracy"])),
+            right_of(document),
             ("counts", ", ".join(f"{name} {count(n)}" for name, n in document["counts"].items())),
             ("energy", ", ".join(f"{e['coefficients']} {_energy(e)}" for e in document["energy"])),
             ("versions", _words(document.get("versions", {}))),
@@ -170,7 +180,8 @@ def _provenance(info: Mapping[str, Any]) -> list[tuple[str, str]]:
         if value is None or name == "run" or isinstance(value, (dict, list)):
             continue
         if name.endswith("_error"):
-            rows.append((name.replace("_", " "), percent(value)))
+            values = info.get("target") == "value" and not name.startswith("validation")
+            rows.append((name.replace("_", " "), squared(value) if values else percent(value)))
         elif name.endswith("_seconds"):
             rows.append((name.replace("_", " ").replace(" seconds", " time"), seconds(value)))
         elif value is not False:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 
-from conntra_neuro.report.tables import cores_table, facts, grid, run_table, shape
+from conntra_neuro.report.tables import cores_table, facts, grid, run_table, shape, value_errors
 from conntra_neuro.report.units import bytes_, count, percent, seconds, times
 
 if TYPE_CHECKING:
@@ -119,10 +119,13 @@ def _estimate(estimate: EnergyEstimate) -> RenderableType:
 
 
 def _trained(trained: TrainResult) -> RenderableType:
-    rows = [
+    errors = [
         ("training error", percent(trained.train_error)),
         ("validation error", percent(trained.validation_error)),
         ("test error", percent(trained.test_error)),
+    ]
+    rows = [
+        *(errors if trained.network.value is None else value_errors(trained)),
         ("time", f"{seconds(trained.train_seconds)}, {len(trained.history)} sweeps, seed {trained.seed}"),
     ]
     title = f"trained by {trained.method}, gear {trained.gear}" + (" (interrupted)" if trained.interrupted else "")

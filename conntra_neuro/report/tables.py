@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from conntra_neuro.report.units import bytes_, count, percent, seconds, si, times
+from conntra_neuro.report.units import bytes_, count, percent, right_of, seconds, si, squared, times
 
 if TYPE_CHECKING:
     from conntra_hardware.base.errors import DoesNotFit
@@ -33,6 +33,7 @@ __all__ = [
     "run_table",
     "shape",
     "training_table",
+    "value_errors",
     "violations_table",
 ]
 
@@ -76,18 +77,54 @@ def training_table(trained: TrainResult, data: Dataset, document: Mapping[str, A
     done = planned if stopped is None else f"{stopped:.3g} of {planned}"
     ended = " (interrupted: the best so far)" if trained.interrupted else ""
     sizes = f"{count(len(data.x_train))} training and {count(len(data.x_test))} test samples"
+    whole = f" of {count(len(data.x_test))} samples"
+    errors = [
+        ("training error", percent(trained.train_error)),
+        ("validation error", percent(trained.validation_error)),
+        ("test error", "-" if trained.test_error is None else f"{percent(trained.test_error)}{whole}"),
+    ]
+    if trained.network.value is not None:
+        errors = value_errors(trained, data)
     rows = [
         ("data", f"{sizes} of {' x '.join(map(str, data.feature_shape))} features; {data.note}"),
         ("network", f"{shape(trained.network)}, {trained.levels} weights, {count(document['parameters'])} parameters"),
-        ("training error", percent(trained.train_error)),
-        ("validation error", percent(trained.validation_error)),
-        ("test error", f"{percent(trained.test_error)} of {count(len(data.x_test))} samples"),
+        ("training images", _moves(trained, data)),
+        *errors,
         ("time", f"{seconds(trained.train_seconds)}, {done} sweeps{ended}"),
         ("memory", f"{saved}; {percent(document['nonzero_fraction'], 0)} of the weights are not 0"),
         ("model", f"{model} ({bytes_(document['memory_bytes_on_disk'])} and its provenance)"),
     ]
     rows = [row for row in rows if row[1] != "-"]
     return facts(f"{data.name}, trained by {trained.method}", rows, f"next: conntra compile {model} --chip loihi1")
+
+
+def value_errors(trained: TrainResult, data: Dataset | None = None) -> list[tuple[str, str]]:
+    """Return rows of the errors of a network that answers with a value; with ``data`` what they explain, too."""
+    train, test = trained.train_error, trained.test_error
+    explained: list[float | None] = [None, None]
+    if data is not None:
+        parts = ((train, data.y_train), (test, data.y_test))
+        explained = [None if error is None or not y.var() else 1 - error / float(y.var()) for error, y in parts]
+    held = trained.validation_error
+    return [
+        ("training error", squared(train, explained[0])),
+        ("validation error", "-" if held is None else f"{percent(held)} of the training targets' variance"),
+        ("test error", squared(test, explained[1])),
+    ]
+
+
+def _moves(trained: TrainResult, data: Dataset) -> str:
+    """Return how training images were moved, and why nobody had to ask for it."""
+    found = []
+    if trained.shift:
+        found.append(f"shifted by up to {trained.shift} pixel{'s' if trained.shift > 1 else ''}")
+    if trained.elastic:
+        found.append(f"bent by about {trained.elastic:g} pixel{'s' if trained.elastic != 1 else ''}")
+    if not found:
+        return "-"
+    each = count(round(len(data.y_train) / data.n_classes))
+    why = f"; the default with {each} of a class, --shift 0 leaves them" if trained.moved_unasked else ""
+    return f"{' and '.join(found)}, anew in each sweep{why}"
 
 
 def shape(network: Any) -> str:
@@ -160,8 +197,9 @@ def run_table(result: RunResult, data: str = "", split: str = "") -> RenderableT
         *(count(round(totals[key] / n, 1)) for key in _BOTH),
     ]
     rate = f" ({si(n / result.seconds, 'samples/s')})" if result.seconds > 0 else ""
+    right = right_of({"accuracy": result.accuracy, "mse": result.mse, "r2": result.r2})
     rows = [
-        ("accuracy", f"{percent(result.accuracy)} of {count(n)} samples" + (f" ({data}, {split})" if data else "")),
+        (right[0], f"{right[1]} of {count(n)} samples" + (f" ({data}, {split})" if data else "")),
         ("time", f"{seconds(result.seconds)} on this machine{rate}"),
     ]
     if result.counted_on != result.backend:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
-__all__ = ["bytes_", "count", "percent", "seconds", "si", "times"]
+__all__ = ["bytes_", "count", "percent", "right_of", "seconds", "si", "squared", "times"]
 
 _PREFIXES = (
     (1e9, "G"),
@@ -39,6 +41,19 @@ def bytes_(value: float) -> str:
 def percent(fraction: float | None, digits: int = 2) -> str:
     """Return a fraction as a percentage: "97.22 %"."""
     return "-" if fraction is None else f"{100 * fraction:.{digits}f} %"
+
+
+def right_of(document: Mapping[str, Any]) -> tuple[str, str]:
+    """Return how good the answers of a run are, as a name and a figure: accuracy, or of values their error."""
+    if document.get("mse") is not None:
+        return "error", squared(document["mse"], document.get("r2"))
+    return "accuracy", percent(document["accuracy"])
+
+
+def squared(error: float | None, r2: float | None = None) -> str:
+    """Return a mean squared error, and the share of the variance that is explained: "MSE 2,961 (R² 0.48)"."""
+    explained = "" if r2 is None else f" (R² {r2:.3f})"
+    return "-" if error is None else f"MSE {error:,.4g}{explained}" if error < 1000 else f"MSE {error:,.0f}{explained}"
 
 
 def seconds(value: float) -> str:

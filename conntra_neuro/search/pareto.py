@@ -10,6 +10,7 @@ from typing import Any
 
 from conntra_hardware.base.errors import DoesNotFit, InputError
 from conntra_neuro.datasets import Dataset
+from conntra_neuro.datasets.dataset import refuse_values
 from conntra_neuro.search.trials import Trials, tuning_split
 
 __all__ = ["Point", "Target", "front_of", "pareto"]
@@ -109,6 +110,7 @@ def pareto(
 
     Raises InputError for what cannot be used, FileFormatError for a folder that cannot be written.
     """
+    refuse_values(data, "pareto")
     if not layers or not levels or not penalties:
         raise InputError("pareto: layers, levels and penalties, at least one of each, expected")
     if any(not (math.isfinite(penalty) and penalty >= 0) for penalty in penalties):

@@ -172,17 +172,18 @@ def _recipes(
 
 def _image_of(data: Dataset) -> tuple[int, int] | None:
     """Return rows and columns where samples are images."""
-    from conntra_neuro.training.inputs.image import looks_like_images
+    from conntra_neuro.training.trainer import are_images
 
     shape = data.feature_shape
-    return (shape[-2], shape[-1]) if data.input == "features" and looks_like_images(shape) else None
+    return (shape[-2], shape[-1]) if are_images(data) else None
 
 
 def _usual_sweeps(data: Dataset, fixed: Mapping[str, Any]) -> int:
     """Return the sweeps that the gear takes for images that are not moved, so that no search is longer than need be."""
+    from conntra_neuro.training.augmentation import Augmentation
     from conntra_neuro.training.gears.blocks import BlocksOptions
 
-    return math.ceil(BlocksOptions(batch=fixed.get("batch")).with_defaults(len(data.y_train), False)[0])
+    return math.ceil(BlocksOptions(batch=fixed.get("batch")).with_defaults(len(data.y_train), Augmentation())[0])
 
 
 def _rungs(sweeps: int, trials: int) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.base.errors import InputError
 from conntra_neuro.training.inputs.augment import GRID, UNIT
+from conntra_neuro.training.inputs.image import looks_like_images
 from conntra_neuro.training.options import Allowed
 from conntra_neuro.training.task import Task
 
@@ -17,29 +18,36 @@ __all__ = ["MOVES_ALLOWED", "Augmentation"]
 MOVES_ALLOWED = {"shift": Allowed(0, 1000), "elastic": Allowed(0, 100)}
 """In pixels; far more than makes sense, and int16 holds any draw of it."""
 
-_LARGE = 20  # pixels along the shorter side of an image, from which on it is augmented unasked
+_LARGE = 20  # pixels along the shorter side of an image, from which on it is shifted unasked
 _WIDE = 512  # hidden units
+_FEW = 1000  # samples a class: below, images are moved whatever the network
+_BENT = 0.06  # of the shorter side: how far images of small sets are bent
 
 
 @dataclass(frozen=True)
 class Augmentation:
     """By how many pixels images are moved: shifted by up to ``shift``, bent by about ``elastic``.
 
-    ``in_time``: samples over time that are no images are moved and bent by so many time steps, all inputs alike.
+    in_time  samples over time that are no images are moved and bent by so many time steps, all inputs alike
+    usual    nobody asked for it, or for a part of it
+    few      there are few images
     """
 
     shift: int = 0
     elastic: float = 0.0
     in_time: bool = False
+    usual: bool = False
+    few: bool = False
 
     @classmethod
     def of(cls, shift: int | None, elastic: float | None, task: Task) -> Augmentation:
         """Return what is asked for, and what suits the images where nothing is: docs/training.md has the evidence.
 
-        Small images, networks of fewer than 512 hidden units, convolutions, and inputs of several time steps are left
-        alone. InputError for a shift that leaves nothing of an image, or of a sample over time.
+        Moved unasked are images of which there are few, and large ones in wide dense networks; inputs of several time
+        steps and tables are left alone, and ``shift`` 0 leaves images alone. InputError for a shift that leaves
+        nothing of an image, or of a sample over time.
         """
-        image, usual, steps = task.image, cls(), task.architecture.input_steps
+        image, steps = task.image, task.architecture.input_steps
         if image is None and steps > 1:
             if (shift or 0) >= steps:
                 raise InputError(f"shift {shift}: samples have {steps} time steps; 0 to {steps - 1} allowed")
@@ -49,9 +57,10 @@ class Augmentation:
                 f"shift {shift}: images are {image.rows} x {image.columns} pixels; "
                 f"0 to {min(image.rows, image.columns) - 1} allowed"
             )
-        if image is not None and image.n_in == task.sizes[0] and _is_wide(task):
-            usual = cls(1, 1.0) if min(image.rows, image.columns) >= _LARGE else cls()
-        return cls(usual.shift if shift is None else shift, usual.elastic if elastic is None else elastic)
+        usual = cls() if shift == 0 else _usual(task)
+        found = (usual.shift if shift is None else shift, usual.elastic if elastic is None else elastic)
+        unasked = bool(usual) and (shift is None or elastic is None)
+        return cls(*found, usual=unasked, few=image is not None and any(found) and _are_few(task))
 
     def __bool__(self) -> bool:
         return bool(self.shift or self.elastic)
@@ -76,6 +85,19 @@ class Augmentation:
         return np.clip(bent, -(2**15), 2**15 - 1).astype(np.int16).reshape(n, -1)
 
 
-def _is_wide(task: Task) -> bool:
-    """Say whether the network is dense and has 512 hidden units or more."""
-    return task.architecture.is_chain and sum(task.sizes[1:-1]) >= _WIDE
+def _usual(task: Task) -> Augmentation:
+    """Return how images are moved unasked."""
+    image, sizes = task.image, task.sizes
+    if image is None or not task.movable or not looks_like_images((image.rows, image.columns), 0):
+        return Augmentation()
+    if image.n_in != sizes[0] or len(sizes) < 3:  # several time steps; no hidden layer
+        return Augmentation()
+    side = min(image.rows, image.columns)
+    if _are_few(task):
+        return Augmentation(1 if side >= _LARGE else 0, round(_BENT * side, 1))
+    wide = task.architecture.is_chain and sum(sizes[1:-1]) >= _WIDE
+    return Augmentation(1, 1.0) if wide and side >= _LARGE else Augmentation()
+
+
+def _are_few(task: Task) -> bool:
+    return len(task.y) < _FEW * task.sizes[-1]

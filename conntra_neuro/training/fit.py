@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from conntra_hardware.base.arrays import ArrayLike
@@ -19,6 +19,7 @@ from conntra_hardware.program.input_encoding import Encoder
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.levels import Levels
 from conntra_neuro.training.architecture.architecture import Architecture
+from conntra_neuro.training.augmentation import Augmentation
 from conntra_neuro.training.checkpoint import Checkpoints, load_checkpoint, settings_of
 from conntra_neuro.training.inputs.bits import BitSpikes
 from conntra_neuro.training.loop import drive
@@ -55,6 +56,7 @@ class Fit:
     interrupted: bool
     sweeps: float = 0
     stop_after: float | None = None
+    moves: Augmentation = field(default_factory=Augmentation)
 
     def network(self, encoder: Encoder | None = None, labels: Sequence[object] | None = None) -> DiscreteNetwork:
         """Return the network."""
@@ -94,7 +96,8 @@ def fit(spikes: ArrayLike | BitSpikes, y: ArrayLike, wanted: Wanted, run: Run, o
     history = tuple(kept.history)
     _log.info("trained in %.1f s, %d sweeps", clock.seconds, history[-1].sweep if history else 0)
     found = (kept.best, task.architecture, task.levels, history, kept.error, clock.seconds, interrupted)
-    return Fit(*found, sweeps, None if clock.stopped is None or clock.stopped >= sweeps else clock.stopped)
+    stop_after = None if clock.stopped is None or clock.stopped >= sweeps else clock.stopped
+    return Fit(*found, sweeps, stop_after, getattr(engine, "augmentation", Augmentation()))
 
 
 def _crew(cluster: str | None, gear: str) -> AbstractContextManager[Crew | None]:
@@ -111,6 +114,8 @@ def _crew(cluster: str | None, gear: str) -> AbstractContextManager[Crew | None]
 def _gear(run: Run, task: Task, options: dict[str, Any], threads: Threads, crew: Crew | None) -> tuple[Gear, Any]:
     """Return the gear of the run, and its options."""
     name, chain = run.gear, task.architecture.is_chain
+    if task.values and name in ("annealed", "exact"):
+        raise InputError(f"gear {name}: tells classes apart; give blocks where a value is predicted")
     if name == "blocks":
         from conntra_neuro.training.device import products_on
         from conntra_neuro.training.gears.blocks import Blocks, BlocksOptions

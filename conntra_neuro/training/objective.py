@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +18,12 @@ from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.jit import jit
 
-__all__ = ["QUANTA", "SMALLEST_SCALE", "Objective", "sample_loss"]
+__all__ = ["QUANTA", "SMALLEST_SCALE", "VALUE_ONE", "AnyObjective", "Objective", "SquaredError", "sample_loss"]
 
 QUANTA = float(2**32)
 SMALLEST_SCALE = 1e-5  # its table of exponentials takes 48 MB
+VALUE_ONE = 2**16
+"""Targets that are values are whole numbers of 2^-16 standard deviations from their mean."""
 _LARGEST_EXPONENT = 60.0  # exp(-60) is 10^-26: nothing beside the largest term, which is 1
 
 
@@ -66,6 +69,54 @@ class Objective:
     def nats(total: int, n: int) -> float:
         """Return the mean in nats of a sum of ``n`` losses in quanta."""
         return total / QUANTA / max(n, 1)
+
+    @staticmethod
+    def error(nats: float, wrong: int, n: int) -> float:
+        """Return the error of ``n`` samples, whose losses add up to ``nats``: the fraction that is ``wrong``."""
+        return wrong / max(n, 1)
+
+
+@dataclass(frozen=True)
+class SquaredError:
+    """Half the squared error of a value: ``(s * logit - t)^2 / 2`` with logit scale ``s``, in standard deviations.
+
+    Where cross-entropy has nats it has half the variance of the targets.
+    """
+
+    scale: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.scale) and SMALLEST_SCALE <= self.scale <= 100):
+            raise InputError(f"logit scale {self.scale}: a number from {SMALLEST_SCALE:g} to 100 expected")
+
+    @property
+    def table(self) -> npt.NDArray[np.float64]:
+        """There are no exponentials."""
+        return np.zeros(1)
+
+    def distances(self, logits: npt.NDArray[Any], y: IntArray) -> npt.NDArray[np.float64]:
+        """Return by how many standard deviations the values (n,) of logits (n, 1) are above the targets ``y`` (n,)."""
+        return self.scale * logits[:, 0].astype(np.float64) - y / VALUE_ONE
+
+    def losses(self, logits: IntArray, y: IntArray) -> npt.NDArray[np.int64]:
+        """Return the loss (n,) of logits (n, 1) and targets (n,), in quanta."""
+        return np.rint(0.5 * self.distances(logits, y) ** 2 * QUANTA).astype(np.int64)
+
+    @staticmethod
+    def nats(total: int, n: int) -> float:
+        """Return the mean of a sum of ``n`` losses in quanta."""
+        return Objective.nats(total, n)
+
+    @staticmethod
+    def error(nats: float, wrong: int, n: int) -> float:
+        """Return the error of ``n`` samples, whose losses add up to ``nats``: their mean squared error, in variances
+        of the targets.
+        """
+        return 2 * nats / max(n, 1)
+
+
+AnyObjective: TypeAlias = Objective | SquaredError
+"""Of classes, or of a value."""
 
 
 @jit

@@ -30,7 +30,9 @@ class Wanted:
     """The network to train; as the parameters of ``train``, and
 
     input_steps  time steps that samples hold one after the other, 1 or those of the neurons
+    values       whether targets are values, as in ``Task``, and no classes
     image        how the inputs of a time step lie in images; None where they are none
+    movable      whether images may be moved unasked; not where they are tables, or nobody knows
     """
 
     n_classes: int
@@ -42,6 +44,8 @@ class Wanted:
     initial: DiscreteNetwork | None = None
     image: ImageShape | None = None
     input_steps: int = 1
+    values: bool = False
+    movable: bool = True
 
     def __post_init__(self) -> None:
         whole(self.seed, "seed", 0)

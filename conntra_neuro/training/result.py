@@ -13,7 +13,8 @@ __all__ = ["Progress", "Record", "TrainResult"]
 
 @dataclass(frozen=True)
 class Record:
-    """One line of the history, at the end of a sweep. Errors are fractions.
+    """One line of the history, at the end of a sweep. Errors are fractions; of values mean squared errors, in variances
+    of the training targets.
 
     seconds           since training began, resumed time included
     sweep             sweeps done; in blocks a sweep is one pass over the training samples
@@ -49,7 +50,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class TrainResult(Shown):
-    """A trained network and how it came about. Errors are fractions of samples.
+    """A trained network and how it came about. Errors are fractions of samples; of a network that answers with a value
+    ``train_error`` and ``test_error`` are mean squared errors, in the square of the targets' unit.
 
     network           the best network, which ``validation_error`` has decided
     history           a ``Record`` for each sweep
@@ -63,6 +65,8 @@ class TrainResult(Shown):
     stop_after        the sweeps after which a time limit or Ctrl-C cut the schedule short; None where nothing did.
                       ``train`` with both gives this network again, bit for bit, from conntra's gears (in a warm
                       start both are the first stage's)
+    shift, elastic    pixels that training images were shifted by, up to, and bent by, about
+    moved_unasked     whether that, or a part of it, was the trainer's choice
     """
 
     network: DiscreteNetwork
@@ -80,7 +84,12 @@ class TrainResult(Shown):
     neuron: str = "threshold"
     sweeps: float = 0
     stop_after: float | None = None
+    shift: int = 0
+    elastic: float = 0.0
+    moved_unasked: bool = False
 
     def __repr__(self) -> str:
         error = "" if self.test_error is None else f", test error {100 * self.test_error:.2f} %"
+        if self.network.value is not None:
+            error = "" if self.test_error is None else f", test MSE {self.test_error:.6g}"
         return f"TrainResult({self.method}, {self.gear}: {self.network!r}{error}, {self.train_seconds:.3g} s)"

@@ -43,20 +43,25 @@ def make_task(spikes: ArrayLike | BitSpikes, y: ArrayLike, wanted: Wanted) -> Ta
         raise InputError(f"y: shape {targets.shape}, type {targets.dtype}; {len(x)} integer class indices expected")
     if len(x) == 0:
         raise InputError("training samples: none; at least one of each of two classes expected")
-    if targets.min() < 0 or targets.max() >= wanted.n_classes:
+    if wanted.values and wanted.n_classes != 1:
+        raise InputError(f"y: values for {wanted.n_classes} logits; one logit expected")
+    if not wanted.values and (targets.min() < 0 or targets.max() >= wanted.n_classes):
         raise InputError(f"y: class indices {targets.min()} to {targets.max()}; 0 to {wanted.n_classes - 1} expected")
     if len(np.unique(targets)) < 2:
+        if wanted.values:
+            raise InputError(f"y: one value for all of {len(x)} samples; two at least are needed to train")
         raise InputError(f"y: only class {targets[0]} among {len(x)} samples; at least two classes are needed to train")
     levels, seed = parse_levels(wanted.levels), int(wanted.seed)
     arch, targets, start = _architecture(wanted, x, levels), targets.astype(np.int64), None
     if wanted.initial is not None:
         arch = with_neurons_of(arch, wanted.initial)
         start = arch.parameters_of(wanted.initial, levels)
-    held = _held_out_rows(targets, wanted.validation_fraction, seed)
+    strata = np.zeros_like(targets) if wanted.values else targets
+    held = _held_out_rows(strata, wanted.validation_fraction, seed)
     kept = np.setdiff1d(np.arange(len(x)), held)
     held_out = (taken(x, held), targets[held]) if len(held) else None
     x, targets = (taken(x, kept), targets[kept]) if len(held) else (x, targets)
-    return Task(x, targets, arch, levels, seed, held_out, start, wanted.image)
+    return Task(x, targets, arch, levels, seed, held_out, start, wanted.image, wanted.values, wanted.movable)
 
 
 def _architecture(wanted: Wanted, x: Spikes, levels: Levels) -> Architecture:

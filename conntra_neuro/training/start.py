@@ -12,11 +12,11 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import Readout
 from conntra_neuro.network.levels import Levels
 from conntra_neuro.training.architecture.architecture import Architecture, Node
-from conntra_neuro.training.calibrate import calibrated_scale
+from conntra_neuro.training.calibrate import calibrated_scale, slope_of
 from conntra_neuro.training.layers.forward import Activity, node_potentials, respond, rows_of
 from conntra_neuro.training.layers.products import HostProducts
 from conntra_neuro.training.neurons import of_neuron
-from conntra_neuro.training.objective import SMALLEST_SCALE, Objective
+from conntra_neuro.training.objective import SMALLEST_SCALE, AnyObjective, Objective, SquaredError
 from conntra_neuro.training.parameters import BIAS_LIMIT, Parameters, start_shares
 from conntra_neuro.training.scoring.plan import exact_float
 from conntra_neuro.training.task import Task, generator
@@ -28,10 +28,11 @@ _ONE = Threads(1)
 _SAMPLES = 2000  # that place the thresholds and measure the spreads
 _COLUMNS = 64  # at a time
 _LARGEST_EXPONENT = 40.0  # exp of it and of its negative are both far inside float32
+_VALUE_SPREAD = 0.5  # the same where a value is predicted, in standard deviations
 _LOGIT_SPREAD = 1.25  # of scaled logits at the start [measured: 0.2 a unit of logit at 784-256-10]
 
 
-def start_of(task: Task, scale: float | None, margin: int) -> tuple[Parameters, Objective, list[float]]:
+def start_of(task: Task, scale: float | None, margin: int) -> tuple[Parameters, AnyObjective, list[float]]:
     """Return the parameters to start from, the objective, and the spread of each layer's potentials.
 
     The spread is the standard deviation over samples, mean over units, at least 1. Without a ``scale`` the logits'
@@ -45,14 +46,17 @@ def start_of(task: Task, scale: float | None, margin: int) -> tuple[Parameters, 
     if scale is None:
         largest = task.largest_level
         # One weight alone never multiplies an exponential by more than exp(12), whatever the spread of a tiny network.
-        usual = _LOGIT_SPREAD / spreads[-1]
+        usual = (_VALUE_SPREAD if task.values else _LOGIT_SPREAD) / spreads[-1]
         if task.start is not None:
-            usual = calibrated_scale(logits, task.y[rows][: len(logits)])
+            calibrated = slope_of if task.values else calibrated_scale
+            usual = calibrated(logits, task.y[rows][: len(logits)])
         scale = max(min(usual, 12 / largest), SMALLEST_SCALE)
-    return start, Objective(scale, margin), spreads
+    if task.values and margin:
+        raise InputError(f"margin {margin}: is one between classes; leave it out where a value is predicted")
+    return start, SquaredError(scale) if task.values else Objective(scale, margin), spreads
 
 
-def check_exponents(objective: Objective, levels: Levels) -> None:
+def check_exponents(objective: AnyObjective, levels: Levels) -> None:
     """InputError where a weight of the readout is too large, times the scale, for exponentials in float32."""
     largest = max(abs(levels.values[0]), abs(levels.values[-1]))
     if objective.scale * largest > _LARGEST_EXPONENT:

@@ -27,10 +27,12 @@ class Task:
 
     spikes        (n, n_in) of 0/1, bytes or in a file as bits, and class indices y (n,); of inputs that are given for
                   several time steps one step after the other
+    values        whether y are no classes, but values: whole numbers of ``objective.VALUE_ONE`` a standard deviation
     architecture  the layers
     held_out      spikes and class indices that decide which network is the best; None where the set is small
     start         parameters to start from; None for random ones
     image         how the inputs of a time step lie in images; None where they are none
+    movable       whether images may be moved unasked
     """
 
     spikes: Spikes
@@ -41,6 +43,8 @@ class Task:
     held_out: tuple[Spikes, npt.NDArray[np.int64]] | None = None
     start: Parameters | None = None
     image: ImageShape | None = None
+    values: bool = False
+    movable: bool = True
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -66,7 +70,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean objective in nats and fraction of wrong predictions."""
+    """Mean objective in nats and fraction of wrong predictions; of values see ``objective.SquaredError``."""
 
     objective: float
     error: float

@@ -28,8 +28,11 @@ from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.levels import Levels
 from conntra_neuro.training import warm
 from conntra_neuro.training.architecture.words import as_specs, names_of, parse_neurons
+from conntra_neuro.training.calibrate import value_scale
 from conntra_neuro.training.fit import fit as fit_network
 from conntra_neuro.training.inputs.bits import Spikes, chunks, stored
+from conntra_neuro.training.inputs.image import looks_like_images
+from conntra_neuro.training.objective import VALUE_ONE
 from conntra_neuro.training.request import Run, Wanted
 from conntra_neuro.training.result import Progress, TrainResult
 from conntra_neuro.training.samples import default_layers, image_shape, width_of
@@ -37,10 +40,11 @@ from conntra_neuro.training.samples import default_layers, image_shape, width_of
 if TYPE_CHECKING:
     from conntra_neuro.datasets import Dataset
 
-__all__ = ["train"]
+__all__ = ["are_images", "train"]
 
 METHODS = ("conntra", "backprop", "warm")
 _ENCODERS = (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder, CodeEncoder, SignalEncoder)
+_LOOKED_AT = 1000  # samples of a set in a file, to say what they are
 _CHANNELS = (1, 3, 4)  # of grey, colour, and colour with transparency
 
 
@@ -106,8 +110,8 @@ def train(
     threads              None takes every core; the network is the same on any number
     initial              a network to start from; the result is never worse than it on what decides
     cluster              the address of a Dask scheduler, "tcp://HOST:8786", whose workers hold the training samples,
-                         or "local:N" for N worker processes of this machine; the network is the same as without.
-                         The blocks gear only
+                         "tls://HOST:8786?ca=FILE&cert=FILE&key=FILE" with certificates, or "local:N" for N worker
+                         processes of this machine; the network is the same as without. The blocks gear only
     device               where the blocks gear computes its products: "cpu"; "gpu", through JAX, where the same network
                          comes out, bit for bit; "jax", on whatever device JAX takes by itself
     options              the gear's own, e.g. ``BlocksOptions``
@@ -132,12 +136,14 @@ def train(
     image = image_shape(shape, spikes.shape[1] // given)
     if method == "backprop":
         gear = "straight-through"
-    wanted = Wanted(
-        len(data.labels), layers, neurons, levels, seed, validation_fraction, initial, image, input_steps=given
-    )
+    values = data.target == "value"
+    fixed = (layers, neurons, levels, seed, validation_fraction, initial, image, given, values, are_images(data))
+    wanted, y = Wanted(data.n_classes, *fixed), _standard(data.y_train) if values else data.y_train
     run = Run(gear, sweeps, time_limit_s, checkpoint, resume, progress, threads, cluster, stop_after, device)
-    fit = (warm.fit if method == "warm" else fit_network)(spikes, data.y_train, wanted, run, options)
-    network = fit.network(encoder, data.labels)
+    fit = (warm.fit if method == "warm" else fit_network)(spikes, y, wanted, run, options)
+    network = fit.network(encoder, data.labels or None)
+    if values:
+        network = _of_values(network, data.x_train, data.y_train)
     tested = len(data.x_test) > 0
     return TrainResult(
         network=network,
@@ -155,7 +161,20 @@ def train(
         interrupted=fit.interrupted,
         sweeps=fit.sweeps,
         stop_after=fit.stop_after,
+        shift=fit.moves.shift,
+        elastic=fit.moves.elastic,
+        moved_unasked=fit.moves.usual,
     )
+
+
+def are_images(data: Dataset) -> bool:
+    """Say whether samples are images, which may be moved: tables, spikes and what sensors say over time are not."""
+    from conntra_neuro.datasets.mapped import is_mapped
+
+    if data.input != "features" or not looks_like_images(data.feature_shape, 0):
+        return False
+    rows = data.x_train[:_LOOKED_AT] if is_mapped(data.x_train) else data.x_train
+    return looks_like_images(data.feature_shape, float(rows.min()))
 
 
 def _check_device(device: str, method: str, gear: str, cluster: str | None) -> None:
@@ -231,11 +250,25 @@ def _flat(x: ArrayLike) -> npt.NDArray[Any]:
 
 
 def _error(network: DiscreteNetwork, x: ArrayLike, y: ArrayLike) -> float:
-    """Return the fraction of wrong predictions, in chunks: encoded inputs are larger than raw ones."""
+    """Return what ``network.error`` does, in chunks: encoded inputs are larger than raw ones."""
     samples: SpikeArray = np.asarray(x)
     targets = np.asarray(y)
-    wrong = 0
+    total = 0.0
     for part in chunks(len(samples), 4 * samples[:1].size):
         rows = samples[part]
-        wrong += int(np.count_nonzero(network.predict(rows) != targets[part]))
-    return wrong / len(samples)
+        total += len(rows) * network.error(rows, targets[part])
+    return total / len(samples)
+
+
+def _standard(y: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Return targets as ``Task`` takes them: whole numbers of 2^-16 standard deviations from their mean."""
+    return np.rint((y - y.mean()) / y.std() * VALUE_ONE).astype(np.int64)
+
+
+def _of_values(network: DiscreteNetwork, x: ArrayLike, y: npt.NDArray[np.float64]) -> DiscreteNetwork:
+    """Return ``network`` with what its logit stands for: the line that is nearest to the targets of training."""
+    samples: SpikeArray = np.asarray(x)
+    parts = list(chunks(len(samples), 4 * samples[:1].size))
+    logits = np.concatenate([network.forward(network.encode(samples[part])) for part in parts])
+    said = {"steps": network.steps, "recurrent": network.recurrent, "value": value_scale(logits, y)}
+    return DiscreteNetwork(network.layers, network.encoder, None, network.residuals, **said)

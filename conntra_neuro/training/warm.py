@@ -16,7 +16,7 @@ import numpy as np
 
 from conntra_hardware.base.arrays import ArrayLike
 from conntra_hardware.base.errors import InputError
-from conntra_neuro.training.calibrate import calibrated_scale
+from conntra_neuro.training.calibrate import calibrated_scale, slope_of
 from conntra_neuro.training.checkpoint import checkpoint_file
 from conntra_neuro.training.fit import Fit
 from conntra_neuro.training.fit import fit as fit_stage
@@ -93,7 +93,8 @@ def _recipe(
     network, steps = first.network(), wanted.input_steps
     rows = inputs[part].reshape(len(inputs[part]) * steps, -1)  # the time steps of a sample, one after the other
     logits = network.forward(rows if steps == network.steps else rows.repeat(network.steps, axis=0))
-    recipe: dict[str, Any] = {"scale": calibrated_scale(logits, np.asarray(y)[part])}
+    calibrated = slope_of if wanted.values else calibrated_scale
+    recipe: dict[str, Any] = {"scale": calibrated(logits, np.asarray(y)[part])}
     by_heart, sweeps = _by_heart(first), run.sweeps
     if run.gear == "blocks":
         recipe |= _SHAKEN if by_heart else _CAREFUL | _small_steps(first)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from conntra_hardware.backends import load_backend
 from conntra_hardware.backends.host import Host
 from conntra_hardware.backends.protocol import Recording, RunOptions
-from conntra_hardware.base.arguments import class_indices, seconds, whole
+from conntra_hardware.base.arguments import class_indices, seconds, target_values, whole
 from conntra_hardware.base.arrays import ArrayLike, IntArray
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.values import Shown
@@ -30,14 +30,16 @@ _log = logging.getLogger(__name__)
 class RunResult(Shown):
     """Outputs of a run. ``logits`` (n, classes) int64; ``predictions`` (n,) class indices; ``spikes`` as in Recording.
 
-    ``accuracy`` is None where no labels were given. ``seconds`` is wall time, all included. ``counts`` are those of
-    the spikes recorded on ``counted_on``: ``backend`` itself, or the reference where a chip was not probed.
-    ``recording`` is what the backend handed back, and ``program`` is what ran.
+    Of a program that answers with a value (``Program.value``) ``predictions`` are float64, ``mse`` is their mean
+    squared error and ``r2`` the share of the targets' variance that they explain; of others these are None.
+    ``accuracy`` is None where no labels were given, and of values. ``seconds`` is wall time, all included. ``counts``
+    are those of the spikes recorded on ``counted_on``: ``backend`` itself, or the reference where a chip was not
+    probed. ``recording`` is what the backend handed back, and ``program`` is what ran.
     """
 
     backend: str
     logits: IntArray
-    predictions: npt.NDArray[np.int64]
+    predictions: npt.NDArray[np.int64] | npt.NDArray[np.float64]
     accuracy: float | None
     spikes: Mapping[str, IntArray]
     counts: EventCounts
@@ -45,9 +47,12 @@ class RunResult(Shown):
     recording: Recording = field(repr=False)
     program: Program = field(repr=False)
     counted_on: str = ""
+    mse: float | None = None
+    r2: float | None = None
 
     def __repr__(self) -> str:
         right = "" if self.accuracy is None else f", accuracy {100 * self.accuracy:.2f} %"
+        right += "" if self.mse is None else f", MSE {self.mse:.6g}"
         return f"RunResult({self.backend}: {self.samples:,} samples{right}, {self.seconds:.3g} s)"
 
     @property
@@ -77,7 +82,8 @@ def run(
 
     x                     raw features (n, ...) where the program has an encoder, else 0/1 spikes (n, n_inputs), or
                           (n, steps, n_inputs) where a sample takes several time steps
-    y                     class indices (n,); None leaves out the accuracy
+    y                     class indices (n,), or of a program that answers with a value numbers (n,); None leaves out
+                          the accuracy, or the error
     time_limit_s          seconds that a backend in a child process may take
     batch_size            samples that run side by side; None lets the backend choose
     host, measure, probe  for the backend "loihi"; see ``RunOptions``
@@ -90,7 +96,12 @@ def run(
     inputs = program.encode(x)
     if len(inputs) == 0:
         raise InputError("samples: none given; at least 1 expected")
-    labels = None if y is None else class_indices(y, len(inputs) // program.steps, program.readout.size)
+    samples = len(inputs) // program.steps
+    labels = targets = None
+    if y is not None and program.value is not None:
+        targets = target_values(y, samples)
+    elif y is not None:
+        labels = class_indices(y, samples, program.readout.size)
     simulator = load_backend(backend)
     dry = backend == "loihi-dry" and not host and not measure
     if (host or measure or not probe) and not (backend == "loihi" or dry):
@@ -100,7 +111,9 @@ def run(
         program, inputs, RunOptions(time_limit_s, batch_size, host, measure, probe, traces=True)
     )
     took = time.perf_counter() - start
-    predictions = recording.logits.argmax(axis=1)
+    logits = recording.logits
+    predictions = logits.argmax(axis=1) if program.value is None else program.value.values(logits)
+    mse = None if targets is None else float(np.mean((predictions - targets) ** 2))
     counted_on, spikes = backend, recording.spikes
     if not probe:
         counted_on, spikes = "reference", load_backend("reference").execute(program, inputs, RunOptions()).spikes
@@ -115,6 +128,8 @@ def run(
         recording=recording,
         program=program,
         counted_on=counted_on,
+        mse=mse,
+        r2=None if targets is None or mse is None or not targets.var() else 1 - mse / float(targets.var()),
     )
     _log.info("ran %r", result)
     return result

@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--features", default="uint8")
     chosen = parser.parse_args()
     if chosen.model is None:
-        network = cn.train(cn.load_dataset("digits"), layers=[256], seed=0, sweeps=3).network
+        network = cn.train(cn.load_dataset("digits"), layers=[256], seed=0, sweeps=3, shift=0).network
     else:
         network = cn.load(chosen.model)
     assert isinstance(network, cn.DiscreteNetwork)

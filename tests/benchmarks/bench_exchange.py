@@ -35,7 +35,7 @@ def main() -> None:
         assert isinstance(network, cn.DiscreteNetwork)
     else:
         data = cn.load_dataset("digits")
-        network = cn.train(data, layers=[64], seed=0, sweeps=3).network
+        network = cn.train(data, layers=[64], seed=0, sweeps=3, shift=0).network
     spikes = network.encode(data.x_test.reshape(len(data.x_test), -1))
     logits = network.forward(spikes)
     print(

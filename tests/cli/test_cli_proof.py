@@ -1,6 +1,8 @@
 """``conntra verify``: certificates that are checked again with one command, and fuzzing."""
 
 import json
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -118,6 +120,31 @@ def test_fuzzing_reports_saves_and_is_checked_again(conntra, monkeypatch):
     )
     shown = conntra("verify", folder / "program.conntra", "--certificate", folder / "certificate.json", "--json")
     assert (shown.status, shown.document["confirmed"], shown.document["equal"]) == (1, True, False)
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed here")
+def test_a_certificate_is_signed_and_its_signer_asked_for(conntra, fails, program, tmp_path):
+    for name in ("key", "other"):
+        made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name]
+        subprocess.run(made, check=True)
+    compared = ("verify", program, "--backends", "reference,loop", "--samples", "5", "--out", "c.json")
+    assert conntra(*compared, "--sign", tmp_path / "key").status == 0
+    again = ("verify", program, "--recheck", "c.json", "--signer")
+    shown = conntra(*again, tmp_path / "key.pub")
+    assert (shown.status, "certificate confirmed" in shown.out, "signed" in shown.out) == (0, True, True)
+    other = conntra(*again, tmp_path / "other.pub", "--json")
+    assert (other.status, other.document["confirmed"], other.document["fresh"]) == (1, False, None)
+    assert other.document["mismatch"].startswith("signature: not made with")
+    assert conntra(*compared[:-4]).status == 0
+    fails(
+        "verify", program, "--sign", tmp_path / "key", says=["--sign: signs the certificate that is made; give --out"]
+    )
+    fails("verify", program, "--signer", tmp_path / "key.pub", says=["--signer: says who must have signed"])
+    fails(*compared, "--sign", tmp_path / "none", says=["--sign", "no such file"])
+    data = (conntra.folder / "c.json").read_bytes()
+    (conntra.folder / "c.json").write_bytes(data.replace(b"  ", b" \t", 1))
+    touched = conntra("verify", program, "--recheck", "c.json", "--json")
+    assert (touched.status, touched.document["mismatch"].split(":")[0]) == (1, "layout")
 
 
 def test_wrong_use(fails, program, tmp_path):

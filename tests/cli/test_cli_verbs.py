@@ -15,6 +15,7 @@ VERBS = (
     "train",
     "compare",
     "pareto",
+    "tune",
     "compile",
     "check",
     "run",
@@ -29,6 +30,20 @@ VERBS = (
 
 def fields(document, *names):
     assert set(names) <= set(document), set(names) - set(document)
+
+
+def test_training_says_how_it_moved_images_unasked(conntra):
+    moved = conntra("train", "digits", "--layers", "4", "--sweeps", "1")
+    words = " ".join(moved.out.split())
+    assert (
+        "bent by about 0.5 pixels, anew in each sweep; the default with 144 of a class, --shift 0 leaves them" in words
+    )
+    left = conntra("train", "digits", "--layers", "4", "--sweeps", "1", "--shift", "0")
+    assert "training images" not in left.out
+    asked = conntra("train", "digits", "--layers", "4", "--sweeps", "1", "--shift", "1", "--elastic", "0", "--json")
+    assert [asked.document[name] for name in ("shift", "elastic", "moved_unasked")] == [1, 0, False]
+    table = conntra("train", "digits", "--layers", "4", "--sweeps", "1", "--shift", "1", "--elastic", "0")
+    assert "shifted by up to 1 pixel, anew in each sweep training error" in " ".join(table.out.split())
 
 
 def test_train_compile_check_run_verify(conntra):

@@ -99,15 +99,37 @@ def test_whoever_stops_reading_ends_nothing(tmp_path) -> None:
     assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
 
 
-def test_no_home_and_a_plain_locale(tmp_path) -> None:
-    plain = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", ""), "LC_ALL": "C"}
-    plain |= {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+NOWHERE = "/proc/nowhere"  # cannot be made, by root either
+BARE = {
+    **dict.fromkeys(("LC_ALL", "LANG"), "C"),
+    **dict.fromkeys(("PYTHONUTF8", "PYTHONCOERCECLOCALE"), "0"),
+    **dict.fromkeys(("HOME", "XDG_CACHE_HOME", "CONNTRA_CACHE", "MPLCONFIGDIR"), NOWHERE),
+}
+
+
+def test_no_home_no_cache_a_plain_locale_and_names_that_are_no_text(program, tmp_path) -> None:
+    plain = {**BARE, "PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
     folder = tmp_path / "two words é"
     folder.mkdir()
-    out = folder / os.fsdecode(b"caf\xe9 net.conntra")
-    done = run("train", "iris", "--layers", "4", "--sweeps", "1", "--out", out, cwd=folder, env=plain)
-    assert done.returncode == 0, done.stderr
-    assert isinstance(cn.load(out), cn.DiscreteNetwork)
+    names = ("net.conntra", "result.json", "report.html")
+    model, result, page = (folder / os.fsdecode(b"caf\xe9 " + name.encode()) for name in names)
+    for arguments in (
+        ("train", "iris", "--layers", "4", "--sweeps", "1", "--out", model),
+        ("run", program, "--data", "iris", "--out", result),
+        ("report", result, "--out", page, "--title", os.fsdecode(b"caf\xe9")),
+    ):
+        done = run(*arguments, "-q", cwd=folder, env=plain)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), arguments
+    assert isinstance(cn.load(model), cn.DiscreteNetwork)
+    assert "caf\\udce9 result.json" in page.read_text(encoding="utf-8")
+
+
+def test_a_run_file_is_text(conntra, fails, tmp_path) -> None:
+    data = cn.load_dataset("iris")
+    path = tmp_path / os.fsdecode(b"caf\xe9.npz")
+    np.savez(path, **{part: getattr(data, part) for part in ("x_train", "y_train", "x_test", "y_test")})
+    assert conntra("train", f"npz:{path}", "--layers", "4", "--sweeps", "1", "--out", "m.conntra").status == 0
+    fails("show", "m.conntra", "--run-file", "again.toml", says=["not in UTF-8", "rename it"])
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 0)])

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import conntra_neuro as cn
+from conntra_neuro.datasets import Dataset
 from conntra_neuro.exchange.files import import_with_report
 
 pytest.importorskip("nir")
@@ -55,3 +56,65 @@ def test_the_integers_follow_the_package(name: str) -> None:
     assert (network.forward(found["x"]).argmax(axis=1) == classes).mean() >= 0.85
     program = cn.compile(network, chip="loihi1")
     assert program.verify(found["x"][:2], ["reference", "loop"]).equal
+
+
+def plausible(name: str, n: int, seed: int) -> np.ndarray:
+    """Spikes (n, steps, features) at the rates of the recorded inputs, each at random."""
+    x = recorded(name)["x"]
+    rng = np.random.default_rng(seed)
+    images = x.mean(axis=1)[rng.integers(len(x), size=n)]
+    return (rng.random((n, *x.shape[1:])) < images[:, None]).astype(np.uint8)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("bits", [8, 3])
+def test_weights_chosen_on_data_agree_better(name: str, bits: int) -> None:
+    """On samples that they were not chosen on: values of both layers that differ from the float simulation's."""
+    x, other = plausible(name, 150, 0), plausible(name, 150, 1)
+    y = np.arange(150) % 10
+    data = Dataset("spikes", x, y, other, y, labels=tuple(range(10)))
+    options = {"reset": "subtract", "spikes": "one"} if name == "sinabs" else {}
+    options |= {"steps": x.shape[1], "source": name, "bits": bits}
+    differ = []
+    for given in (None, data):
+        network, report = import_with_report(FOLDER / f"{name}.nir", data=given, **options)
+        assert report is not None
+        differ.append([1 - layer.equal for layer in report.agreement(other)])
+        assert cn.check(network, chip="loihi1").fits
+        assert max(len(np.unique(layer.weight)) for layer in network.layers) <= 2**bits - 1
+    # Of Norse's few spikes in the second layer a handful decides.
+    assert differ[1][0] < differ[0][0]
+    assert sum(differ[1]) < sum(differ[0])
+
+
+def test_one_spike_a_step_where_the_package_was_made_to() -> None:
+    """sinabs' default is several; the network was trained with one, and its own spikes are those of the simulation."""
+    found = recorded("sinabs")
+    given = {"steps": found["x"].shape[1], "source": "sinabs", "reset": "subtract"}
+    _, report = import_with_report(FOLDER / "sinabs.nir", spikes="one", **given)
+    assert report is not None
+    for exact, sent in zip(report.simulate(found["x"]), (found["spikes0"], found["spikes1"]), strict=True):
+        assert (exact == sent).mean() > 0.9999
+    with pytest.raises(cn.ConntraError, match="spikes 'two': unknown; allowed: one, several"):
+        import_with_report(FOLDER / "sinabs.nir", spikes="two", **given)
+
+
+@pytest.mark.parametrize("targets", ["labels", "float", "both"])
+def test_ternary_networks_with_a_late_reset_are_repaired(targets: str) -> None:
+    """snnTorch's reset is a way back of each neuron to itself: it stays, and weights stay ternary."""
+    x = plausible("snntorch", 200, 0)
+    given = {"steps": x.shape[1], "source": "snntorch", "bits": 2}
+    _, report = import_with_report(FOLDER / "snntorch.nir", **given)
+    assert report is not None
+    y = report.simulate(x)[-1].sum(axis=1).argmax(axis=1)
+    data = Dataset("spikes", x, y, x, y, labels=tuple(range(10)))
+    network, report = import_with_report(FOLDER / "snntorch.nir", data=data, repair=0.5, targets=targets, **given)
+    assert report is not None
+    assert report.before is not None
+    assert report.repair is not None
+    assert report.repair.after[0] <= report.repair.before[0]
+    assert len(network.recurrent) == 2
+    for layer, before in zip(network.layers, report.before.layers, strict=True):
+        assert set(np.unique(layer.weight)) <= set(np.unique(before.weight))
+    program = cn.compile(network, chip="loihi1")
+    assert program.verify(x[:2], ["reference", "loop"]).equal

@@ -19,7 +19,7 @@ from conntra_neuro.exchange.c.measure import measure
 from conntra_neuro.exchange.c.writer import FEATURES, c_header
 from conntra_neuro.exchange.files import export
 from conntra_neuro.network import DiscreteNetwork
-from conntra_neuro.network.layers import Conv2d, Dense, Recurrent, Residual
+from conntra_neuro.network.layers import Conv2d, Dense, Flatten, Recurrent, Residual, SumPool
 from conntra_neuro.network.levels import Levels
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler here")
@@ -47,15 +47,15 @@ def test_random_networks_of_every_kind(tmp_path_factory, networks, seed, packing
     check(networks, samples, tmp_path_factory.mktemp("c"), packing)
 
 
-def without_delays(network):
-    layers = [Dense(layer.weight, layer.bias, layer.neuron) for layer in network.layers]
-    return DiscreteNetwork(layers, steps=network.steps)
-
-
 def test_leaky_networks_as_plain_loops_have_them(tmp_path):
-    """100 networks: leaks, currents, refractory steps, both resets and rules, parameters a neuron, every readout."""
+    """100 networks: leaks, currents, refractory steps, both resets and rules, parameters a neuron, every readout;
+    delays of all kinds, and layers that lead to themselves.
+    """
     drawn = [over_time.random_network(seed) for seed in range(100)]
-    networks, samples = [without_delays(network) for network, _ in drawn], [spikes for _, spikes in drawn]
+    networks, samples = [network for network, _ in drawn], [spikes for _, spikes in drawn]
+    delays = [layer.delay for network in networks for layer in network.layers]
+    assert {np.ndim(delay) for delay in delays if np.any(delay)} == {0, 1, 2}
+    assert sum(bool(network.recurrent) for network in networks) > 50
     refractory = [layer.neuron for network in networks for layer in network.layers if layer.neuron.facts.refractory]
     assert refractory
     assert {network.layers[-1].neuron.facts.form for network in networks} == {"readout", "leaky readout", "leaky"}
@@ -70,15 +70,62 @@ def test_leaky_neurons_spike_for_spike(tmp_path):
     """Each step's spikes of each layer, read from the counts of a network that ends there."""
     for seed in range(200, 206):
         whole, samples = over_time.random_network(seed)
-        spikes = over_time.by_loops(without_delays(whole), samples)[0]
+        spikes = over_time.by_loops(whole, samples)[0]
         for index, layer in enumerate(whole.layers):
             if not layer.neuron.spikes:
                 continue
-            ends = DiscreteNetwork(without_delays(whole).layers[: index + 1], steps=whole.steps)
+            loops = [r for r in whole.recurrent if r.layer <= index]
+            ends = DiscreteNetwork(whole.layers[: index + 1], steps=whole.steps, recurrent=loops)
             (tmp_path / "net.h").write_text(c_header(ends).text)
             printed = compiled_c.compile_and_run(STEPWISE, tmp_path, compiled_c.words_of(samples).tobytes())
             counts = np.array(printed.split(), np.int64).reshape(len(samples), whole.steps, layer.n_out)
             np.testing.assert_array_equal(np.diff(counts, axis=1, prepend=0), spikes[index])
+
+
+def images_with_a_past(seed):
+    """Delays and ways back of convolutions, behind pooling, graded spikes and a Flatten; and of the last layer."""
+    rng = np.random.default_rng(seed)
+
+    def lif():
+        return Lif(int(rng.integers(1, 5)), voltage_decay=int(rng.integers(0, 4097)), current_decay=2000)
+
+    def kernel(*shape):
+        return rng.integers(-2, 4, shape)
+
+    back = Conv2d(kernel(2, 2, 3, 3), None, "readout", input_shape=(2, 5, 6), padding=1, delay=rng.integers(0, 3, 60))
+    steps = int(rng.integers(1, 10))
+    graded = GradedRelu(int(rng.integers(0, 3)))
+    layers = [
+        Conv2d(kernel(2, 1, 2, 3), rng.integers(-1, 2, 2), lif(), input_shape=(1, 6, 8), delay=rng.integers(0, 4, 48)),
+        SumPool((2, 2), input_shape=(2, 5, 6)),
+        Conv2d(kernel(3, 2, 1, 2), rng.integers(-1, 2, 3), graded, input_shape=(2, 2, 3), delay=int(rng.integers(4))),
+        Flatten((3, 2, 2)),
+        Dense(kernel(7, 12), rng.integers(-4, 5, 7), lif(), delay=rng.integers(0, 3, (7, 12))),
+        Dense(kernel(4, 7), None, (lif(), "threshold")[seed % 2], delay=rng.integers(0, 3, 7)),
+    ]
+    loops = [Recurrent(0, back), Recurrent(4, kernel(7, 7)), Recurrent(5, kernel(4, 4), rng.integers(0, 4, (4, 4)))]
+    loops += [Recurrent(2, kernel(12, 12) * (rng.random((12, 12)) < 0.05))] if seed % 3 == 0 and steps < 4 else []
+    skips = [Residual(0, 4, Dense(kernel(7, 60), None, "readout"))]
+    return DiscreteNetwork(layers, steps=steps, recurrent=loops, residuals=skips)
+
+
+@pytest.mark.parametrize("packing", ["bits", "digits"])
+def test_delays_and_ways_back_of_images_and_values(tmp_path, packing):
+    networks = [images_with_a_past(seed) for seed in range(12)]
+    samples = [network_strategies.inputs(network, 4, 3) for network in networks]
+    check(networks, samples, tmp_path, packing)
+    assert sum(network.forward(sample).any() for network, sample in zip(networks, samples, strict=True)) > 6
+
+
+def test_a_ring_takes_a_row_for_each_step_that_is_looked_back(tmp_path):
+    """40 inputs, two words: four rows for a delay of 3. 10 neurons, one word: 6 rows for a way back of 1 + 4 steps."""
+    plain = DiscreteNetwork([Dense(np.ones((10, 40), int), activation=Lif(3, voltage_decay=9))], steps=9)
+    late = Dense(np.ones((10, 40), int), activation=Lif(3, voltage_decay=9), delay=3)
+    network = DiscreteNetwork([late], steps=9, recurrent=[Recurrent(0, np.ones((10, 10), int), 4)])
+    rows, row, last, sums = 4 * (4 * 2 + 6 * 1), 4, 4, 4 * 10
+    assert c_header(network).ram == c_header(plain).ram + rows + row + last + sums
+    spikes = network_strategies.inputs(network, 6, 1)
+    check([network], [spikes], tmp_path, "bits")
 
 
 STEPWISE = """
@@ -255,11 +302,6 @@ def test_what_is_refused(tmp_path):
         measure(c_header(network).text, "net", "no-such-cc")
     with pytest.raises(InputError, match="option 'steps' is not one of its own"):
         export(network, tmp_path / "a.h", steps=3)
-    lif = Dense(np.eye(2), activation=Lif(1, voltage_decay=9))
-    with pytest.raises(InputError, match="export to C: recurrent layer 0: a layer that leads to itself"):
-        c_header(DiscreteNetwork([lif], steps=2, recurrent=[Recurrent(0, np.eye(2))]))
-    with pytest.raises(InputError, match=r"export to C: layer 0 .*: synapses with a delay"):
-        export(DiscreteNetwork([Dense(np.eye(2), activation=lif.neuron, delay=1)], steps=2), tmp_path / "a.h")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -147,7 +147,7 @@ def random_file(seed: int, path: Path) -> Path:
         if rng.random() < 0.6:
             layer["bias"] = rng.integers(-2, 3, n_out)
         if rng.random() < 0.6:
-            layer["delay"] = rng.integers(0, 4, n_in if rng.random() < 0.5 else 1)
+            layer["delay"] = rng.integers(0, 4, rng.choice([n_in, n_out, 1]))
         if rng.random() < 0.5 and index < 2:
             layer |= {"type": "dense_rec", "weight_rec": rng.integers(-3, 4, (n_out, n_out))}
         layers.append(layer)
@@ -175,6 +175,30 @@ def test_files_mean_what_lava_dl_says(seed: int, semantics: str, tmp_path: Path)
                 assert neuron.strict == (semantics == "lava" or group["neuron/type"][()] == b"LOIHI")
                 assert neuron.refractory == group["neuron/refDelay"][()] - 1
     assert sent
+
+
+def test_delays_are_a_neurons_own_as_in_lavas_loader(tmp_path: Path) -> None:
+    """One a neuron, where there are as many, else one an input; lava-dl writes those of a block's outputs."""
+    rows, columns, one = np.array([0, 3]), np.array([1, 0, 2]), np.array([4])
+    for delay, shape in ((rows, rows[:, None]), (columns, columns[None]), (one, one)):
+        network = cn.import_network(write(tmp_path / "a.net", [dense(delay=delay)]), steps=4)
+        assert np.array_equal(np.broadcast_to(network.layers[0].delay, (2, 3)), np.broadcast_to(shape, (2, 3)))
+    square = write(tmp_path / "b.net", [dense(weight=np.ones((2, 2)), delay=rows)])
+    assert cn.import_network(square, steps=4).layers[0].delay.tolist() == [[0, 0], [3, 3]]
+
+
+def test_an_average_sums_each_group_and_a_block_without_neurons_is_a_readout(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    first = dense(weight=rng.integers(-1, 3, (6, 3)), shape=np.array([6, 1, 1]))
+    network = cn.import_network(
+        write(tmp_path / "a.net", [first, {"type": "average", "shape": np.array([2, 1, 1])}]), steps=5
+    )
+    x = (rng.random((4, 5, 3)) < 0.5).astype(np.uint8)
+    counts = network.outputs(x)[0].reshape(4, 5, 2, 3).sum(axis=(1, 3))
+    assert counts.any()
+    assert np.array_equal(network.forward(x), counts)
+    bare = cn.import_network(write(tmp_path / "b.net", [dense(neuron=None)]), steps=5)
+    assert bare.layers[0].neuron == cn.Readout()
 
 
 def test_our_own_files_come_back(tmp_path: Path) -> None:
@@ -205,19 +229,27 @@ def dense(**changed: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ([dense(type="average")], "a block of type 'average' has no counterpart"),
+        ([dense(type="pool")], "a block of type 'pool' has no counterpart"),
+        ([dense(), dense(type="average", shape=np.array([3]))], "3 groups of 2 outputs; the last block"),
+        ([dense(type="average"), dense()], "2 groups of 2 outputs; the last block"),
+        ([dense(neuron=None), dense(weight=np.ones((2, 2)))], "neurons that never spike; only those of the last"),
         ([dense(type="concat")], "a block of type 'concat' has no counterpart"),
-        ([dense(neuron={"type": "SDNN"})], "SDNN neurons cannot be read: their input block sends graded spikes"),
+        ([dense(neuron={"type": "SDNN"})], "no 'vThMant'"),
+        ([dense(neuron={"type": "SDNN", "vThMant": 1, "activation": "tanh"})], "activation 'tanh' has no counterpart"),
+        (
+            [dense(neuron={"type": "SDNN", "vThMant": 1, "sigma_output": True}, bias=np.ones(2))],
+            "a sigma output with a",
+        ),
         ([dense(neuron={"type": "ALIF"})], "ALIF neurons have no counterpart"),
         ([dense(neuron=cuba(np.random.default_rng(0), gradedSpike=True))], "graded spikes"),
         ([dense(weight=np.full((2, 3), 0.5))], "no 32-bit integers"),
         ([dense(weight=np.full((2, 3), np.nan))], "no 32-bit integers"),
         ([dense(weight=None)], "no 'weight'"),
-        ([dense(neuron=None)], "no group 'neuron'"),
+        ([dense(type="conv", neuron=None)], "no group 'neuron'"),
         ([dense(shape=np.array([5]))], r"2 neurons, its shape says \(5,\)"),
         ([dense(), dense()], r"takes 3 inputs, the block before gives \(2,\)"),
         ([dense(bias=np.ones(4))], "4 biases; one, or 2"),
-        ([dense(delay=np.array([0, 1]))], "2 delays; one, or one an input"),
+        ([dense(delay=np.array([0, 1, 2, 3]))], r"4 delays; one, one a neuron \(2\), or one an input \(3\)"),
         ([dense(delay=np.array([64]))], "delay 64"),
         ([dense(neuron=cuba(np.random.default_rng(0), wgtExp=-1))], "are no integers"),
         ([dense(neuron=cuba(np.random.default_rng(0), vDecay=5000))], "voltage_decay 5000"),

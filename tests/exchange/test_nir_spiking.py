@@ -220,9 +220,11 @@ def test_integers_follow_the_simulation(seed: int, tmp_path: Path) -> None:
     assert first.within_a_step > (0.75 if any(note.notes for note in report.rounded) else 0.9)
     program = cn.compile(network, chip="loihi1")
     assert np.array_equal(program.run(x).logits, network.forward(x))
-    assert all(note.largest_error <= 0.5 and note.decay_error <= 0.5 / 4096 for note in report.rounded)
+    assert all(note.decay_error <= 0.5 / 4096 for note in report.rounded)
     fewer = import_with_report(path, steps=20, dt=1e-3, reset=reset, bits=3)[0]
-    assert max(np.abs(layer.weight).max() for layer in fewer.layers) <= 3
+    # Three bits are seven levels, whole multiples of a power of two, which leaves thresholds and biases finer.
+    assert max(len(np.unique(layer.weight)) for layer in fewer.layers) <= 7
+    assert all(np.gcd.reduce(layer.weight, axis=None) % 128 == 0 for layer in fewer.layers)
 
 
 def chain(*nodes: Any, **named: Any) -> Any:

@@ -46,7 +46,7 @@ def check(network: cn.DiscreteNetwork, x: np.ndarray) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(network_strategies.networks(kinds=("threshold", "graded")), st.integers(0, 2**32 - 1))
+@given(network_strategies.networks(kinds=("threshold", "graded", "multi_threshold")), st.integers(0, 2**32 - 1))
 def test_the_logits_are_those_of_forward(network, seed):
     x = (np.random.default_rng(seed).random((12, network.n_in)) < 0.5).astype(np.uint8)
     try:
@@ -109,7 +109,9 @@ def test_time_is_refused_by_name(tmp_path: Path):
     timed = cn.DiscreteNetwork(
         [cn.Dense([[1]], activation=cn.IntegrateAndFire(2, 3)), cn.Dense([[1]], activation="readout")]
     )
-    with pytest.raises(InputError, match="integrate_and_fire neurons; allowed: threshold, graded, readout"):
+    with pytest.raises(
+        InputError, match="integrate_and_fire neurons; allowed: threshold, graded, multi threshold, readout"
+    ):
         cn.export(timed, tmp_path / "a.onnx")
 
 

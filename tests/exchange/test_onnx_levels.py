@@ -111,6 +111,12 @@ def test_random_graphs_of_several_levels(seed: int, tmp_path: Path) -> None:
     np.testing.assert_array_equal(network.predict(x)[clear], expected.argmax(axis=1)[clear])
     program = cn.compile(network, chip="loihi1")
     assert np.array_equal(program.run(x).logits, network.forward(network.encode(x)))
+    graded = cn.import_network(tmp_path / "a.onnx", neuron="multithreshold")
+    assert np.array_equal(graded.forward(graded.encode(x)), network.forward(network.encode(x)))
+    split = cn.compile(graded, chip="loihi1")
+    assert [p.size for p in split.populations] == [p.size for p in program.populations]
+    assert np.array_equal(split.run(x).logits, program.run(x).logits)
+    assert np.array_equal(cn.compile(graded, chip="loihi2").run(x).logits, program.run(x).logits)
 
 
 def test_convolutions_of_several_levels(tmp_path: Path) -> None:
@@ -129,8 +135,45 @@ def test_convolutions_of_several_levels(tmp_path: Path) -> None:
         model = b.model((1, 6, 6), 3)
         onnx.save(model, tmp_path / "a.onnx")
         x = (b.rng.random((100, 1, 6, 6)) < 0.5).astype(float)
-        network = cn.import_network(tmp_path / "a.onnx")
-        np.testing.assert_array_equal(network.predict(x.reshape(100, -1)), onnx_graphs.logits(model, x).argmax(axis=1))
+        expected = onnx_graphs.logits(model, x).argmax(axis=1)
+        for neuron in ("threshold", "multithreshold"):
+            network = cn.import_network(tmp_path / "a.onnx", neuron=neuron)
+            assert neuron == "threshold" or network.layers[0].n_out == 3 * 16
+            np.testing.assert_array_equal(network.predict(x.reshape(100, -1)), expected)
+
+
+def test_sums_over_windows_and_maxima_of_graded_spikes(tmp_path: Path) -> None:
+    """An average is a sum of graded spikes; before a maximum, which takes 0/1 spikes, neurons stay one by one."""
+    for seed in range(4):
+        b = onnx_graphs.Builder(seed)
+        b.add("Conv", "", b.constant(b.ternary(3, 1, 3, 3)), kernel_shape=[3, 3])
+        b.add("MaxPool", kernel_shape=[2, 2], strides=[2, 2])
+        b.add("Relu")
+        b.add("Min", "", b.constant(3.0))
+        b.add("Conv", "", b.constant(b.ternary(4, 3, 1, 1)), kernel_shape=[1, 1])
+        b.normalise(4, 2.0)
+        quantised(b, 3, 1.0)
+        b.add("AveragePool", kernel_shape=[2, 2], strides=[2, 2])
+        b.add("Flatten", "", axis=1)
+        b.add("Gemm", "", b.constant(b.ternary(3, 16)), transB=1)
+        model = b.model((1, 10, 10), 3)
+        onnx.save(model, tmp_path / "a.onnx")
+        x = (b.rng.random((100, 1, 10, 10)) < 0.5).astype(float)
+        network = cn.import_network(tmp_path / "a.onnx", neuron="multithreshold")
+        kinds = [layer.neuron.kind for layer in network.layers if layer.neuron is not None]
+        assert kinds == ["threshold", "threshold", "multi_threshold", "readout"]
+        expected = onnx_graphs.logits(model, x)
+        best = np.sort(expected, axis=1)
+        clear = best[:, -1] - best[:, -2] > 1e-4
+        found = network.predict(x.reshape(100, -1))
+        np.testing.assert_array_equal(found[clear], expected.argmax(axis=1)[clear])
+
+
+def test_words_for_neurons(tmp_path: Path) -> None:
+    random_graph(3, tmp_path / "a.onnx")
+    assert cn.import_network(tmp_path / "a.onnx", neuron="relu").layers[0].neuron == cn.Threshold()
+    with pytest.raises(InputError, match="neuron 'multi': unknown; threshold or multithreshold expected"):
+        cn.import_network(tmp_path / "a.onnx", neuron="multi")
 
 
 def test_several_steps_are_as_many_neurons_of_the_same_weights(tmp_path: Path) -> None:
@@ -210,13 +253,19 @@ def test_constants_are_folded_by_onnx_itself() -> None:
 
 
 @published
+@pytest.mark.parametrize("neuron", ["threshold", "multithreshold"])
 @pytest.mark.parametrize(("name", "scale"), [("TFC_1W1A", 255.0), ("TFC_1W2A", 255.0), ("finn_tfc", 1.0)])
-def test_published_networks_order_the_logits_as_qonnx_does(name: str, scale: float) -> None:
+def test_published_networks_order_the_logits_as_qonnx_does(name: str, scale: float, neuron: str) -> None:
     """Validation images of MNIST; logits of the qonnx package, by scripts/record_qonnx.py."""
     with np.load(RECORDED) as recorded:
         expected, images = recorded[name], recorded["images"]
-    network = cn.import_network(PUBLISHED / f"{name}.onnx", scale=scale)
+    network = cn.import_network(PUBLISHED / f"{name}.onnx", scale=scale, neuron=neuron)
     found = network.forward(network.encode(images))
+    if name == "TFC_1W2A" and neuron == "multithreshold":
+        assert [layer.neuron.kind for layer in network.layers[:-1]] == ["multi_threshold"] * 3
+        assert [layer.n_out for layer in network.layers] == [64, 64, 64, 10]
+    for chip in ("loihi1", "loihi2"):
+        assert np.array_equal(cn.compile(network, chip).run(images[:50]).logits, found[:50])
     if expected.shape[1] == 1:  # the class alone
         assert np.array_equal(found.argmax(axis=1), expected[:, 0])
         return

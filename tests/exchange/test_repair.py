@@ -251,3 +251,30 @@ def test_all_held_out_samples_decide_in_the_end(monkeypatch: pytest.MonkeyPatch)
     wrong = [float((chain.network().predict(x[held]) != data.y_train[held]).mean()) for chain in (ints, after)]
     assert wrong[1] <= wrong[0]
     assert (how.before[0], how.after[0]) == pytest.approx(tuple(wrong))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_stages_with_ways_back_and_units_compute_what_the_network_does(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    unit = int(rng.choice([1, 4, 64]))
+    options: dict[str, Any] = {"voltage_decay": 300, "current_decay": int(rng.choice([4096, 900]))}
+    options["reset"] = str(rng.choice(["hard", "soft"]))
+    window: dict[str, Any] = {"input_shape": (2, 4, 3), "padding": 1}
+    hidden = Conv2d(
+        unit * rng.integers(-3, 4, (3, 2, 3, 3)), rng.integers(-9, 9, 3), Lif(9 * unit, **options), **window
+    )
+    last = Dense(unit * rng.integers(-3, 4, (4, 36)), rng.integers(-9, 9, 4), Lif(5 * unit, **options))
+    back = rng.integers(-3, 4, (36, 36)) * (np.eye(36, dtype=int) if seed % 2 else 1)
+    loops = [cn.Recurrent(0, unit * back, rng.integers(0, 3, (36, 36))), cn.Recurrent(1, -unit * np.eye(4, dtype=int))]
+    network = DiscreteNetwork([hidden, last], steps=6, recurrent=loops)
+    stages, places = networks._stages(network)
+    assert [stage.unit for stage in stages] == [unit, unit]  # type: ignore[attr-defined]
+    x = (rng.random((20, 6, 24)) < 0.4).astype(np.uint8)
+    y = network.encode(x).astype(np.float32).reshape(-1, 2, 4, 3).transpose(0, 2, 3, 1)
+    with Threads(1) as threads:
+        for stage in stages:
+            y, _ = stage.forward(np.ascontiguousarray(y), threads)
+    assert np.array_equal(y, network.forward(x))
+    for layer, stage, (_, before) in zip(network.layers, stages, places, strict=True):
+        again = networks._layer(layer, stage, before)
+        assert np.array_equal(again.weight, layer.weight)  # type: ignore[attr-defined]

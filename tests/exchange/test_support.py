@@ -36,7 +36,7 @@ def test_limits_are_of_what_can_be_done():
 
 def test_every_kind_has_an_answer_for_c():
     refused = {kind for kind, answers in support().items() if not answers["c"]}
-    assert refused == {"SigmaDelta", "delay", "Recurrent"}
+    assert refused == {"SigmaDelta"}
 
 
 def test_the_column_of_onnx_is_measured(tmp_path, monkeypatch):

@@ -23,6 +23,7 @@ from conntra_hardware.neurons import (
     GradedRelu,
     IntegrateAndFire,
     Lif,
+    MultiThreshold,
     Neuron,
     Readout,
     SigmaDelta,
@@ -127,7 +128,7 @@ def test_a_backend_without_a_row_refuses_by_name(kinds: None, backend: str, neur
     simulator = load_backend(backend)
     if not simulator.availability().ok:
         pytest.skip(simulator.availability().reason)
-    if neuron.facts.form == "leaky" and backend in ("loop", "brian2", "lava", "lava-stock"):
+    if neuron.facts.form == "leaky" and backend in ("loop", "brian2", "lava", "lava-stock", "sanafe"):
         return  # these have a row: the tests above
     program = cn.compile(network(neuron), chip="loihi1")
     with pytest.raises(ConntraError, match=neuron.kind):
@@ -163,7 +164,7 @@ def test_training_from_a_kind_that_it_does_not_know_is_refused_by_name(kinds: No
 
 def test_every_table_has_a_row_for_every_kind_of_the_package() -> None:
     package = [Threshold(), GradedRelu(2), IntegrateAndFire(3, 4), IntegrateAndFire(3, 4, "soft"), Readout()]
-    package += [Lif(3, voltage_decay=4), Readout("max", voltage_decay=4), SigmaDelta(3)]
+    package += [Lif(3, voltage_decay=4), Readout("max", voltage_decay=4), SigmaDelta(3), MultiThreshold([0, 2])]
     assert {type(neuron) for neuron in package} == set(NEURON_KINDS.values())
     forms = {neuron.facts.form for neuron in package}
     assert "other" not in forms
@@ -171,7 +172,11 @@ def test_every_table_has_a_row_for_every_kind_of_the_package() -> None:
         assert forms <= set(table)
 
 
-@pytest.mark.parametrize("neuron", [*NEURONS, GradedRelu((1, 2)), IntegrateAndFire((3, 4), 5, "soft"), Readout()])
+STORED = [GradedRelu((1, 2)), IntegrateAndFire((3, 4), 5, "soft"), Readout()]
+STORED += [MultiThreshold([0, 2, 5]), MultiThreshold([[0, 2], [-1, 7]])]
+
+
+@pytest.mark.parametrize("neuron", [*NEURONS, *STORED])
 def test_a_neuron_survives_its_file_form(kinds: None, neuron: Neuron) -> None:
     again = neuron_from_dict(neuron_to_dict(neuron))
     assert again == neuron

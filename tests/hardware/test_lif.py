@@ -309,7 +309,7 @@ def test_recurrent_connections_that_lead_nowhere_are_refused() -> None:
             cn.DiscreteNetwork(layers, steps=3, recurrent=[connection()])
 
 
-@pytest.mark.parametrize("backend", ["sanafe", "loihi-dry"])
+@pytest.mark.parametrize("backend", ["loihi-dry"])
 @pytest.mark.parametrize("case", ["leak", "delay", "recurrent", "counted"])
 def test_backends_without_time_refuse_by_name(backend: str, case: str) -> None:
     available(backend)

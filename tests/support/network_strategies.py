@@ -7,14 +7,22 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Lif, Neuron, SigmaDelta, Threshold
+from conntra_hardware.neurons import (
+    GradedRelu,
+    IntegrateAndFire,
+    Lif,
+    MultiThreshold,
+    Neuron,
+    SigmaDelta,
+    Threshold,
+)
 from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.layers import INPUT_LAYER, Conv2d, Dense, Flatten, Layer, MaxPool, Residual, SumPool
 
 __all__ = ["ALL_KINDS", "KINDS", "image_layers", "inputs", "networks", "residuals"]
 
-KINDS = ("threshold", "graded", "integrate_and_fire")
+KINDS = ("threshold", "graded", "multi_threshold", "integrate_and_fire")
 IN_TIME = ("lif", "sigma_delta")
 ALL_KINDS = (*KINDS, *IN_TIME)
 
@@ -93,6 +101,13 @@ def inputs(network: DiscreteNetwork, samples: int, seed: int) -> np.ndarray:
 def _neuron(draw: Any, kind: str, steps: int) -> Neuron:
     if kind == "graded":
         return draw(st.sampled_from([Threshold(), GradedRelu(), GradedRelu(1), GradedRelu(3)]))
+    if kind == "multi_threshold":
+        thresholds = st.lists(st.integers(-6, 12), min_size=1, max_size=4)
+        return draw(
+            st.one_of(
+                st.just(Threshold()), st.builds(MultiThreshold, thresholds), st.builds(MultiThreshold, thresholds)
+            )
+        )
     if kind == "integrate_and_fire":
         return IntegrateAndFire(draw(st.integers(1, 6)), steps, draw(st.sampled_from(["hard", "soft"])))
     if kind == "lif":

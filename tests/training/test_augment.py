@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conntra_hardware.base.errors import InputError
-from conntra_neuro.training import fit_spikes
+from conntra_neuro.datasets import Dataset
+from conntra_neuro.training import fit_spikes, train
 from conntra_neuro.training.augmentation import Augmentation
 from conntra_neuro.training.inputs.batches import Inputs, inputs_of
 from conntra_neuro.training.inputs.image import ImageShape
@@ -95,23 +97,37 @@ def test_bent_images_train_the_same_network_on_one_thread_and_on_two() -> None:
 
 
 @pytest.mark.parametrize(
-    ("image", "hidden", "usual"),
+    ("image", "hidden", "each", "usual"),
     [
-        (ImageShape(1, 28, 28), (512,), Augmentation(1, 1.0)),
-        (ImageShape(1, 28, 28), (256, 255), Augmentation()),
-        (ImageShape(7, 19, 30), (512,), Augmentation()),
-        (ImageShape(1, 3, 60), (512,), Augmentation()),
-        (None, (512,), Augmentation()),
+        (ImageShape(1, 28, 28), (512,), 5000, (1, 1.0)),
+        (ImageShape(1, 28, 28), (256, 255), 5000, (0, 0.0)),
+        (ImageShape(7, 19, 30), (512,), 5000, (0, 0.0)),
+        (None, (512,), 5000, (0, 0.0)),
+        (ImageShape(1, 28, 28), (256,), 10, (1, 1.7)),
+        (ImageShape(1, 28, 28), (512,), 999, (1, 1.7)),
+        (ImageShape(7, 8, 8), (64,), 144, (0, 0.5)),
+        (ImageShape(1, 8, 8), (), 144, (0, 0.0)),
+        (ImageShape(1, 3, 60), (512,), 10, (0, 0.0)),
+        (ImageShape(1, 7, 7), (256,), 10, (0, 0.0)),
+        (None, (256,), 10, (0, 0.0)),
     ],
 )
 def test_images_are_moved_by_default_as_suits_them(
-    image: ImageShape | None, hidden: tuple[int, ...], usual: Augmentation
+    image: ImageShape | None, hidden: tuple[int, ...], each: int, usual: tuple[int, float]
 ) -> None:
     n_in = 10 if image is None else image.n_in
-    task = dataclasses.replace(twins.random_task(0, hidden, n_in=n_in), image=image)
-    assert Augmentation.of(None, None, task) == usual
+    y = np.arange(4 * each) % 4
+    task = dataclasses.replace(twins.random_task(0, hidden, n_in=n_in), image=image, y=y)
+    found = Augmentation.of(None, None, task)
+    assert (found.shift, found.elastic, found.usual) == (*usual, any(usual))
+    assert found.few == (any(usual) and each < 1000)
     assert not Augmentation.of(0, 0.0, task)
-    assert Augmentation.of(2, None, task) == Augmentation(2, usual.elastic)
+    assert not Augmentation.of(0, None, task)
+    few = image is not None and each < 1000
+    assert Augmentation.of(0, 0.5, task) == Augmentation(0, 0.5, few=few)
+    assert Augmentation.of(2, None, task) == Augmentation(2, found.elastic, usual=any(usual), few=few)
+    assert Augmentation.of(2, 0.3, task) == Augmentation(2, 0.3, few=few)
+    assert not Augmentation.of(None, None, dataclasses.replace(task, movable=False))
     if image is not None:
         least = min(image.rows, image.columns)
         allowed = f"shift {least}: images are {image.rows} x {image.columns} pixels; 0 to {least - 1} allowed"
@@ -119,3 +135,27 @@ def test_images_are_moved_by_default_as_suits_them(
             Augmentation.of(least, None, task)
     wider = twins.random_task(0, hidden, n_in=8 * n_in)
     assert not Augmentation.of(None, None, dataclasses.replace(wider, image=image)), "inputs that are not the pixels"
+
+
+@pytest.mark.parametrize(
+    ("shape", "low", "kind", "moved"),
+    [
+        ((12, 12), 0.0, "features", True),
+        ((3, 12, 12), 0.0, "features", True),
+        ((12, 12), -1.0, "features", False),  # pixels are not negative
+        ((40, 12), 0.0, "features", False),  # 40 times 12 channels
+        ((144,), 0.0, "features", False),
+        ((6, 12, 12), 0.0, "spikes", False),
+    ],
+)
+def test_tables_and_what_lies_in_time_are_not_moved_unasked(
+    shape: tuple[int, ...], low: float, kind: Any, moved: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 2, (40, *shape)) + low, np.arange(40) % 2
+    data = Dataset("d", x, y, x[:4], y[:4], ("a", "b"), input=kind)
+    given: dict[str, Any] = {"neuron": "if6", "encoder": None} if kind == "spikes" else {}
+    found = train(data, layers=(4,), sweeps=1, **given)
+    assert (found.elastic > 0, found.moved_unasked, found.shift) == (moved, moved, 0)
+    left = train(data, layers=(4,), sweeps=1, shift=0, **given)
+    assert (left.elastic, left.moved_unasked, left.shift) == (0, False, 0)

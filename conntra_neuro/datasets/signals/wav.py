@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import wave
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ def read_wav(path: Path) -> tuple[npt.NDArray[np.int16], int]:
         with wave.open(str(path), "rb") as file:
             channels, width, rate, frames = file.getparams()[:4]
             data = file.readframes(frames)
-    except (OSError, EOFError, wave.Error) as error:
+    except (OSError, EOFError, wave.Error, RuntimeError, struct.error) as error:  # `wave` seeks as a file says
         said = " ".join(str(error).split()) or "it ends too early"
         raise FileFormatError(f"{path}: no WAV of whole numbers (PCM), or damaged ({said}); convert it") from None
     if len(data) != frames * channels * width:

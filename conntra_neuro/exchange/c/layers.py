@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +13,16 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.weight_packing import digits_per_byte, pack
 from conntra_hardware.neurons import FORGETS, FRACTION_BITS, GRADED_MAX, Facts, Parameter, row_for, values
 from conntra_hardware.program.convolution import Geometry
+from conntra_neuro.exchange.c.past import Arrival, Ring
 from conntra_neuro.exchange.c.plan import Buffer, words
 from conntra_neuro.network.layers import Conv2d, Dense, Layer, MaxPool, SumPool
 
-__all__ = ["PACKINGS", "Code", "table"]
+__all__ = ["PACKINGS", "Code", "Given", "table"]
 
 PACKINGS = ("bits", "digits")
+
+Given: TypeAlias = tuple[Arrival, Buffer, str, "Ring | None"]
+"""What arrives, the outputs that it is of, where those of this step stand, and the ring of the ones before."""
 
 
 class Code:
@@ -28,27 +33,78 @@ class Code:
         self.tables: list[str] = []
         self.lines: list[str] = []
         self.used: set[str] = set()
-        self.patch_words = self.sums = self.weight_bytes = self.bias_bytes = 0
+        self.patch_words = self.late_words = self.sums = self.weight_bytes = self.bias_bytes = 0
+        self.kept = False  # whether the last layer's spikes are looked back at, too
         self.state: dict[str, tuple[str, int]] = {}  # a static array's type and length, all 0 as a sample begins
 
-    def layer(self, index: int, layer: Layer, given: Buffer, pointer: str, out: Buffer, joined: Iterable[str]) -> None:
-        """Emit layer ``index``, whose input stands at ``pointer``; the last one's spikes are counted in ``logits``.
+    def layer(
+        self, index: int, layer: Layer, given: Given, out: Buffer, joined: Iterable[str], ring: Ring | None
+    ) -> None:
+        """Emit layer ``index``, to which the first of ``given`` arrives; the last one's spikes are counted in
+        ``logits``.
 
-        ``joined`` are the statements of residual connections, which add to ``sums``.
+        ``joined`` are the statements of all else that arrives, which add to ``sums``; ``ring`` keeps its outputs.
         """
         joined = list(joined)
+        self.kept = index == self.last and ring is not None
         self.lines += [f"    {{ /* layer {index}: {layer!r} */", *self._output(index, layer, out)]
         self.lines += _indented(["NAME_sum z;", "int i;"], 2, self.name)
         sink = self._sink(index, layer, out)
         if joined:
             self.sums = max(self.sums, layer.n_out)
-            self.lines += self.term(f"{index}", layer, given, pointer, "NAME_sums[i] = z;", biased=not _leaks(layer))
+            self.lines += self.arrival(*given, "NAME_sums[i] = z;", biased=not _leaks(layer))
             self.lines += joined
             loop = [f"for (i = 0; i < {layer.n_out}; i++) {{", f"    z = {self.name}_sums[i];"]
             self.lines += [*_indented(loop, 2), *_indented(sink, 3, self.name), "        }"]
         else:
-            self.lines += self.term(f"{index}", layer, given, pointer, *sink, biased=not _leaks(layer))
+            self.lines += self.arrival(*given, *sink, biased=not _leaks(layer))
+        if ring is not None:
+            self.lines += self.keep(ring, "y")
         self.lines.append("    }")
+
+    def keep(self, ring: Ring, at: str) -> list[str]:
+        """Return the statements that put what stands ``at`` into the row of this step."""
+        self.state |= {"row": ("int32_t", 1), ring.name: ("uint32_t", ring.words)}
+        row = f"uint32_t *row = {ring.row('0')};"
+        copy = f"row[j] = ((const uint32_t *){at})[j];"
+        body = [
+            "{",
+            f"    {row}",
+            "    int j;",
+            f"    for (j = 0; j < {ring.buffer.words}; j++)",
+            f"        {copy}",
+            "}",
+        ]
+        return _indented(body, 2, self.name)
+
+    def arrival(
+        self, arrival: Arrival, source: Buffer, at: str, ring: Ring | None, *sink: str, biased: bool = True
+    ) -> list[str]:
+        """Return the statements that do ``sink`` with each sum z of what arrives; see ``term``.
+
+        The ``source`` of this step stands ``at``; where it is of earlier ones, ``ring`` has it.
+        """
+        before: list[str] = []
+        if arrival.longest:
+            assert ring is not None
+            at, before = self._earlier(arrival, ring)
+        return self.term(arrival.key, arrival.layer, source, at, *sink, biased=biased, before=before)
+
+    def _earlier(self, arrival: Arrival, ring: Ring) -> tuple[str, list[str]]:
+        """Return where the outputs of earlier steps stand, and the statements that gather them."""
+        cast = "" if ring.buffer.binary else "(const int32_t *)"
+        if isinstance(arrival.lag, int):
+            return f"{cast}({ring.row(str(arrival.lag))})", []
+        self.late_words = max(self.late_words, ring.buffer.words)
+        lag = self._parameter(f"lag{arrival.key}", arrival.lag)
+        lines = ["int i;", f"for (i = 0; i < {ring.buffer.size}; i++) {{"]
+        if ring.buffer.binary:
+            lines.insert(1, f"{self._call('clear')}(NAME_late, {ring.buffer.words});")
+            value = f"(int){self._call('bit')}({ring.row(lag)}, i)"
+            lines.append(f"    {self._call('set')}(NAME_late, i, {value});")
+        else:
+            lines.append(f"    NAME_late[i] = ({ring.row(lag)})[i];")
+        return f"{cast}NAME_late", [*lines, "}"]
 
     def identity(self, source: Buffer, size: int, scale: int, pointer: str) -> list[str]:
         """Return the statements that add ``scale`` times a source's outputs to ``sums``."""
@@ -56,10 +112,20 @@ class Code:
         body = [f"for (i = 0; i < {size}; i++)", f"    {self.name}_sums[i] += (NAME_sum)({scale}) * {value};"]
         return _indented(["{", f"    {_pointer(source)} = {pointer};", *_indented(body, 1), "}"], 2, self.name)
 
-    def term(self, key: str, layer: Layer, given: Buffer, pointer: str, *sink: str, biased: bool = True) -> list[str]:
+    def term(
+        self,
+        key: str,
+        layer: Layer,
+        given: Buffer,
+        pointer: str,
+        *sink: str,
+        biased: bool = True,
+        before: Sequence[str] = (),
+    ) -> list[str]:
         """Return the statements that compute each sum z of ``layer`` and do ``sink`` with its index i.
 
-        Unless ``biased``, without the layer's bias: that of leaky neurons goes to v, not through u.
+        Unless ``biased``, without the layer's bias: that of leaky neurons goes to v, not through u. What is ``before``
+        them puts the layer's input to ``pointer``.
         """
         if isinstance(layer, Dense):
             body = self._dense(key, layer, given, sink, biased)
@@ -70,7 +136,8 @@ class Code:
         else:
             raise InputError(f"export to C: layer {key}: a layer of type {type(layer).__name__} has no C code")
         start = f"    {_pointer(given)} = {pointer};"
-        return _indented(["{", start, *_indented(body, 1), "}"], 2, self.name)
+        gathered = ["    {", *_indented(before, 2), "    }"] if before else []
+        return _indented(["{", *gathered, start, *_indented(body, 1), "}"], 2, self.name)
 
     def _dense(self, key: str, layer: Dense, given: Buffer, sink: tuple[str, ...], biased: bool) -> list[str]:
         n = layer.n_in
@@ -173,10 +240,14 @@ class Code:
         return f" + NAME_b{key}[{index}]"
 
     def _output(self, index: int, layer: Layer, out: Buffer) -> list[str]:
-        if index == self.last:
-            return []
         kind = "uint32_t" if out.binary else "int32_t"
-        lines = [f"        {kind} *y = ({kind} *)({self.name}_arena + {out.offset});"]
+        if index == self.last:
+            if not self.kept:
+                return []
+            self.state["last"] = kind, out.words
+            lines = [f"        {kind} *y = {self.name}_last;"]
+        else:
+            lines = [f"        {kind} *y = ({kind} *)({self.name}_arena + {out.offset});"]
         if out.binary:
             lines.append(f"        {self._call('clear')}(y, {out.words});".replace("NAME", self.name))
         return lines
@@ -189,6 +260,7 @@ class Code:
             "readout": lambda: ["logits[i] += z;"],
             "threshold": lambda: [self._spike(index, "z > 0")],
             "graded": lambda: self._graded(index, neuron.facts),
+            "multi threshold": lambda: self._multi_threshold(index, layer, neuron.facts),
             "integrating": lambda: self._integrating(index, layer, neuron.facts),
             "leaky": lambda: self._leaky(index, layer, neuron.facts),
             "leaky readout": lambda: self._leaky_readout(index, layer, neuron.facts),
@@ -196,8 +268,9 @@ class Code:
         return row_for(rows, neuron, f"export to C: layer {index} ({layer!r})", "use these, or another format")()
 
     def _spike(self, index: int, spike: str) -> str:
-        """Return the statement that sends a 0/1 ``spike`` on, or counts it."""
-        return f"logits[i] += {spike};" if index == self.last else f"{self._call('set')}(y, i, {spike});"
+        """Return the statements that send a 0/1 ``spike`` on, or count it."""
+        sent = f"{self._call('set')}(y, i, {spike});" if index != self.last or self.kept else ""
+        return f"logits[i] += {spike}; {sent}".rstrip() if index == self.last else sent
 
     def _graded(self, index: int, facts: Facts) -> list[str]:
         shift = self._parameter(f"s{index}", facts.shift)
@@ -206,8 +279,24 @@ class Code:
         else:
             ceiling = self._parameter(f"c{index}", facts.ceiling)
             too_large = [f"if (z > {ceiling})", f"    z = {ceiling};"]
-        sent = "logits[i] += z;" if index == self.last else "y[i] = (int32_t)z;"
-        return [f"z = z > 0 ? z >> {shift} : 0;", *too_large, sent]
+        sent = ["logits[i] += z;"] * (index == self.last) + ["y[i] = (int32_t)z;"] * (index != self.last or self.kept)
+        return [f"z = z > 0 ? z >> {shift} : 0;", *too_large, *sent]
+
+    def _multi_threshold(self, index: int, layer: Layer, facts: Facts) -> list[str]:
+        rows, at = np.array(facts.thresholds), ""
+        if len(rows) > 1:
+            places = layer.geometry.positions if isinstance(layer, Conv2d) else 1
+            by_channel = rows.reshape(-1, places, rows.shape[1])
+            alike = places > 1 and (by_channel == by_channel[:, :1]).all()
+            rows = by_channel[:, 0] if alike else rows
+            at = f"i / {places} * {rows.shape[1]} + " if alike else f"i * {rows.shape[1]} + "
+        kind = _smallest(rows)
+        self.bias_bytes += rows.size * {"int8_t": 1, "int16_t": 2, "int32_t": 4}[kind]
+        self.tables.append(table(kind, f"{self.name}_t{index}", rows.ravel()))
+        sent = "logits[i] += k;" if index == self.last else "y[i] = k;"
+        # They rise: the first that is not exceeded is the last one looked at.
+        search = [f"while (k < {rows.shape[1]} && z > NAME_t{index}[{at}k])", "    k++;"]
+        return ["{", "    int k = 0;", *_indented([*search, sent], 1), "}"]
 
     def _integrating(self, index: int, layer: Layer, facts: Facts) -> list[str]:
         self.state[f"v{index}"] = "NAME_sum", layer.n_out

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.neurons import GRADED_MAX
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.layers import Conv2d, Dense, Flatten, Layer, MaxPool, SumPool
 
@@ -57,6 +58,10 @@ def plan_of(network: DiscreteNetwork) -> Plan:
             buffers[index] = given
             continue
         reach, passing = _reach(layer, given.largest), _passing(layer, given.largest)
+        largest = GRADED_MAX if layer.neuron is not None and layer.neuron.graded else 1
+        for own in (r.connection for r in network.recurrent if r.layer == index):
+            reach += _reach(own, largest)
+            passing += _reach(own, largest) + _passing(own, largest)
         for residual in (r for r in network.residuals if r.target == index):
             source = buffers[residual.source].largest
             added = _reach(residual.connection, source) if residual.connection else abs(residual.scale) * source
@@ -82,6 +87,8 @@ def _passing(layer: Layer, largest: int) -> int:
     if not isinstance(layer, (Dense, Conv2d)):
         return 0
     low, high = layer.levels.values[0], layer.levels.values[-1]
+    if np.ndim(layer.delay):  # the synapses of other delays are zeros beside those of one
+        low, high = min(low, 0), max(high, 0)
     fan_in = layer.n_weights // len(layer.bias)
     return fan_in * largest * (high - low + abs(low)) + int(np.abs(layer.bias.astype(np.int64)).max())
 

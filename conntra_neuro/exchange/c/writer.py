@@ -15,9 +15,9 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons.registers import HALF
 from conntra_neuro.exchange.c.encoders import FEATURES, EncoderCode, encoder_code, feature_type
 from conntra_neuro.exchange.c.layers import PACKINGS, Code
+from conntra_neuro.exchange.c.past import Ring, arrivals, own_arrivals, rings, source_of
 from conntra_neuro.exchange.c.plan import Buffer, Plan, plan_of, words
 from conntra_neuro.exchange.c.runtime import functions
-from conntra_neuro.exchange.time import refuse_delays_and_recurrence
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.layers import Flatten
 
@@ -47,12 +47,16 @@ def c_header(network: DiscreteNetwork, name: str = "net", packing: str = "bits",
     if packing not in PACKINGS:
         raise InputError(f"export to C: packing {packing!r}: unknown; allowed: {', '.join(PACKINGS)}")
     features = feature_type(network.encoder, features)
-    refuse_delays_and_recurrence(network, "export to C")
     plan = plan_of(network)
     code = Code(name, packing, len(network.layers) - 1)
+    kept = rings(network, plan.buffers)
+    if -1 in kept:
+        code.lines += code.keep(kept[-1], "spikes")
     for index, layer in enumerate(network.layers):
         if not isinstance(layer, Flatten):
-            _layer(code, network, plan, index)
+            _layer(code, network, plan, index, kept)
+    if kept:
+        code.lines.append(f"    {name}_row[0]++;")
     encoder = network.encoder
     coded = EncoderCode([], [], 0, []) if encoder is None else encoder_code(encoder, name, features)
     declarations = _declarations(network, plan, name, features)
@@ -81,18 +85,23 @@ def c_header(network: DiscreteNetwork, name: str = "net", packing: str = "bits",
     )
 
 
-def _layer(code: Code, network: DiscreteNetwork, plan: Plan, index: int) -> None:
+def _layer(code: Code, network: DiscreteNetwork, plan: Plan, index: int, kept: dict[int, Ring]) -> None:
     layer = network.layers[index]
+    source, given = kept.get(source_of(network, index)), plan.buffers[index - 1]
+    first, *others = arrivals(f"{index}", layer)
     joined: list[str] = []
+    for arrival in others:
+        joined += code.arrival(arrival, given, _at(code, given), source, "NAME_sums[i] += z;")
+    for arrival in own_arrivals(network, index):
+        joined += code.arrival(arrival, plan.buffers[index], "y", kept[index], "NAME_sums[i] += z;")
     for number, residual in enumerate(network.residuals):
         if residual.target == index:
-            source, at = plan.buffers[residual.source], _at(code, plan.buffers[residual.source])
+            skipped, at = plan.buffers[residual.source], _at(code, plan.buffers[residual.source])
             if residual.connection is None:
-                joined += code.identity(source, layer.n_out, residual.scale, at)
+                joined += code.identity(skipped, layer.n_out, residual.scale, at)
             else:
-                joined += code.term(f"r{number}", residual.connection, source, at, "NAME_sums[i] += z;")
-    given = plan.buffers[index - 1]
-    code.layer(index, layer, given, _at(code, given), plan.buffers[index], joined)
+                joined += code.term(f"r{number}", residual.connection, skipped, at, "NAME_sums[i] += z;")
+    code.layer(index, layer, (first, given, _at(code, given), source), plan.buffers[index], joined, kept.get(index))
 
 
 def _at(code: Code, buffer: Buffer) -> str:
@@ -125,6 +134,10 @@ def _declarations(network: DiscreteNetwork, plan: Plan, name: str, features: str
         "#endif",
         *(f"#define {upper}_{key} {value}" for key, value in sizes.items()),
     ]
+    if network.value is not None:
+        value = network.value
+        lines.append(f"/* what logits[0] stands for: {upper}_OFFSET + {upper}_SCALE * logits[0] */")
+        lines += [f"#define {upper}_OFFSET {value.offset!r}", f"#define {upper}_SCALE {value.scale!r}"]
     if network.labels is not None:
         lines.append(f"/* classes in order: {_comment(', '.join(map(str, network.labels)))} */")
     whole = f"{upper}_N_STEPS * {upper}_INPUT_WORDS" if network.steps > 1 else f"{upper}_INPUT_WORDS"
@@ -154,7 +167,7 @@ def _memory(network: DiscreteNetwork, plan: Plan, code: Code) -> tuple[list[str]
     """Return the static variables, and the bytes of RAM that they take."""
     name, wide = code.name, 8 if plan.wide else 4
     lines, ram = [], 0
-    for variable, count in (("arena", plan.arena), ("patch", code.patch_words)):
+    for variable, count in (("arena", plan.arena), ("patch", code.patch_words), ("late", code.late_words)):
         if count:
             lines.append(f"static uint32_t {name}_{variable}[{count}];")
             ram += 4 * count
@@ -162,7 +175,7 @@ def _memory(network: DiscreteNetwork, plan: Plan, code: Code) -> tuple[list[str]
     for variable, (kind, count) in kept.items():
         if count:
             lines.append(f"static {kind.replace('NAME', name)} {name}_{variable}[{count}];")
-            ram += {"NAME_sum": wide, "int32_t": 4, "uint8_t": 1}[kind] * count
+            ram += {"NAME_sum": wide, "int32_t": 4, "uint32_t": 4, "uint8_t": 1}[kind] * count
     if network.encoder is not None:
         lines.append(f"static uint32_t {name}_spikes[{network.encoder.steps * words(network.n_in)}];")
         ram += 4 * network.encoder.steps * words(network.n_in)

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "NEURONS", "Block", "NeuronValues", "read_blocks"]
 
-KINDS = ("input", "dense", "dense_rec", "conv", "flatten")
+KINDS = ("input", "dense", "dense_rec", "conv", "flatten", "average")
 """The blocks that can be read."""
-NEURONS = ("CUBA", "LOIHI")
-"""The neurons that can be read: both are Loihi's leaky integrate-and-fire."""
+NEURONS = ("CUBA", "LOIHI", "SDNN")
+"""The neurons that can be read: the first two are Loihi's leaky integrate-and-fire, the third is sigma-delta."""
 
 _MOST_LAYERS = 1000
 
@@ -44,18 +44,31 @@ class NeuronValues:
     weight_exponent: int
 
 
+@dataclass(frozen=True)
+class ChangeValues:
+    """A block's sigma-delta neurons: the threshold and the name of the activation as the file has them.
+
+    ``summed``: it is a sigma output, which adds up and sends its sum.
+    """
+
+    threshold: int
+    activation: str
+    summed: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Block:
     """Block ``index`` of a file. ``shape`` is that of its outputs, (channels, height, width) or (neurons,).
 
     Arrays that it does not have are None: ``weight`` (out, in) or (out, in / groups, height, width), ``recurrent``
-    (out, out), ``bias`` (out,), ``delay`` (in,) or one number. ``window`` holds stride, padding, dilation and groups.
+    (out, out), ``bias`` (out,), ``delay`` (out,), (in,) or one number. ``window`` holds stride, padding, dilation and
+    groups. A dense block without a ``neuron`` adds nothing up and never spikes.
     """
 
     index: int
     kind: str
     shape: tuple[int, ...]
-    neuron: NeuronValues | None = None
+    neuron: NeuronValues | ChangeValues | None = None
     weight: IntArray | None = None
     recurrent: IntArray | None = None
     bias: IntArray | None = None
@@ -112,16 +125,17 @@ class _Reader:
         shape = tuple(int(n) for n in self._integers("shape").ravel())
         if not shape or min(shape) < 1 or len(shape) > 3:
             raise FileFormatError(f"{self._where}: shape {shape}; one to three positive numbers expected")
-        if self._kind == "flatten":
+        if self._kind in ("flatten", "average"):
             return Block(self._index, self._kind, shape)
         if self._kind == "input":
             return Block(self._index, self._kind, shape, self._neuron() if "neuron" in self._group else None)
-        neuron = self._neuron()
-        weight = self._weight("weight", neuron.weight_exponent)
+        neuron = None if self._kind == "dense" and "neuron" not in self._group else self._neuron()
+        exponent = neuron.weight_exponent if isinstance(neuron, NeuronValues) else 0
+        weight = self._weight("weight", exponent)
         window = self._window() if self._kind == "conv" else None
         recurrent = None
         if self._kind == "dense_rec":
-            recurrent = self._weight("weight_rec", neuron.weight_exponent)
+            recurrent = self._weight("weight_rec", exponent)
         bias = self._integers("bias").ravel() if "bias" in self._group else None
         delay = self._integers("delay").ravel() if "delay" in self._group else None
         return Block(self._index, self._kind, shape, neuron, weight, recurrent, bias, delay, window)
@@ -154,18 +168,18 @@ class _Reader:
             pairs[name] = tuple(values) if len(values) == 2 else (values[0], values[0])
         return {**pairs, "groups": self._number("groups", self._group, 1)}
 
-    def _neuron(self) -> NeuronValues:
+    def _neuron(self) -> NeuronValues | ChangeValues:
         group = self._group.get("neuron")
         if group is None or not hasattr(group, "keys"):
             raise FileFormatError(f"{self._where}: no group 'neuron'; export it again")
         kind = self._text("type", group)
-        if kind == "SDNN":
-            raise InputError(
-                f"{self._where}: SDNN neurons cannot be read: their input block sends graded spikes, and a network's "
-                f"inputs here are 0/1 spikes; {' and '.join(NEURONS)} can (SigmaDelta is for networks made here)"
-            )
         if kind not in NEURONS:
-            raise InputError(f"{self._where}: {kind} neurons have no counterpart here; {' and '.join(NEURONS)} have")
+            raise InputError(f"{self._where}: {kind} neurons have no counterpart here; {', '.join(NEURONS)} have")
+        if kind == "SDNN":
+            activation = self._text("activation", group) if "activation" in group else "relu"
+            return ChangeValues(
+                self._number("vThMant", group), activation, bool(self._number("sigma_output", group, 0))
+            )
         if self._number("gradedSpike", group, 0):
             raise InputError(
                 f"{self._where}: graded spikes of {kind} neurons have no counterpart here; binary ones have"

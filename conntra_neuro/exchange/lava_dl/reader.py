@@ -13,7 +13,8 @@ from conntra_hardware.base.errors import MALFORMED, ConntraError, FileFormatErro
 from conntra_hardware.neurons import FORGETS, Lif, Neuron, Readout
 from conntra_hardware.program.input_encoding import DrivenEncoder, Encoder
 from conntra_neuro.exchange.assume import steps_or_assumed
-from conntra_neuro.exchange.lava_dl.blocks import Block, NeuronValues, read_blocks
+from conntra_neuro.exchange.lava_dl.blocks import Block, ChangeValues, NeuronValues, read_blocks
+from conntra_neuro.exchange.lava_dl.sigma_delta import change_neuron, delta_input
 from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork, Flatten, Recurrent
 from conntra_neuro.network.layers import Layer
 
@@ -32,19 +33,22 @@ def read_lava_dl(
     semantics: str | None = None,
     drive: int | None = None,
     assumed: list[str] | None = None,
+    frames: bool | None = None,
 ) -> DiscreteNetwork:
-    """Return the network in a .net file of lava-dl: input, dense, dense_rec, conv and flatten blocks, CUBA and LOIHI
-    neurons, delays, weight exponents, refractory delays.
+    """Return the network in a .net file of lava-dl: input, dense, dense_rec, conv, flatten and average blocks, CUBA,
+    LOIHI and SDNN neurons, delays, weight exponents, refractory delays.
 
     steps      time steps of a sample, which the file does not say
     semantics  "slayer" (None): CUBA neurons spike at the threshold, LOIHI ones above it, as in training; "lava": all
                above it, as Lava's loader runs them
     drive      without an input block: features are encoded by neurons that add them up and fire above this threshold
     assumed    gets a line where steps are assumed; None: they are refused
+    frames     with an input block of SDNN neurons: a sample's features are a frame for each step, and not one for all
 
     Neurons of an input block become the encoder: features are what drives them, integers in weight units, in the order
-    (channels, height, width). A last layer whose threshold is the largest there is has its potential read, in 64ths of
-    a weight where it leaks; else its spikes are counted. FileFormatError for a file that is damaged, InputError for
+    (channels, height, width); SDNN neurons there become a layer besides. A last layer whose threshold is the largest
+    there is has its potential read, in 64ths of a weight where it leaks; else its spikes are counted. An average block
+    sums the outputs of each group. FileFormatError for a file that is damaged, InputError for
     what has no counterpart.
     """
     rule = semantics or "slayer"
@@ -60,8 +64,14 @@ def read_lava_dl(
     steps = steps_or_assumed(steps, assumed, refusal)
     first, *rest = blocks
     encoder: Encoder | None = None
+    layers: list[Layer] = []
+    if frames and not (first.kind == "input" and isinstance(first.neuron, ChangeValues)):
+        raise InputError(f"{path}: no input block of SDNN neurons; leave --frames out")
     if first.kind == "input":
-        if first.neuron is not None:
+        if isinstance(first.neuron, ChangeValues):
+            encoder, layer = delta_input(first.neuron, first.shape, steps, steps if frames else 1)
+            layers += [layer] if len(first.shape) == 3 else [layer, Flatten(layer.output_shape)]
+        elif first.neuron is not None:
             encoder = DrivenEncoder(_lif(first.neuron, rule), int(np.prod(first.shape)), steps)
         blocks = rest
     if drive is not None:
@@ -70,14 +80,19 @@ def read_lava_dl(
         encoder = DrivenEncoder(Lif(drive, voltage_decay=0), _inputs(blocks[0], first.shape), steps)
     if not blocks:
         raise InputError(f"{path}: an input block alone; at least one layer expected")
-    layers, recurrent = _layers(path, blocks, first.shape if first.kind == "input" else None, rule, steps)
+    recurrent = _add_layers(path, blocks, first.shape if first.kind == "input" else None, rule, layers, steps)
     return DiscreteNetwork(layers, encoder, steps=steps, recurrent=recurrent)
 
 
-def _layers(
-    path: str | Path, blocks: Sequence[Block], shape: tuple[int, ...] | None, rule: str, steps: int
-) -> tuple[list[Layer], list[Recurrent]]:
-    layers: list[Layer] = []
+def _add_layers(
+    path: str | Path,
+    blocks: Sequence[Block],
+    shape: tuple[int, ...] | None,
+    rule: str,
+    layers: list[Layer],
+    steps: int,
+) -> list[Recurrent]:
+    """Add the layers of ``blocks`` to ``layers``, and return what leads from one to itself."""
     recurrent: list[Recurrent] = []
     for number, block in enumerate(blocks):
         where = f"{path}: {block.where}"
@@ -91,12 +106,15 @@ def _layers(
             layers.append(Flatten(shape or (n_in,)))
             shape = (n_in,)
             continue
-        assert block.neuron is not None
-        assert block.weight is not None
         last = number == len(blocks) - 1
-        neuron: Neuron = _last(block.neuron, rule, steps) if last else _lif(block.neuron, rule)
+        if block.kind == "average":
+            layers.append(_groups(block, n_in, last, where))
+            continue
+        assert block.weight is not None
+        neuron, shift = _neuron(block, rule, steps, last, where)
         options: dict[str, Any] = {"delay": _delay(block, n_in, where)}
         bias = _bias(block, len(block.weight), where)
+        bias = None if bias is None else bias << shift
         if block.kind == "conv":
             if shape is None or len(shape) != 3:
                 raise InputError(f"{where}: a convolution of inputs of shape {shape}; an input block has to say it")
@@ -111,14 +129,37 @@ def _layers(
             recurrent.append(Recurrent(len(layers), block.recurrent))
         layers.append(layer)
         shape = layer.output_shape
-    return layers, recurrent
+    return recurrent
+
+
+def _neuron(block: Block, rule: str, steps: int, last: bool, where: str) -> tuple[Neuron, int]:
+    """Return the neurons of a block, and by how many bits its bias is shifted."""
+    values = block.neuron
+    if isinstance(values, ChangeValues):
+        neuron, shift = change_neuron(block, values, rule, where)
+    elif values is None:  # lava-dl's loader puts a neuron there that adds nothing up and never spikes
+        neuron, shift = Readout(), 0
+    else:
+        neuron, shift = (_last(values, rule, steps) if last else _lif(values, rule)), 0
+    if not neuron.spikes and not last:
+        raise InputError(f"{where}: neurons that never spike; only those of the last block are read")
+    return neuron, shift
+
+
+def _groups(block: Block, n_in: int, last: bool, where: str) -> Dense:
+    """Return an average block: as many outputs in a row as each of its groups has, summed."""
+    groups = int(np.prod(block.shape))
+    if not last or n_in % groups:
+        raise InputError(
+            f"{where}: {groups} groups of {n_in} outputs; the last block, and groups of one size, expected"
+        )
+    return Dense(np.kron(np.eye(groups, dtype=np.int64), np.ones((1, n_in // groups), np.int64)), None, Readout())
 
 
 def _inputs(block: Block, shape: tuple[int, ...] | None) -> int:
     """Return how many inputs a block takes."""
-    if block.kind == "flatten" or block.kind == "conv":
+    if block.kind in ("flatten", "conv") or block.weight is None:
         return int(np.prod(shape if shape is not None else block.shape))
-    assert block.weight is not None
     return block.weight.shape[1]
 
 
@@ -149,8 +190,17 @@ def _bias(block: Block, size: int, where: str) -> IntArray | None:
 
 
 def _delay(block: Block, n_in: int, where: str) -> int | IntArray:
+    """Return the delay of a block: one a neuron is that of all its inputs, as Lava's loader has it."""
     if block.delay is None:
         return 0
-    if block.delay.size not in (1, n_in):
-        raise InputError(f"{where}: {block.delay.size} delays; one, or one an input ({n_in}) expected")
-    return int(block.delay[0]) if block.delay.size == 1 else block.delay
+    assert block.weight is not None
+    n_out = len(block.weight)
+    if block.delay.size == 1:
+        return int(block.delay[0])
+    if block.kind != "conv" and block.delay.size == n_out:
+        return np.repeat(block.delay[:, None], n_in, axis=1)
+    if block.delay.size != n_in:
+        raise InputError(
+            f"{where}: {block.delay.size} delays; one, one a neuron ({n_out}), or one an input ({n_in}) expected"
+        )
+    return block.delay

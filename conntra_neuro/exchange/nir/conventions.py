@@ -20,6 +20,10 @@ RESETS = ("zero", "subtract", "subtract-late")
 """After a spike v is 0, or less by the threshold; or less by it one step later, after the decay."""
 
 
+SPIKES = ("one", "several")
+"""What a neuron sends in a step at most: one, or as many as its threshold goes into v."""
+
+
 @dataclass(frozen=True)
 class Convention:
     """``dt``: seconds of a step (forward Euler). ``reset``: one of ``RESETS``. ``strict``: spikes above the threshold,
@@ -45,7 +49,7 @@ CONVENTIONS: dict[str, Convention] = {
 """By name of the package that wrote the graph."""
 
 
-def convention(source: str | None, dt: float | None, reset: str | None) -> Convention:
+def convention(source: str | None, dt: float | None, reset: str | None, spikes: str | None = None) -> Convention:
     """Return the convention of the package ``source``, with what is given instead; InputError for unknown words."""
     if source is not None and source not in CONVENTIONS:
         raise InputError(f"source {source!r}: unknown; allowed: {', '.join(CONVENTIONS)}")
@@ -63,6 +67,10 @@ def convention(source: str | None, dt: float | None, reset: str | None) -> Conve
         if reset not in RESETS:
             raise InputError(f"reset {reset!r}: unknown; allowed: {', '.join(RESETS)}")
         found = replace(found, reset=reset)
+    if spikes is not None:
+        if spikes not in SPIKES:
+            raise InputError(f"spikes {spikes!r}: unknown; allowed: {', '.join(SPIKES)}")
+        found = replace(found, several=spikes == "several")
     return found
 
 

@@ -1,8 +1,10 @@
 """From a float graph of spiking neurons to Loihi's integers: one scale a neuron, and what was lost by it.
 
 A neuron's weights, bias and threshold may all be multiplied by one positive number without a change of its spikes. So
-each gets the largest that leaves its weights within ``bits`` bits (a channel of a convolution shares one), and its
-threshold takes up the rest: weights are rounded once, thresholds hardly. Decays are rounded to 12 bits.
+each gets the one at which whole weights of ``bits`` bits miss least (a channel of a convolution shares one): of the
+potentials on data, else of the weights. Weights stand as multiples of a power of two, which a chip has in an exponent,
+so that thresholds and biases are finer than they: weights are rounded once, thresholds hardly. Decays are rounded to
+12 bits.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import FORGETS, Lif, Neuron, Readout
 from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.exchange.nir.conventions import Convention
+from conntra_neuro.exchange.nir.fitting import Seen, by_weights_alone, on_data
 from conntra_neuro.exchange.nir.float_graph import FloatLayer
-from conntra_neuro.exchange.nir.simulate import euler
+from conntra_neuro.exchange.nir.simulate import applied, euler, simulate
 from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork, Recurrent, SumPool
 from conntra_neuro.network.layers import Layer
 
@@ -28,7 +31,8 @@ __all__ = ["Rounding", "quantised"]
 
 _LARGEST_THRESHOLD = 2**17 - 1
 _LARGEST_BIAS = 2**12 - 1
-_IDLE = 64.0  # scale of a neuron without weights
+_FINEST = 10  # bits of a unit of weights and what it is a multiple of
+_MOST_LOOP = 127
 
 Array = npt.NDArray[np.float64]
 
@@ -55,18 +59,30 @@ class Rounding:
 
 
 def quantised(
-    layers: Sequence[FloatLayer], how: Convention, steps: int, bits: int = 8
+    layers: Sequence[FloatLayer],
+    how: Convention,
+    steps: int,
+    bits: int = 8,
+    data: npt.NDArray[np.integer] | None = None,
+    seed: int = 0,
 ) -> tuple[DiscreteNetwork, list[Rounding]]:
     """Return the integer network of float ``layers`` and what each was rounded by.
 
-    ``bits`` of a weight, 2 to 8, the sign among them. InputError for what the chip's neurons cannot be.
+    ``bits`` of a weight, 2 to 8, the sign among them; ``data``: spikes (n, steps, inputs) that weights and scales are
+    chosen on. InputError for what the chip's neurons cannot be.
     """
     whole(bits, "bits", 2, 8)
     found: list[Layer] = []
     loops: list[Recurrent] = []
     notes: list[Rounding] = []
+    exact = [] if data is None else [data.astype(np.float64), *simulate(layers, data, how)]
     for number, layer in enumerate(layers):
-        made, back, note = _Quantiser(layer, how, 2 ** (bits - 1) - 1, number == len(layers) - 1).result()
+        seen = None
+        if data is not None:
+            sent = data if not found else DiscreteNetwork(found, steps=steps, recurrent=loops).outputs(data)[-1]
+            seen = Seen(exact[number], sent.reshape(len(data), steps, -1).astype(np.float64))
+        quantiser = _Quantiser(layer, how, bits, number == len(layers) - 1, seen, np.random.default_rng(seed))
+        made, back, note = quantiser.result()
         found += made
         loops += [Recurrent(len(found) - 1, weight, delay) for weight, delay in back]
         notes.append(note)
@@ -76,8 +92,17 @@ def quantised(
 class _Quantiser:
     """One layer."""
 
-    def __init__(self, layer: FloatLayer, how: Convention, most: int, last: bool) -> None:
-        self.layer, self.how, self.most, self.last = layer, how, most, last
+    def __init__(
+        self,
+        layer: FloatLayer,
+        how: Convention,
+        bits: int,
+        last: bool,
+        seen: Seen | None,
+        rng: np.random.Generator,
+    ) -> None:
+        self.layer, self.how, self.last, self.seen, self.rng = layer, how, last, seen, rng
+        self.most, self.unit = 2 ** (bits - 1) - 1, 2 ** (_FINEST - bits)
         self.stays_u, self.stays_v, self.into_u, self.into_v = euler(layer.neuron, how.dt)
         self.notes: list[str] = []
         self.clipped = 0
@@ -103,11 +128,11 @@ class _Quantiser:
         rows = weight.reshape(len(weight), -1) * (gain[: len(weight), None] if not per_channel else gain[0])
         back = None if layer.recurrent is None else layer.recurrent * gain[:, None]
         threshold, late = self._thresholds()
-        scale = self._scale(rows, back, late, geometry)
-        exact = rows * scale[:, None]
-        integers = np.rint(exact).astype(np.int64)
+        weights, scale, missing = self._fitted(before, rows, self._cap(back, late, geometry), geometry)
+        exact = rows * scale[:, None] / self.unit
+        integers = weights * self.unit
         wide = np.repeat(scale, geometry.positions) if geometry is not None else scale
-        bias = self._bias(wide, gain)
+        bias = self._bias(wide, gain, missing if geometry is None else np.repeat(missing, geometry.positions))
         loops = self._loops(back, late, wide)
         neuron = self._neuron(threshold, wide)
         made: Layer
@@ -119,7 +144,7 @@ class _Quantiser:
                 raise InputError(f"node {layer.name}: biases that differ within a channel")
             kernel = integers.reshape(main.weight.shape)
             made = Conv2d(kernel, shared[:, 0], neuron, **geometry.window)
-        off = np.abs(exact - integers)
+        off = np.abs(exact - weights)
         return (
             [*pools, made],
             loops,
@@ -160,32 +185,64 @@ class _Quantiser:
         # theta comes off after the decay: a soft reset takes it off before, and leaves (1 - decay) of it gone.
         return threshold, -(1 - self.stays_v) * threshold
 
-    def _scale(self, rows: Array, back: Array | None, late: Array | None, geometry: Geometry | None) -> Array:
-        """Return the scale of each neuron, of a convolution of each channel."""
-        channels, threshold = len(rows), self.layer.neuron.threshold
-        largest = np.abs(rows).max(axis=1, initial=0)
-        if geometry is None:
-            own = np.zeros((channels, channels)) if back is None else back
-            own = own if late is None else own + np.diag(late)
-            largest = np.maximum(largest, np.abs(own).max(axis=1, initial=0))
-        elif late is not None:
-            largest = np.maximum(largest, np.abs(late).reshape(channels, -1).max(axis=1))
-        limit = threshold if geometry is None else threshold.reshape(channels, -1).max(axis=1)
-        wanted = np.divide(self.most, largest, out=np.full(channels, _IDLE), where=largest > 0)
+    def _cap(self, back: Array | None, late: Array | None, geometry: Geometry | None) -> Array:
+        """Return the largest scale of each neuron, of a convolution of each channel: thresholds and ways back fit."""
+        threshold = self.layer.neuron.threshold
+        channels = len(threshold) if geometry is None else geometry.out_channels
         if not self.spikes:
-            # Logits are compared: one scale for all of them.
-            return np.full(channels, wanted.min())
-        capped = np.minimum(wanted, _LARGEST_THRESHOLD / np.maximum(limit, 1e-30))
-        self.clipped += int(np.count_nonzero(capped < wanted))
-        return capped
+            return np.full(channels, np.inf)
+        limit = threshold.reshape(channels, -1).max(axis=1)
+        loops = np.zeros(channels) if late is None else np.abs(late).reshape(channels, -1).max(axis=1)
+        if back is not None:
+            own = back if late is None else back + np.diag(late)
+            loops = np.abs(own).max(axis=1, initial=0)
+        # Ways back have an exponent of their own, so that they may be multiples of the same unit.
+        by_loops = np.divide(_MOST_LOOP * self.unit, loops, out=np.full(channels, np.inf), where=loops > 0)
+        return np.minimum(by_loops, _LARGEST_THRESHOLD / np.maximum(limit, 1e-30))
 
-    def _bias(self, scale: Array, gain: Array) -> npt.NDArray[np.int64]:
+    def _fitted(
+        self, before: Sequence[Any], rows: Array, cap: Array, geometry: Geometry | None
+    ) -> tuple[npt.NDArray[np.int64], Array, Array]:
+        """Return whole weights, the scale of each row (whole units to a float unit, times ``unit``), and what biases
+        are off by at these scales.
+        """
+        shared, limit = not self.spikes, np.maximum(cap / self.unit, 1e-6)
+        limit = np.where(np.isfinite(limit), limit, 1e12)
+        grouped = geometry is not None and geometry.groups > 1
+        if self.seen is None or grouped or self.layer.recurrent is not None or len(self.seen.exact) == 0:
+            found = by_weights_alone(rows, self.most, limit, shared)
+            weight, scale, missing = found.weight, found.scale, np.zeros(len(rows))
+        else:
+            seen = self._pooled(before)
+            units = len(rows)
+            stays = tuple(part.reshape(units, -1)[:, 0] for part in (self.stays_u, self.stays_v))
+            weight, scale, missing = on_data(rows, seen, geometry, stays, self.most, limit, shared, self.rng)  # type: ignore[arg-type]
+        idle = ~(weight != 0).any(axis=1)
+        scale = np.where(
+            idle & ~shared, np.minimum(limit, self.most / np.maximum(np.abs(rows).max(axis=1), 1e-9)), scale
+        )
+        capped = np.minimum(scale, limit * 1.05)
+        self.clipped += int(np.count_nonzero(capped < scale))
+        return weight.astype(np.int64), capped * self.unit, missing * self.unit
+
+    def _pooled(self, before: Sequence[Any]) -> Seen:
+        """Return what the weights see: sums over windows as whole numbers; weights before weights are merged."""
+        assert self.seen is not None
+        maps = [linear for linear in before if linear.geometry is not None]
+        if not maps:
+            return self.seen
+        share = float(np.prod([linear.weight.flat[0] for linear in maps]))
+        n, steps, _ = self.seen.exact.shape
+        sums = (applied(maps, x.reshape(n * steps, -1)) / share for x in (self.seen.exact, self.seen.integers))
+        return Seen(*(part.reshape(n, steps, -1) for part in sums))
+
+    def _bias(self, scale: Array, gain: Array, missing: Array) -> npt.NDArray[np.int64]:
         neuron, layer = self.layer.neuron, self.layer
         steady = gain / np.maximum(1 - self.stays_u, 1e-12)
         given = layer.bias if layer.recurrent_bias is None else layer.bias + layer.recurrent_bias
         if np.any(self.stays_u > 0) and np.any(given != 0):
             self.notes.append("biases go to v at once, and not through the current: at their steady value")
-        exact = scale * (steady * given + (1 - self.stays_v) * neuron.v_leak)
+        exact = scale * (steady * given + (1 - self.stays_v) * neuron.v_leak) + missing
         rounded = np.clip(np.rint(exact), -_LARGEST_BIAS, _LARGEST_BIAS)
         self.clipped += int(np.count_nonzero(np.abs(exact) > _LARGEST_BIAS + 0.5))
         return rounded.astype(np.int64)
@@ -202,8 +259,8 @@ class _Quantiser:
         found.insert(0, (total, 0))
         made = []
         for weights, delay in found:
-            integers = np.clip(np.rint(weights), -128, 127).astype(np.int64)
-            self.clipped += int(np.count_nonzero(np.abs(np.rint(weights)) > 128))
+            unit = 2 ** int(max(0, np.ceil(np.log2(max(float(np.abs(weights).max()), 1) / _MOST_LOOP))))
+            integers = np.clip(np.rint(weights / unit), -_MOST_LOOP, _MOST_LOOP).astype(np.int64) * unit
             if integers.any():
                 made.append((integers, delay))
         return made

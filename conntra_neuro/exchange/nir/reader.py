@@ -18,7 +18,7 @@ from conntra_hardware.neurons import IntegrateAndFire, Neuron, Readout, Threshol
 from conntra_neuro.exchange.assume import steps_or_assumed
 from conntra_neuro.exchange.exact_integers import finite, integers, threshold_bias
 from conntra_neuro.exchange.hdf5 import check_hdf5
-from conntra_neuro.exchange.metadata import KEY, encoder_of, labels_of, read_note
+from conntra_neuro.exchange.metadata import KEY, encoder_of, labels_of, read_note, value_of
 from conntra_neuro.exchange.nir.float_graph import is_spiking
 from conntra_neuro.exchange.nir.nodes import Pool, Weights, fill, pool_of, weights_of
 from conntra_neuro.exchange.nir.own import in_plain_words, is_own, is_unchanged, recurrent_of
@@ -69,7 +69,7 @@ def read_nir_with_report(
         if own is None and is_spiking(graph):
             found = import_spiking(path, graph, steps, assumed=assumed, **options)
             return found.network, found
-        given = [name for name, value in options.items() if value is not None and name != "bits"]
+        given = [name for name, value in options.items() if value is not None and name not in ("bits", "data", "seed")]
         if given:
             raise InputError(f"--{given[0]} is of graphs with spiking neurons in floating point; this one is exact")
         if own is not None:
@@ -118,7 +118,8 @@ def network_of_graph(
     """Return the network of a graph in memory; InputError names the node that stands in the way."""
     note = read_note(graph.metadata.get(KEY), "the graph")
     walk = _walked(graph, _steps(note, steps), assumed)
-    return DiscreteNetwork(walk.layers, encoder_of(note, "the graph"), labels_of(note, "the graph"), walk.residuals)
+    found = (walk.layers, encoder_of(note, "the graph"), labels_of(note, "the graph"), walk.residuals)
+    return DiscreteNetwork(*found, value=value_of(note, "the graph"))
 
 
 def _own(graph: nir.NIRGraph, steps: int | None) -> DiscreteNetwork | None:
@@ -131,7 +132,8 @@ def _own(graph: nir.NIRGraph, steps: int | None) -> DiscreteNetwork | None:
         walk = _walked(plain, _steps(note, steps), None)
         back = recurrent_of(loops, walk.neurons)
         found = (walk.layers, encoder_of(note, "the graph"), labels_of(note, "the graph"), walk.residuals)
-        network = DiscreteNetwork(*found, steps=walk.steps, recurrent=back)
+        value = value_of(note, "the graph")
+        network = DiscreteNetwork(*found, steps=walk.steps, recurrent=back, value=value)
         return network if is_unchanged(graph, network) else None
     except (ConntraError, KeyError, TypeError, ValueError, AttributeError, StopIteration):
         return None

@@ -18,7 +18,11 @@ from conntra_neuro.exchange.nir.float_graph import FloatLayer, float_layers
 from conntra_neuro.exchange.nir.quantise import Rounding, quantised
 from conntra_neuro.exchange.nir.simulate import simulate
 from conntra_neuro.network import DiscreteNetwork
+from conntra_neuro.training.calibrate import calibrated_scale
 from conntra_neuro.training.repair.loop import Repaired
+
+_BLOCK = 500  # samples that are simulated at a time
+_FITTED = 300  # samples that weights and scales are chosen on
 
 __all__ = ["Agreement", "SpikingImport", "import_spiking"]
 
@@ -59,6 +63,37 @@ class SpikingImport:
         rows = as_spikes(spikes, self.network.n_in, steps=self.network.steps)
         return simulate(self.layers, rows.reshape(-1, self.network.steps, self.network.n_in), self.convention)
 
+    def float_logits(self, spikes: ArrayLike) -> npt.NDArray[np.float64]:
+        """Return the float simulation's logits (n, classes) of samples (n, steps, ...), in the units of the integers'.
+
+        Spike counts, or the last potentials. InputError as ``simulate``.
+        """
+        given = np.asarray(spikes)
+        blocks = [self.simulate(given[first : first + _BLOCK])[-1] for first in range(0, len(given), _BLOCK)]
+        if self._counts:
+            return np.concatenate([block.sum(axis=1) for block in blocks])
+        return np.concatenate([block[:, -1] for block in blocks]) * self.rounded[-1].scale[0]
+
+    def probabilities(self, spikes: ArrayLike, y: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.float64]:
+        """Return what the float simulation says of samples (n, steps, ...): probabilities (n, classes).
+
+        At the scale of logits at which they are right about classes ``y``; without, at which the integer network's are
+        about those of the float one. InputError as ``simulate``.
+        """
+        logits = self.float_logits(spikes)
+        few = np.asarray(spikes)[:_BLOCK]
+        if y is None:
+            scale = calibrated_scale(self.network.forward(self.network.encode(few)), logits[: len(few)].argmax(axis=1))
+        else:
+            scale = calibrated_scale(logits[: len(few)], y[: len(few)])
+        powers = np.exp(scale * (logits - logits.max(axis=1, keepdims=True)))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    @property
+    def _counts(self) -> bool:
+        neuron = self.network.layers[-1].neuron
+        return neuron is not None and neuron.spikes
+
     def agreement(self, spikes: ArrayLike) -> list[Agreement]:
         """Return layer by layer how the integers agree with the float simulation; InputError as ``simulate``."""
         exact = self.simulate(spikes)
@@ -83,6 +118,15 @@ def _beside(fired: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return near
 
 
+def _some(data: ArrayLike, n_in: int, steps: int, seed: int) -> npt.NDArray[np.integer]:
+    """Return some of the samples (n, steps, ...), as spikes (n, steps, n_in)."""
+    given = np.asarray(data)
+    if given.ndim < 3 or given.shape[1] != steps or int(np.prod(given.shape[2:])) != n_in:
+        raise InputError(f"data: samples of shape {given.shape[1:]}; ({steps}, {n_in}) expected: give --steps of DATA")
+    rows = np.sort(np.random.default_rng(seed).permutation(len(given))[:_FITTED])
+    return as_spikes(given[rows].reshape(len(rows) * steps, n_in), n_in).reshape(len(rows), steps, n_in)
+
+
 def import_spiking(
     path: str | Path,
     graph: Any,
@@ -92,6 +136,9 @@ def import_spiking(
     dt: float | None = None,
     reset: str | None = None,
     bits: int = 8,
+    spikes: str | None = None,
+    data: ArrayLike | None = None,
+    seed: int = 0,
     assumed: list[str] | None = None,
 ) -> SpikingImport:
     """Return ``graph``, read from ``path``, as integers; ``import_network`` says what the options are.
@@ -107,13 +154,14 @@ def import_spiking(
     guessed = source is None and dt is None and assumed is not None
     if guessed:
         source = likely_source([np.concatenate([layer.neuron.tau, layer.neuron.tau_syn]) for layer in layers])
-    how = convention(source, dt, reset)
+    how = convention(source, dt, reset, spikes)
     if guessed and assumed is not None:
         assumed.append(
             f"source {source} (dt {how.dt:g}, reset {how.reset}), a guess: graphs do not say, and a wrong one gives "
             "other spikes (--source, --dt, --reset)"
         )
-    network, rounded = quantised(layers, how, steps, bits)
+    rows = None if data is None else _some(data, n_in, steps, seed)
+    network, rounded = quantised(layers, how, steps, bits, rows, seed)
     if network.n_in != n_in:
         raise InputError(f"{path}: {n_in} inputs, its first weights take {network.n_in}")
     return SpikingImport(network, tuple(rounded), tuple(layers), how)

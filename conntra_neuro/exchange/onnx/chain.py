@@ -1,8 +1,9 @@
 """Layers one behind the other, with residual connections, of sums whose thresholds are known.
 
 A graph's branches become a chain: each sum is the next layer, what it takes from earlier ones than the last comes by
-residual connections. Thresholds that differ within a channel, and biases that are wider than a chip's, make leaky
-neurons that forget everything at each step: their thresholds are one a neuron, of 17 bits.
+residual connections. An activation of several values is as many neurons a unit, which share their weights, or on
+request one that sends graded spikes. Thresholds that differ within a channel, and biases that are wider than a chip's,
+make leaky neurons that forget everything at each step: their thresholds are one a neuron, of 17 bits.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.neurons import FORGETS, Lif
+from conntra_hardware.neurons import FORGETS, Lif, MultiThreshold
 from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.exchange.onnx.values import Pending, Settled, Term
 from conntra_neuro.exchange.onnx.windows import in_one_window, ungrouped
@@ -31,9 +32,10 @@ Array = npt.NDArray[Any]
 
 
 class Chain:
-    """The layers and residual connections so far."""
+    """The layers and residual connections so far; ``graded``: several thresholds are one neuron where that can be."""
 
-    def __init__(self) -> None:
+    def __init__(self, graded: bool = False) -> None:
+        self.graded = graded
         self.layers: list[Layer] = []
         self.residuals: list[Residual] = []
 
@@ -43,7 +45,8 @@ class Chain:
         return len(self.layers) - 1
 
     def spiking(self, pending: Pending, signs: IntArray, k: IntArray) -> Settled:
-        """Add neurons that spike where ``signs * u >= k``, k (copies, columns): a layer of as many copies of each unit.
+        """Add neurons that spike where ``signs * u >= k``, k (copies, columns): a layer of as many copies of each unit,
+        or of graded neurons that count them, unless maxima follow, which take 0/1 spikes.
 
         Maxima that ``pending`` has waiting follow. Return the layer's outputs, whose integers count the copies.
         """
@@ -54,6 +57,10 @@ class Chain:
             at_least = at_least - np.repeat(signs, each) * pending.border
         terms, divisors = _reduced(pending, signs)
         above = -(-at_least // np.repeat(divisors, each)) - 1  # a spike where the sum is above it
+        if self.graded and copies > 1 and not pending.pools and pending.border is None:
+            neuron = MultiThreshold(above.reshape(copies, columns * each).T)
+            self._add(pending, terms, np.zeros(columns, np.int64), neuron, 1)
+            return Settled(self.last, pending.size, columns, copies)
         bias, neuron = _neurons(above.reshape(copies * columns, each))
         self._add(pending, terms, bias, neuron, copies)
         for g in pending.pools:

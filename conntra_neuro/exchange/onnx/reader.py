@@ -17,7 +17,7 @@ import numpy.typing as npt
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.program.convolution import Geometry
 from conntra_hardware.program.input_encoding import Encoder
-from conntra_neuro.exchange.metadata import labels_of
+from conntra_neuro.exchange.metadata import labels_of, value_of
 from conntra_neuro.exchange.onnx.chain import MOST_BIAS, Chain
 from conntra_neuro.exchange.onnx.graph import Graph, Node, load_graph, reading
 from conntra_neuro.exchange.onnx.input import INPUTS, SPIKES, own_encoder, spikes_of
@@ -54,18 +54,19 @@ _POOLS = ("AveragePool", "GlobalAveragePool", "MaxPool")
 Array = npt.NDArray[Any]
 
 
-def read_onnx(path: str | Path, inputs: str = "binary", scale: float = 1.0) -> DiscreteNetwork:
+def read_onnx(path: str | Path, inputs: str = "binary", scale: float = 1.0, graded: bool = False) -> DiscreteNetwork:
     """Return the network of an ONNX file. ``inputs``: "binary" or "bipolar" where the graph does not binarise them.
 
     ``scale``: features are divided by it before they enter the graph, as 255 for pixels where it takes 0 to 1.
+    ``graded``: activations of several values are ``MultiThreshold`` neurons, else as many threshold neurons.
     """
     _check_options(inputs, scale)
     with reading(path):
-        return network_of_onnx(load_graph(path), inputs, scale)
+        return network_of_onnx(load_graph(path), inputs, scale, graded)
 
 
 def exact_or_graph(
-    path: str | Path, inputs: str = "binary", scale: float = 1.0
+    path: str | Path, inputs: str = "binary", scale: float = 1.0, graded: bool = False
 ) -> tuple[DiscreteNetwork | OutputRounding | Graph, str]:
     """Return ``read_onnx``'s network, or the graph and why where its numbers are too fine, as in floating point.
 
@@ -75,7 +76,7 @@ def exact_or_graph(
     with reading(path):
         graph = load_graph(path)
         try:
-            reader = _Reader(graph, inputs, scale)
+            reader = _Reader(graph, inputs, scale, graded)
             network = reader.network()
         except TooFine as refusal:
             if any(node.op in _FEW_BITS for node in graph.nodes):
@@ -91,17 +92,17 @@ def _check_options(inputs: str, scale: float) -> None:
         raise InputError(f"inputs {inputs!r}: unknown; allowed: {', '.join(INPUTS)}")
 
 
-def network_of_onnx(graph: Graph, inputs: str = "binary", scale: float = 1.0) -> DiscreteNetwork:
-    """Return the network of a graph; InputError names the node that stands in the way."""
-    return _Reader(graph, inputs, scale).network()
+def network_of_onnx(graph: Graph, inputs: str = "binary", scale: float = 1.0, graded: bool = False) -> DiscreteNetwork:
+    """Return the network of a graph; InputError names the node that stands in the way. Options as of ``read_onnx``."""
+    return _Reader(graph, inputs, scale, graded).network()
 
 
 class _Reader:
     """The layers so far, and what each name of the graph stands for: a constant, the input, or a tensor."""
 
-    def __init__(self, graph: Graph, inputs: str, scale: float) -> None:
+    def __init__(self, graph: Graph, inputs: str, scale: float, graded: bool) -> None:
         self.graph, self.inputs, self.scale = graph, inputs, scale
-        self.chain = Chain()
+        self.chain = Chain(graded)
         self.note: Scaled | None = None
         own = own_encoder(graph)
         self.encoder: Encoder | None = None if own is None else own[0]
@@ -124,8 +125,9 @@ class _Reader:
             raise InputError("output: not the potentials of a weighted layer; logits expected there, without a sign")
         times, bias, self.note = readout_of(found)
         self.chain.readout(found.base, times, bias)
-        labels = labels_of(self.graph.note, "the graph")
-        return DiscreteNetwork(self.chain.layers, self.encoder, labels, self.chain.residuals, steps=1)
+        note, chain = self.graph.note, self.chain
+        labels, value = labels_of(note, "the graph"), value_of(note, "the graph")
+        return DiscreteNetwork(chain.layers, self.encoder, labels, chain.residuals, steps=1, value=value)
 
     def _visit(self, node: Node, arguments: list[Any]) -> Any:
         tensors = [a for a in arguments if isinstance(a, (Tensor, Raw))]

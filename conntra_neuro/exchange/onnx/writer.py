@@ -1,8 +1,9 @@
 """A network as an ONNX graph of float32 that computes its integers exactly, logits and all.
 
 Every value is a whole number of less than 2^24, which float32 holds, so that a runtime may add up in whatever order it
-likes. A threshold is Greater and Cast, a graded neuron Floor and Relu behind a multiplication by a power of two. The
-encoder stands in front, in float64 as here: the input is then the raw features.
+likes. A threshold is Greater and Cast, several thresholds are so many of them, added up, and a graded neuron is Floor
+and Relu behind a multiplication by a power of two. The encoder stands in front, in float64 as here: the input is then
+the raw features.
 """
 
 from __future__ import annotations
@@ -168,9 +169,25 @@ class _Writer:
                 "Min", sent, self._constant(ceiling.reshape(layer.output_shape) if ceiling.ndim else ceiling)
             )
 
-        rows = {"threshold": lambda: self._step(at, self._constant(0)), "graded": graded, "readout": lambda: at}
-        remedy = "these graphs have no time steps: use threshold or graded_relu neurons, or --format nir"
+        rows = {
+            "threshold": lambda: self._step(at, self._constant(0)),
+            "graded": graded,
+            "multi threshold": lambda: self._exceeded(at, layer, np.array(facts.thresholds)),
+            "readout": lambda: at,
+        }
+        remedy = (
+            "these graphs have no time steps: use threshold, multi_threshold or graded_relu neurons, or --format nir"
+        )
         return row_for(rows, neuron, f"export to ONNX: {what}", remedy)()
+
+    def _exceeded(self, at: str, layer: Layer, rows: Any) -> str:
+        """Return how many thresholds of ``rows`` (1 or size, k) are exceeded."""
+        found = ""
+        for thresholds in rows.T:
+            shape = layer.output_shape if len(rows) > 1 else ()
+            step = self._step(at, self._constant(thresholds.reshape(shape)))
+            found = self._add("Add", found, step) if found else step
+        return found
 
     def _step(self, at: str, threshold: str) -> str:
         return self._add("Cast", self._add("Greater", at, threshold), to=1)  # to float32

@@ -149,12 +149,13 @@ def import_relu(
     neuron: str = "relu",
     repair: float | None = None,
     seed: int = 0,
+    aim: str = "both",
     assumed: list[str] | None = None,
 ) -> ReluImport:
     """Return the network of ``graph``, read from ``path``, as integers; ``import_network`` says what the options are.
 
     InputError for what has no counterpart, and for data of another shape. With ``assumed`` a scale that is not given is
-    looked for, and it gets a line for what was taken.
+    looked for, and it gets a line for what was taken. ``aim``: what repair aims at, as ``files.TARGETS`` has it.
     """
     with np.errstate(all="ignore"):
         net = read_float_net(graph)
@@ -184,16 +185,31 @@ def import_relu(
             raise InputError("repair of integrate-and-fire neurons: graded ones (--neuron relu) can be repaired")
         before = ints
         rows = _rows(data.x_train, net)
-        ints, how = repair_ints(ints, rows, data.y_train, bits, seed, seconds=seconds(repair, "repair"))
+        y, wanted = data.y_train, None
+        if aim != "labels":
+            wanted = _softmax(net.logits((rows / taken).astype(np.float32)))
+            if aim == "float":
+                y = wanted.argmax(axis=1)
+            else:
+                wanted = (wanted + np.eye(wanted.shape[1])[y]) / 2
+        ints, how = repair_ints(ints, rows, y, bits, seed, wanted=wanted, seconds=seconds(repair, "repair"))
     network = ints.network(data.labels)
     return ReluImport(str(path), network, tuple(rounded), ints, net, graph, taken, before, how)
+
+
+def _softmax(logits: Array) -> Array:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def _steps(neuron: str) -> int | None:
     """Return the time steps of "ifT", None of "relu"; InputError for anything else."""
     found = re.fullmatch(r"if(\d{1,4})", neuron)
     if neuron != "relu" and not found:
-        raise InputError(f"neuron {neuron!r}: relu (graded, Loihi 2), or ifT over T time steps, as if32, expected")
+        raise InputError(
+            f"neuron {neuron!r}: relu (graded, Loihi 2), or ifT over T time steps, as if32, expected of a graph in "
+            "floating point"
+        )
     return int(found[1]) if found else None
 
 

@@ -27,10 +27,13 @@ def repair_ints(
     y: npt.NDArray[np.int64],
     bits: int,
     seed: int = 0,
+    *,
+    wanted: Array | None = None,
     **budget: Any,
 ) -> tuple[IntNet, Repaired]:
     """Return ``ints`` after repair on features (n, features) and classes y, and how it went.
 
+    ``wanted``: probabilities of the classes that are aimed at, (n, classes); None: those of ``y``.
     ``budget``: ``seconds`` or ``batches``, as ``training.repair.loop.repaired`` has them.
 
     A tenth of the samples, at most 5,000, decides which network is kept: never one that is worse on them.
@@ -38,7 +41,7 @@ def repair_ints(
     kept, held = held_rows(len(y), seed)
     stages = _stages(ints, bits)
     classes = 2 if ints.single else ints.layers[-1].channels
-    wanted = np.eye(classes, dtype=np.float32)[y]
+    wanted = np.eye(classes, dtype=np.float32)[y] if wanted is None else wanted.astype(np.float32)
     codes = ints.code.encoder.codes(features)
 
     scale = float(1 / ints.layers[-1].scale.mean())

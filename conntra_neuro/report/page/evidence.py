@@ -12,7 +12,7 @@ from conntra_neuro.report.page.explored import core_figure, explorer_html
 from conntra_neuro.report.page.pieces import Table, definition_list, details, figure, table_html
 from conntra_neuro.report.page.spikes import raster_chart, traces_chart
 from conntra_neuro.report.recorded import unpack
-from conntra_neuro.report.units import count, percent, seconds, si
+from conntra_neuro.report.units import count, percent, right_of, seconds, si
 
 __all__ = ["comparison", "run_section"]
 
@@ -26,7 +26,7 @@ def comparison(runs: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     for name, d in runs:
         by_set = {e["coefficients"]: e["per_inference_j"] for e in d["energy"]}
         energies = [si(by_set.get(each), "J") for each in sets]
-        rows.append([name, d["chip"], d["backend"], count(d["samples"]), percent(d["accuracy"]), *energies])
+        rows.append([name, d["chip"], d["backend"], count(d["samples"]), right_of(d)[1], *energies])
         rows[-1] += [si(d["latency_s"], "s"), si(d["throughput_hz"], "samples/s")]
     note = "latency and throughput under the first set of each chip"
     return table_html(Table(columns, rows, f"{note}; energy: {MODELLED}"))
@@ -61,7 +61,7 @@ def _same(name: str) -> str:
 def _facts(d: Mapping[str, Any]) -> str:
     rate = f", {si(d['samples'] / d['run_seconds'], 'samples/s')}" if d["run_seconds"] else ""
     facts = {
-        "accuracy": f"{percent(d['accuracy'])} of {count(d['samples'])} samples",
+        right_of(d)[0]: f"{right_of(d)[1]} of {count(d['samples'])} samples",
         "data": f"{d['data']}, {d['split']}" if "data" in d else "-",
         "chip": d["chip"],
         "simulated in": f"{seconds(d['run_seconds'])} on the machine that ran it{rate}",

@@ -9,7 +9,7 @@ from typing import Any
 from conntra_neuro.report.energy import MODELLED
 from conntra_neuro.report.page.proof import divergence, overflow
 from conntra_neuro.report.result_file import kind_of
-from conntra_neuro.report.units import count, percent, si
+from conntra_neuro.report.units import count, percent, right_of, si
 
 __all__ = ["verdict_html"]
 
@@ -49,11 +49,13 @@ def _card(title: str, value: str, words: str, state: str = "") -> str:
 
 
 def _accuracy(runs: Sequence[Document]) -> str:
-    found = dict.fromkeys(percent(run["accuracy"]) for run in runs)
+    found = dict.fromkeys(right_of(run)[1] for run in runs)
     where = ", ".join(dict.fromkeys(run["backend"] for run in runs))
     first = runs[0]
     data = f", {first['data']}, {first['split']}" if "data" in first else ""
-    return _card("Accuracy", " / ".join(found), f"of {count(first['samples'])} samples{data}; on {where}")
+    return _card(
+        right_of(first)[0].capitalize(), " / ".join(found), f"of {count(first['samples'])} samples{data}; on {where}"
+    )
 
 
 def _equal(proofs: Sequence[Document]) -> str:

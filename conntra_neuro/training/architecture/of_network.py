@@ -24,7 +24,7 @@ def without_flatten(network: DiscreteNetwork) -> DiscreteNetwork:
     layers = [network.layers[i] for i in kept]
     loops = [Recurrent(at[loop.layer], loop.connection) for loop in network.recurrent]
     given = (layers, network.encoder, network.labels, residuals)
-    return DiscreteNetwork(*given, steps=network.steps, recurrent=loops)
+    return DiscreteNetwork(*given, steps=network.steps, recurrent=loops, value=network.value)
 
 
 def described(network: DiscreteNetwork) -> tuple[tuple[LayerSpec, ...], Neurons]:

@@ -23,7 +23,7 @@ from conntra_neuro.training.backprop.load import load_steps
 from conntra_neuro.training.inputs.batches import DenseBatch, inputs_of
 from conntra_neuro.training.layers.forward import Activity, forward, images_of, node_potentials, respond, rows_of
 from conntra_neuro.training.layers.products import HostProducts
-from conntra_neuro.training.objective import Objective
+from conntra_neuro.training.objective import SMALLEST_SCALE, VALUE_ONE, Objective, SquaredError
 from conntra_neuro.training.options import COUNT, SWEEPS, Allowed, check_options
 from conntra_neuro.training.parameters import Parameters
 from conntra_neuro.training.scoring.layers import rows_at_once
@@ -91,9 +91,11 @@ class StraightThrough(ABC):
             )
         self._task, self._options, self._threads = task, options, threads
         self._arch = task.architecture
+        self._objective = SquaredError if task.values else Objective
+        self._targets: Array = (task.y / VALUE_ONE).astype(np.float32) if task.values else task.y
         self._dtype = exact_float(self._arch, task.largest_level)
-        self._augmentation = Augmentation.of(options.shift, options.elastic, task)
-        self.sweeps, self._batch = options.with_defaults(len(task.y), bool(self._augmentation))
+        self.augmentation = Augmentation.of(options.shift, options.elastic, task)
+        self.sweeps, self._batch = options.with_defaults(len(task.y), bool(self.augmentation))
         deep = len(task.sizes) > 3 or not self._arch.is_chain
         self._normalise = deep if options.normalise is None else bool(options.normalise)
         self._inputs = inputs_of(task.spikes, task.stored_image, dense=True)
@@ -142,11 +144,11 @@ class StraightThrough(ABC):
             part = slice(step * batch, (step + 1) * batch)
             decay = np.float32((1 + math.cos(math.pi * time)) / 2)
             x = self._gather(order[part], None if shifts is None else shifts[part])
-            losses, errors = self._train(x, self._task.y[order[part]], decay)
+            losses, errors = self._train(x, self._targets[order[part]], decay)
             self._found = None
             loss, wrong, seen = loss + float(losses), wrong + int(errors), seen + batch
-            tick(done, Evaluation(loss / seen, wrong / seen))
-        return Evaluation(loss / max(seen, 1), wrong / max(seen, 1))
+            tick(done, Evaluation(loss / seen, self._objective.error(loss, wrong, seen)))
+        return Evaluation(loss / max(seen, 1), self._objective.error(loss, wrong, seen))
 
     def evaluate(self, held_out: bool) -> Evaluation:
         """Evaluate the integer network on all held-out or all training samples."""
@@ -156,7 +158,7 @@ class StraightThrough(ABC):
         weights = [
             np.vstack([w, b]).astype(self._dtype) for w, b in zip(parameters.weights, parameters.biases, strict=True)
         ]
-        objective, at_once = Objective(scale), rows_at_once(self._arch)
+        objective, at_once = self._objective(scale), rows_at_once(self._arch)
         total, wrong = 0, 0
         for first in range(0, len(y), at_once):
             part = slice(first, first + at_once)
@@ -164,7 +166,8 @@ class StraightThrough(ABC):
             logits = forward(self._arch, weights, x, self._threads, keep=False).outputs[-1].astype(np.int64)
             total += int(objective.losses(logits, y[part]).sum())
             wrong += int(np.count_nonzero(logits.argmax(axis=1) != y[part]))
-        return Evaluation(objective.nats(total, len(y)), wrong / len(y))
+        mean = objective.nats(total, len(y))
+        return Evaluation(mean, objective.error(mean * len(y), wrong, len(y)))
 
     def parameters(self) -> Parameters:
         """Return the integer network's parameters."""
@@ -208,7 +211,8 @@ class StraightThrough(ABC):
         if self._found is None:
             tree = [{k: np.asarray(v) for k, v in layer.items()} for layer in self._tree]
             parameters, _ = self._integers(tree)
-            scale = float(np.clip(np.exp(tree[self._arch.nodes[-1].index]["log_scale"]), 1e-6, 100))
+            least = SMALLEST_SCALE if self._task.values else 1e-6
+            scale = float(np.clip(np.exp(tree[self._arch.nodes[-1].index]["log_scale"]), least, 100))
             self._found = parameters, scale
         return self._found
 
@@ -255,7 +259,7 @@ class StraightThrough(ABC):
         return images_of(self._arch, batch.x[:, :-1], np.float32)
 
     def _shifts(self, rng: np.random.Generator, n: int) -> Array | None:
-        return self._augmentation.draw(rng, n)
+        return self.augmentation.draw(rng, n)
 
 
 def moments_of(parts: list[Array]) -> tuple[Array, Array]:

@@ -43,8 +43,8 @@ def fit_real(
     *,
     sweeps: int | None = None,
     batch: int | None = None,
-    shift: int = 0,
-    elastic: float = 0.0,
+    shift: int | None = None,
+    elastic: float | None = None,
     time_limit_s: float | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> RealFit:

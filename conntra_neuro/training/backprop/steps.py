@@ -101,10 +101,16 @@ def normalised(z: jax.Array) -> jax.Array:
 def descent(
     logits_of: Callable[[Tree], jax.Array], tree: Tree, moments: Any, y: jax.Array
 ) -> tuple[Any, Any, jax.Array, jax.Array]:
-    """Return Adam's update of ``tree``, its new moments, the sum of the losses of ``y``, the number of errors."""
+    """Return Adam's update of ``tree``, its new moments, the sum of the losses of ``y``, the number of errors.
+
+    ``y`` are class indices; floats are values, in standard deviations, whose loss is half the squared error.
+    """
 
     def objective(tree: Tree) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         logits = logits_of(tree)
+        if jnp.issubdtype(y.dtype, jnp.floating):
+            halves = jnp.square(logits[:, 0] - y) / 2
+            return halves.mean(), (halves.sum(), jnp.zeros((), jnp.int32))
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, y)
         return losses.mean(), (losses.sum(), (logits.argmax(axis=1) != y).sum())
 

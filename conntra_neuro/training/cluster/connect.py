@@ -9,9 +9,10 @@ import asyncio
 import concurrent.futures
 import logging
 import os
+import ssl
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from tempfile import TemporaryDirectory
@@ -22,16 +23,15 @@ import distributed
 from distributed.comm.core import connect
 from distributed.scheduler import KilledWorker
 
-from conntra_hardware.base.errors import BackendError, InputError
+from conntra_hardware.base.errors import BackendError
+from conntra_neuro.training.cluster.address import read_address
 from conntra_neuro.training.cluster.workers import DaskCrew
 
 __all__ = ["dask_crew", "dask_map"]
 
 _CONNECT_S = 10.0  # for the scheduler to answer
 _WORKERS_S = 30.0  # for the first worker to be there
-_MOST_LOCAL = 256
 _WORKER = "conntra_neuro.training.cluster.local_worker"
-_SCHEMES = ("tcp", "tls", "ws", "wss", "ucx")
 _START = "`dask scheduler` and `dask worker tcp://HOST:8786` start them; local:2 needs none"
 
 
@@ -81,46 +81,48 @@ def _connected(address: str) -> Iterator[distributed.Client]:
         stack.enter_context(_quiet())
         # Samples travel as arguments of tasks, so that the scheduler can send them again: that is meant.
         stack.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}))
-        count = _local_count(address)
-        where = _scheduler(address) if count is None else stack.enter_context(_local(count))
-        yield stack.enter_context(_client(where, address, count or 1))
+        found = read_address(address)
+        security = _security(found.tls)
+        if found.workers is None:
+            where = found.scheduler
+            _greeted(where, address, security)
+        else:
+            where = stack.enter_context(_local(found.workers))
+        yield stack.enter_context(_client(where, address, found.workers or 1, security))
 
 
-def _local_count(address: str) -> int | None:
-    """Return N of ``local:N``; None for the address of a scheduler."""
-    kind, _, count = address.partition(":")
-    if kind != "local":
-        return None
-    if not count.isdecimal() or not 1 <= int(count) <= _MOST_LOCAL:
-        raise InputError(
-            f"cluster {address!r}: local:N with 1 to {_MOST_LOCAL} worker processes expected, as in local:2"
-        )
-    return int(count)
+def _security(tls: Mapping[str, str]) -> distributed.Security:
+    """Return certificates: those named, and then nothing without encryption, else those of Dask's configuration."""
+    return distributed.Security(require_encryption=True, **tls) if tls else distributed.Security()
 
 
-def _scheduler(address: str) -> str:
-    """Return the address of a scheduler, complete, when something there speaks Dask."""
-    scheme, slashes, place = address.rpartition("://")
-    scheme = scheme if slashes else "tcp"
-    host, _, port = place.rpartition(":")
-    if scheme not in _SCHEMES or not host or not port.isdecimal():
-        raise InputError(f"cluster {address!r}: a scheduler such as tcp://HOST:8786 expected, or local:2")
-    found = f"{scheme}://{place}"
+def _greeted(where: str, address: str, security: distributed.Security) -> None:
+    """Return where something at ``where`` speaks Dask; BackendError else."""
     try:
         # A client that fails to connect cannot be closed cleanly, so one is made only where somebody listens; and in
         # a thread of its own, as this one may be running a loop already (in notebooks it is).
         with ThreadPoolExecutor(1) as pool:
-            pool.submit(lambda: asyncio.run(_greet(found))).result()
-    except (OSError, asyncio.TimeoutError, TimeoutError, ValueError, ImportError):
-        raise BackendError(
-            f"cluster {address}: no scheduler answered within {_CONNECT_S:g} s; check the address; {_START}"
-        ) from None
-    return found
+            pool.submit(lambda: asyncio.run(_greet(where, security))).result()
+    except (OSError, asyncio.TimeoutError, TimeoutError, ValueError, ImportError, RuntimeError, TypeError) as error:
+        refused = _refused(error)
+        said = f"no scheduler answered within {_CONNECT_S:g} s; check the address; {_START}"
+        if refused:
+            said = f"the certificates do not go together ({refused}); check ca, cert and key"
+        raise BackendError(f"cluster {address}: {said}") from None
 
 
-async def _greet(address: str) -> None:
-    arguments: dict[str, Any] = distributed.Security().get_connection_args("client")
-    comm = await asyncio.wait_for(connect(address, timeout=_CONNECT_S, **arguments), _CONNECT_S)
+def _refused(error: BaseException | None) -> str:
+    """Return what TLS has against a connection that failed with ``error``; empty where it is not TLS's matter."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError) or "TLS" in str(error):
+            return " ".join(str(error).split())[:200]
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+async def _greet(address: str, security: distributed.Security) -> None:
+    arguments: dict[str, Any] = security.get_connection_args("client")
+    comm = await asyncio.wait_for(connect(address, timeout=_CONNECT_S, **arguments), _CONNECT_S + 1)
     await comm.close()
 
 
@@ -132,6 +134,8 @@ def _local(count: int) -> Iterator[str]:
         processes=True,
         host="127.0.0.1",
         dashboard_address=None,  # type: ignore[arg-type]  # None is Dask's own word for no dashboard
+        # Its HTTP server is there all the same; of two trainings the second would complain of a port that is taken.
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
         silence_logs=logging.CRITICAL,
     )
     with cluster, ExitStack() as stack:
@@ -145,7 +149,9 @@ def _worker(scheduler: str) -> Iterator[None]:
     # A thread a process: the processes are what there is to use the cores with. No memory limit: it would be a share
     # of the machine's, and reaching it kills the worker. A session of its own: Ctrl-C is for the training, which still
     # needs its workers then.
-    options = ("--nthreads", "1", "--memory-limit", "0", "--no-nanny", "--no-dashboard", "--death-timeout", "60")
+    # --host: else a worker listens on every interface, and runs what it is sent.
+    options = ("--host", "127.0.0.1", "--nthreads", "1", "--memory-limit", "0", "--no-nanny", "--no-dashboard")
+    options += ("--dashboard-address", "127.0.0.1:0", "--death-timeout", "60")
     with TemporaryDirectory(prefix="conntra-") as folder:
         process = subprocess.Popen(
             [sys.executable, "-m", _WORKER, str(os.getpid()), scheduler, *options, "--local-directory", folder],
@@ -163,10 +169,18 @@ def _worker(scheduler: str) -> Iterator[None]:
 
 
 @contextmanager
-def _client(where: str, address: str, workers: int) -> Iterator[distributed.Client]:
+def _client(
+    where: str, address: str, workers: int, security: distributed.Security | None = None
+) -> Iterator[distributed.Client]:
     """Connect, and wait for so many workers; through the scheduler go tasks only, sums come from workers directly."""
     try:
-        client = distributed.Client(where, timeout=_CONNECT_S, set_as_default=False, direct_to_workers=True)
+        client = distributed.Client(
+            where,
+            timeout=_CONNECT_S,
+            set_as_default=False,
+            direct_to_workers=True,
+            security=security or distributed.Security(),
+        )
     except (OSError, asyncio.TimeoutError, TimeoutError, ValueError) as error:
         raise BackendError(f"cluster {address}: no scheduler there ({error}); check the address; {_START}") from None
     with client:

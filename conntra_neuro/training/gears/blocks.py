@@ -40,7 +40,10 @@ from conntra_neuro.training.threads import Threads
 
 __all__ = ["Blocks", "BlocksOptions", "Crew"]
 
-_STEPS = 400  # at least; more do not lower the error of small sets [measured on iris and digits]
+_STEPS = 400  # at least; more do not lower the error of small sets [measured on iris and digits], unless their
+_STEPS_OF_FEW = 1200  # images are moved: these are new ones at each step [docs/training.md]
+_DECAY, _DECAY_OF_FEW = 1.0, 2.0
+_PRICE, _PRICE_OF_FEW = 0.05, 0.1  # of a unit of weight [docs/training.md]
 _PENALISED_SCALE = 2.4  # times the usual logit scale [784-256-10 on MNIST: 1, 1.5, 2.4, 3, 4 tried; 2.4 is best]
 
 
@@ -57,15 +60,18 @@ class BlocksOptions:
     fraction_readout   the same for the readout
     fraction_recurrent the same for the weights from a layer to itself, whose moves compound
     fraction_bias      the same for biases
-    decay              how they fall: with what is left of the training to this power
+    decay              how they fall: with what is left of the training to this power. By default 1, and 2 where images
+                       are moved of which there are fewer than 1,000 a class
     memory             weight of the past in the average of the scores, and of their squares (memory_square)
     warmup             share of the training at its start that only scores: what is good already is not to move on the
                        word of a few mini-batches
-    sparsity           price of a unit of weight, in units of the scores' root mean square: keeps weights at zero
+    sparsity           price of a unit of weight, in units of the scores' root mean square: keeps weights at zero. By
+                       default 0.05, and 0.1 where images are moved of which there are fewer than 1,000 a class
     shift              each image is shifted by up to so many pixels, anew in each sweep
-    elastic            each image is bent by about so many pixels, anew in each sweep; see ``augment``. By default
-                       images of 20 pixels a side or more are shifted by 1 and bent by 1, in dense networks of 512
-                       hidden units or more
+    elastic            each image is bent by about so many pixels, anew in each sweep; see ``augment``. Where neither is
+                       given, images of fewer than 1,000 a class are bent by 0.06 of their shorter side, and shifted
+                       by 1 from 20 pixels a side on; such large ones of larger sets are shifted by 1 and bent by 1
+                       in dense networks of 512 hidden units or more. ``shift`` 0 alone leaves images as they are
     penalty_...        what an inference may cost, in nats; see ``penalty``
     """
 
@@ -79,11 +85,11 @@ class BlocksOptions:
     fraction_readout: float = 0.005
     fraction_recurrent: float = 0.0004
     fraction_bias: float = 0.05
-    decay: float = 1.0
+    decay: float | None = None
     memory: float = 0.97
     memory_square: float = 0.99
     warmup: float = 0.0
-    sparsity: float = 0.05
+    sparsity: float | None = None
     shift: int | None = None
     elastic: float | None = None
     penalty_synops: float = 0.0
@@ -94,10 +100,17 @@ class BlocksOptions:
     def __post_init__(self) -> None:
         check_options(self, _ALLOWED)
 
-    def with_defaults(self, n: int, augmented: bool) -> tuple[float, int]:
-        """Return (sweeps, batch) for ``n`` training samples: at least 400 steps, and 20 sweeps; 40 of moved images."""
+    def with_defaults(self, n: int, moves: Augmentation) -> tuple[float, int, float, float]:
+        """Return (sweeps, batch, decay, sparsity) for ``n`` training samples.
+
+        At least 400 steps, and 20 sweeps; 40 of moved images, and 1,200 steps where these are few.
+        """
         batch = min(self.batch or max(32, min(500, n // 8)), n)
-        return self.sweeps or max(40 if augmented else 20, math.ceil(_STEPS * batch / n)), batch
+        steps = _STEPS_OF_FEW if moves.few else _STEPS
+        sweeps = self.sweeps or max(40 if moves else 20, math.ceil(steps * batch / n))
+        decay = (_DECAY_OF_FEW if moves.few else _DECAY) if self.decay is None else self.decay
+        price = (_PRICE_OF_FEW if moves.few else _PRICE) if self.sparsity is None else self.sparsity
+        return sweeps, batch, decay, price
 
 
 _ALLOWED = {
@@ -143,18 +156,18 @@ class Blocks:
         """``crew``: who holds the samples and scores them; None keeps them here. ``products``: see ``Products``."""
         self._products = products
         self._task, self._options, self._threads = task, options, threads
-        self._augmentation = Augmentation.of(options.shift, options.elastic, task)
-        self.sweeps, self._batch = options.with_defaults(len(task.y), bool(self._augmentation))
+        self.augmentation = Augmentation.of(options.shift, options.elastic, task)
+        self.sweeps, self._batch, self._decay, price = options.with_defaults(len(task.y), self.augmentation)
         self._prices = prices_of(options, task.architecture)
         start, self.objective, spreads = start_of(task, options.scale, options.margin)
-        if self._prices is not None and options.scale is None and task.start is None:
+        if self._prices is not None and options.scale is None and task.start is None and not task.values:
             # With few spikes the logits stay small: a larger scale keeps cross-entropy to what errors are.
             self.objective = Objective(_PENALISED_SCALE * self.objective.scale, options.margin)
         check_exponents(self.objective, task.levels)
         self._plan = self._plan_of(spreads)
         floor = 5e-4 * self.objective.scale / self._batch**0.5
         self._layers = [
-            LayerMoves(weight, bias, task.levels, options.sparsity, floor, self._plan.dtype)
+            LayerMoves(weight, bias, task.levels, price, floor, self._plan.dtype)
             for weight, bias in zip(start.weights, start.biases, strict=True)
         ]
         weights = [layer.weights for layer in self._layers]
@@ -189,7 +202,7 @@ class Blocks:
         n = len(self._task.y)
         rng = generator(self._task.seed, 1, number)
         order = rng.permutation(n)
-        shifts = self._augmentation.draw(rng, n)
+        shifts = self.augmentation.draw(rng, n)
         steps = math.ceil(n / self._batch)
         bounds = np.linspace(0, n, steps + 1).astype(np.int64)
         loss, wrong, seen = 0.0, 0, 0
@@ -201,8 +214,8 @@ class Blocks:
             rows = order[first:last]
             found = self._step(rows, None if shifts is None else shifts[first:last], time, rng)
             loss, wrong, seen = loss + found.nats, wrong + found.wrong, last
-            tick(done, Evaluation(loss / seen, wrong / seen))
-        return Evaluation(loss / max(seen, 1), wrong / max(seen, 1))
+            tick(done, Evaluation(loss / seen, self.objective.error(loss, wrong, seen)))
+        return Evaluation(loss / max(seen, 1), self.objective.error(loss, wrong, seen))
 
     def evaluate(self, held_out: bool) -> Evaluation:
         """Evaluate the network as it is on all held-out or all training samples."""
@@ -215,7 +228,7 @@ class Blocks:
         cost = 0.0
         if self._prices is not None:
             cost = self._costs.mean(self._prices, self._costs.rates(samples.rates, found.spikes, n))
-        return Evaluation(found.nats / n + cost, found.wrong / n)
+        return Evaluation(found.nats / n + cost, self.objective.error(found.nats, found.wrong, n))
 
     def parameters(self) -> Parameters:
         """Return a copy of the weights and biases."""
@@ -237,7 +250,7 @@ class Blocks:
         """Score all moves on a mini-batch and make the best; ``time`` runs from 0 to 1 over the training."""
         options, n = self._options, len(rows)
         found = self._samples.score(rows, shifts, time)
-        left = (1 - time) ** options.decay
+        left = (1 - time) ** self._decay
         prices = self._plan.prices_at(time)
         if prices is not None:
             rates = self._costs.rates(self._samples.rates, found.spikes, n)

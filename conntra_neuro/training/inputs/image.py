@@ -11,9 +11,12 @@ _LEAST_SIDE = 8  # pixels
 _LONGEST = 2  # times the shorter side
 
 
-def looks_like_images(feature_shape: Sequence[int]) -> bool:
-    """Say whether samples are images and not tables: both sides 8 pixels or more, neither over twice the other."""
-    if len(feature_shape) not in (2, 3):
+def looks_like_images(feature_shape: Sequence[int], least: float) -> bool:
+    """Say whether samples are images, and not tables or sensors' values over time, whose smallest number is ``least``.
+
+    Both sides are 8 pixels or more, neither is over twice the other, and there are no negative numbers.
+    """
+    if len(feature_shape) not in (2, 3) or least < 0:
         return False
     shorter, longer = sorted(feature_shape[-2:])
     return shorter >= _LEAST_SIDE and longer <= _LONGEST * shorter

@@ -2,6 +2,9 @@
 
 A column is what one place of the kernel sees. ``gather`` copies, ``scatter`` adds back what ``gather`` copied; each
 sample on its own and always in one order, so the number of threads changes nothing.
+
+What a row of a kernel sees lies in one piece, all channels of all its columns, unless the kernel is dilated or has
+groups: these two have loops of their own, over single channels.
 """
 
 from __future__ import annotations
@@ -25,7 +28,10 @@ def gather(x: Floats, geometry: Geometry, threads: Threads) -> Floats:
     """Return the columns (groups, n, places, kernel height * width * channels of a group) of x (n, h, w, channels)."""
     groups, inner = geometry.groups, geometry.kernel_shape[1]
     out = np.empty((groups, len(x), geometry.positions, geometry.kernel[0] * geometry.kernel[1] * inner), x.dtype)
-    threads.run(_gather, len(x), x, *_sizes(geometry), out)
+    if _in_pieces(geometry):
+        threads.run(_gather_pieces, len(x), np.ascontiguousarray(x).reshape(-1), *_shape(geometry), out.reshape(-1))
+    else:
+        threads.run(_gather, len(x), x, *_sizes(geometry), out)
     return out
 
 
@@ -33,8 +39,25 @@ def scatter(columns: Floats, geometry: Geometry, threads: Threads) -> Floats:
     """Return (n, h, w, channels): the sum of all columns' entries at the places that they came from."""
     channels, height, width = geometry.input_shape
     out = np.zeros((columns.shape[1], height, width, channels), columns.dtype)
-    threads.run(_scatter, len(out), columns, *_sizes(geometry), out)
+    if _in_pieces(geometry):
+        flat = np.ascontiguousarray(columns).reshape(-1)
+        threads.run(_scatter_pieces, len(out), flat, *_shape(geometry), out.reshape(-1))
+    else:
+        threads.run(_scatter, len(out), columns, *_sizes(geometry), out)
     return out
+
+
+def _in_pieces(g: Geometry) -> bool:
+    return g.groups == 1 and g.dilation[1] == 1
+
+
+def _shape(g: Geometry) -> tuple[int, ...]:
+    """Return output rows and columns, kernel, stride, padding, rows between those of the kernel, and the input's shape,
+    in which columns and channels are one.
+    """
+    channels, height, width = g.input_shape
+    sizes = (*g.output_shape[1:], g.kernel[0], g.kernel[1] * channels, g.stride[0], g.stride[1] * channels)
+    return (*sizes, g.padding[0], g.padding[1] * channels, g.dilation[0], height, width * channels)
 
 
 def _sizes(g: Geometry) -> tuple[int, ...]:
@@ -57,6 +80,55 @@ def _gather(x, rows, width, kernel_h, kernel_w, down, right, top, left, below, b
                             target = out[g, n, r * width + c]
                             for i in range(inner):
                                 target[at + i] = x[n, y, z, g * inner + i] if inside else 0
+
+
+# Unsigned places: numba asks of any other whether it counts from the end, which costs up to eight times as much.
+@_fast
+def _gather_pieces(x, rows, width, kernel_h, run, down, right, top, left, below, height, wide, out, first, last):
+    at = np.uint64(first * rows * width * kernel_h * run)
+    length = np.uint64(run)
+    for n in range(first, last):
+        for r in range(rows):
+            for c in range(width):
+                begin = c * right - left
+                for a in range(kernel_h):
+                    y = r * down + a * below - top
+                    line = (n * height + y) * wide
+                    if y < 0 or y >= height:
+                        for i in range(length):
+                            out[at + i] = 0
+                    elif begin >= 0 and begin + run <= wide:
+                        source = np.uint64(line + begin)
+                        for i in range(length):
+                            out[at + i] = x[source + i]
+                    else:
+                        for i in range(run):
+                            inside = 0 <= begin + i < wide
+                            out[at + np.uint64(i)] = x[line + begin + i] if inside else 0
+                    at += length
+
+
+@_fast
+def _scatter_pieces(columns, rows, width, kernel_h, run, down, right, top, left, below, height, wide, out, first, last):
+    at = np.uint64(first * rows * width * kernel_h * run)
+    length = np.uint64(run)
+    for n in range(first, last):
+        for r in range(rows):
+            for c in range(width):
+                begin = c * right - left
+                for a in range(kernel_h):
+                    y = r * down + a * below - top
+                    line = (n * height + y) * wide
+                    if y < 0 or y >= height:
+                        pass
+                    elif begin >= 0 and begin + run <= wide:
+                        target = np.uint64(line + begin)
+                        for i in range(length):
+                            out[target + i] += columns[at + i]
+                    else:
+                        for i in range(max(0, -begin), min(run, wide - begin)):
+                            out[line + begin + i] += columns[at + np.uint64(i)]
+                    at += length
 
 
 @_fast

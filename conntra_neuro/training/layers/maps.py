@@ -34,7 +34,8 @@ def potentials(columns: Floats, weights: Floats) -> Floats:
     """Return ``columns @ weights`` (rows, outputs), biases included; groups side by side."""
     groups, rows, inner = columns.shape
     if groups == 1:
-        return columns[0] @ weights[:-1] + weights[-1]
+        found = columns[0] @ weights[:-1]
+        return np.add(found, weights[-1], out=found)
     kernel = weights[:-1].reshape(inner, groups, -1).transpose(1, 0, 2)
     return np.matmul(columns, kernel).transpose(1, 0, 2).reshape(rows, -1) + weights[-1]
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conntra_hardware.base.arrays import ArrayLike
+from conntra_hardware.base.arrays import ArrayLike, IntArray
 from conntra_hardware.base.errors import InputError
-from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork, Flatten, SumPool
+from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork, Flatten, Recurrent, SumPool
 from conntra_neuro.network.layers import Layer
 from conntra_neuro.training.calibrate import calibrated_scale
 from conntra_neuro.training.repair.loop import Repaired, Samples, repaired
@@ -33,20 +33,30 @@ def held_rows(n: int, seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.
 
 
 def repair_network(
-    network: DiscreteNetwork, x: ArrayLike, y: npt.NDArray[np.int64], seed: int = 0, **budget: Any
+    network: DiscreteNetwork,
+    x: ArrayLike,
+    y: npt.NDArray[np.int64],
+    seed: int = 0,
+    *,
+    wanted: Array | None = None,
+    **budget: Any,
 ) -> tuple[DiscreteNetwork, Repaired]:
     """Return ``network`` with weights and biases moved, and how it went.
 
     x, y    samples as ``DiscreteNetwork.predict`` takes them, and class indices; a tenth of them decides what is kept
+    wanted  probabilities of the classes that are aimed at, (n, classes), as a float network's; None: those of ``y``
     budget  ``seconds`` or ``batches``, as ``repair.loop.repaired`` has them
 
-    A layer's weights stay within its largest magnitude. InputError for residual or recurrent connections, delays,
-    maxima, and a readout of the largest value.
+    A layer's weights stay within its largest magnitude, and multiples of the power of two that they all are; recurrent
+    connections stay as they are. InputError for residual connections, delays of the layers, maxima, and a readout of
+    the largest value.
     """
     _refuse(network)
     samples, steps = np.asarray(x), network.steps
     stages, places = _stages(network)
     kept, held = held_rows(len(y), seed)
+    if network.value is not None:
+        raise InputError("repair: the network answers with a value; one of classes expected")
     logits = network.forward(network.encode(samples[kept[:_SCALED]]))
     scale = calibrated_scale(logits, y[kept[:_SCALED]])
     shape = network.layers[0].input_shape
@@ -57,17 +67,18 @@ def repair_network(
             return spikes
         return np.ascontiguousarray(spikes.reshape(-1, *shape).transpose(0, 2, 3, 1))
 
-    wanted = np.eye(network.n_classes, dtype=np.float32)[y]
+    wanted = np.eye(network.n_classes, dtype=np.float32)[y] if wanted is None else wanted.astype(np.float32)
     how = repaired(stages, Samples(inputs, y, wanted, kept, held, scale), seed=seed, **budget)
     layers: list[Layer] = list(network.layers)
     for stage, (index, before) in zip(stages, places, strict=True):
         layers[index] = _layer(layers[index], stage, before)
-    return DiscreteNetwork(layers, network.encoder, network.labels, steps=steps), how
+    found = DiscreteNetwork(layers, network.encoder, network.labels, steps=steps, recurrent=network.recurrent)
+    return found, how
 
 
 def _refuse(network: DiscreteNetwork) -> None:
-    if network.residuals or network.recurrent:
-        raise InputError("repair: residual or recurrent connections; feed-forward chains can be repaired")
+    if network.residuals:
+        raise InputError("repair: residual connections; chains of layers can be repaired")
     for index, layer in enumerate(network.layers):
         where = f"repair: layer {index} ({layer!r})"
         if not isinstance(layer, (Conv2d, Dense, Flatten, SumPool)) or (index == 0 and isinstance(layer, SumPool)):
@@ -86,7 +97,8 @@ def _stages(network: DiscreteNetwork) -> tuple[list[Stage], list[tuple[int, tupl
     largest = 1.0
     for index, layer in enumerate(network.layers):
         if isinstance(layer, (Conv2d, Dense)):
-            found.append(_stage(layer, shape, largest, network.steps, index == len(network.layers) - 1))
+            loops = [loop for r in network.recurrent if r.layer == index for loop in _loops(r, layer)]
+            found.append(_stage(layer, shape, largest, network.steps, index == len(network.layers) - 1, loops))
             places.append((index, shape))
             largest, shape = 1.0, layer.output_shape
         elif isinstance(layer, SumPool):
@@ -96,18 +108,47 @@ def _stages(network: DiscreteNetwork) -> tuple[list[Stage], list[tuple[int, tupl
     return found, places
 
 
-def _stage(layer: Conv2d | Dense, shape: Sequence[int], largest: float, steps: int, last: bool) -> Stage:
-    weight, geometry, neuron = layer.weight, None, layer.neuron
+def _order(layer: Conv2d | Dense) -> npt.NDArray[np.int64]:
+    """Return where each neuron stands in the network, in a stage's order, channel last."""
+    if not isinstance(layer, Conv2d):
+        return np.arange(layer.n_out)
+    return np.arange(layer.n_out).reshape(len(layer.bias), -1).T.ravel()
+
+
+def _loops(connection: Recurrent, layer: Conv2d | Dense) -> list[tuple[int, npt.NDArray[np.int64]]]:
+    """Return a connection of a layer to itself as steps and weights, one a delay."""
+    own, order = connection.connection, _order(layer)
+    if not isinstance(own, Dense):
+        raise InputError(f"repair: {connection}: a convolution; a dense connection can be repaired around")
+    weight, delay = own.weight.astype(np.int64), np.broadcast_to(own.delay, (own.n_out, own.n_in))
+    found = []
+    for lag in np.unique(delay):
+        part = np.where(delay == lag, weight, 0)[np.ix_(order, order)]
+        diagonal = np.diag(part)
+        found.append((1 + int(lag), diagonal.copy() if np.array_equal(part, np.diag(diagonal)) else part))
+    return found
+
+
+def _unit(weight: IntArray) -> int:
+    """Return the largest power of two that all weights are multiples of."""
+    shared = int(np.gcd.reduce(np.abs(weight.astype(np.int64)), axis=None))
+    return max(1, shared & -shared)
+
+
+def _stage(
+    layer: Conv2d | Dense, shape: Sequence[int], largest: float, steps: int, last: bool, loops: list[Any]
+) -> Stage:
+    unit = _unit(layer.weight)
+    weight, geometry, neuron = layer.weight // unit, None, layer.neuron
     if isinstance(layer, Conv2d):
         geometry = layer.geometry
         rows = weight.transpose(2, 3, 1, 0).reshape(-1, len(weight))
-        channels, places = len(weight), geometry.positions
-        neuron = neuron.take(np.arange(channels * places).reshape(channels, places).T.ravel())
+        neuron = neuron.take(_order(layer))
     else:
         rows = _channel_last(weight.T, shape)
     bound = np.full(len(rows), largest)
     most = int(np.abs(weight).max(initial=1))
-    step = np.maximum(np.rint(np.abs(layer.bias) / 64), 1).astype(np.float32)
+    step = np.maximum(np.rint(np.maximum(np.abs(layer.bias) / 64, unit / 4)), 1).astype(np.float32)
     return StageOverTime(
         np.vstack([rows, layer.bias]).astype(np.float32),
         most,
@@ -116,12 +157,14 @@ def _stage(layer: Conv2d | Dense, shape: Sequence[int], largest: float, steps: i
         None,
         [],
         bound,
-        max(_SUMS / steps, _reach(rows, layer.bias, bound)),
+        max(_SUMS / steps / unit, _reach(rows, layer.bias, bound)),
         step,
         max(_BIAS, float(np.abs(layer.bias).max(initial=0))),
         neuron=neuron,
         steps=steps,
         last=last,
+        unit=unit,
+        loops=loops,
     )
 
 
@@ -136,7 +179,8 @@ def _channel_last(rows: Array, shape: Sequence[int]) -> Array:
 
 
 def _layer(layer: Layer, stage: Stage, shape: Sequence[int]) -> Layer:
-    rows, bias = stage.weight[:-1].astype(np.int64), stage.weight[-1].astype(np.int64)
+    assert isinstance(stage, StageOverTime)
+    rows, bias = stage.weight[:-1].astype(np.int64) * stage.unit, stage.weight[-1].astype(np.int64)
     if isinstance(layer, Conv2d):
         out, inner, height, width = layer.geometry.kernel_shape
         weight = rows.reshape(height, width, inner, out).transpose(3, 2, 0, 1)

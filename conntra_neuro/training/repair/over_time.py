@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.neurons import FORGETS, Neuron, values
+from conntra_hardware.neurons.base import Advance
 from conntra_neuro.training.layers.maps import pooled, potentials, score, seen, spread_out
 from conntra_neuro.training.repair.stage import Stage, Trace
 from conntra_neuro.training.threads import Threads
@@ -23,23 +25,27 @@ _WIDTH = 0.5  # of the surrogate's hump, in thresholds
 class StageOverTime(Stage):
     """Rows are (samples * steps, ...), a sample's steps one after the other; ``neuron`` has its units channel last.
 
-    The last stage sums a readout, or counts the spikes of a sample: (samples, classes).
+    The last stage sums a readout, or counts the spikes of a sample: (samples, classes). Its weights stand in ``unit``,
+    biases do not. ``loops`` are the neurons' ways back to themselves, which do not move: steps from a spike to its
+    arrival, and weights, (units,) of each to itself or (units, units); scores do not go back through them.
     """
 
     neuron: Neuron = field(kw_only=True)
     steps: int = field(kw_only=True)
     last: bool = field(kw_only=True, default=False)
+    unit: int = field(kw_only=True, default=1)
+    loops: Sequence[tuple[int, npt.NDArray[np.int64]]] = field(kw_only=True, default=())
 
     def forward(self, x: Floats, threads: Threads) -> tuple[Floats, Trace]:
         """Return the outputs for rows ``x``, channel last, and what happened on the way."""
         columns = seen(x, self.geometry, threads)
-        sums = potentials(columns, self.weight) - self.weight[-1]
+        sums = (potentials(columns, self.weight) - self.weight[-1]) * np.float32(self.unit)
         shape = (len(x), *self._places, sums.shape[1])
         shaped = sums.reshape(len(x) // self.steps, self.steps, -1).astype(np.int64)
         bias = np.tile(self.weight[-1].astype(np.int64), shaped.shape[2] // sums.shape[1])
         if not self.neuron.spikes:
             return self.neuron.respond(shaped, bias).astype(np.float32), Trace(columns, sums, sums)
-        found = self.neuron.advance(shaped, bias)
+        found = self._advanced(shaped, bias) if self.loops else self.neuron.advance(shaped, bias)
         unit = 2.0**self.neuron.facts.fraction_bits
         over = (found.held / unit - (self.neuron.facts.least - 0.5)).astype(np.float32)
         y = found.sent.astype(np.float32).reshape(shape)
@@ -50,6 +56,21 @@ class StageOverTime(Stage):
             trace.pooled.append(y)
             y = pooled(y, geometry)
         return y, trace
+
+    def _advanced(self, sums: npt.NDArray[np.int64], bias: npt.NDArray[np.int64]) -> Advance:
+        """Return what neurons do that see their own spikes, as ``respond_recurrently`` has it."""
+        steps: list[Advance] = []
+        for step in range(self.steps):
+            now = sums[:, step]
+            for lag, weight in self.loops:
+                if step >= lag:
+                    sent = steps[step - lag].sent[:, 0].astype(np.int64)
+                    now = now + (sent * weight if weight.ndim == 1 else sent @ weight.T)
+            steps.append(self.neuron.advance(now[:, None], bias, steps[-1].state if steps else None))
+        sent, held, left = (
+            np.concatenate([getattr(found, name) for found in steps], axis=1) for name in ("sent", "held", "left")
+        )
+        return Advance(sent, held, left, steps[-1].state)
 
     @property
     def _places(self) -> tuple[int, ...]:
@@ -86,5 +107,10 @@ class StageOverTime(Stage):
     def scores(self, terms: Floats, trace: Trace) -> Floats:
         """Return the gain of each weight and bias, summed over the mini-batch; biases go to v at every step."""
         found = score(trace.columns, terms).astype(np.float32)
+        found *= np.float32(self.unit)
         found[-1] = trace.bias
         return found
+
+    def down(self, terms: Floats, n: int, shape: tuple[int, ...], threads: Threads) -> Floats:
+        """Return the gains of the inputs, of ``shape``."""
+        return super().down(terms, n, shape, threads) * np.float32(self.unit)

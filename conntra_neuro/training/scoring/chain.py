@@ -18,7 +18,7 @@ from conntra_neuro.training.inputs.batches import Batch, Floats, Inputs, Streame
 from conntra_neuro.training.layers.products import HostProducts, Products
 from conntra_neuro.training.neurons import of_word
 from conntra_neuro.training.neurons.kernels import lower_gains, price_spikes
-from conntra_neuro.training.objective import QUANTA
+from conntra_neuro.training.objective import QUANTA, SquaredError
 from conntra_neuro.training.scoring import kernels
 from conntra_neuro.training.scoring.costs import fan_outs
 from conntra_neuro.training.scoring.plan import Plan, Sums
@@ -47,6 +47,7 @@ class ChainScorer:
         self._neuron, self._sizes = of_word(plan.arch.neurons.kind), plan.arch.sizes
         rows = max(min(plan.batch, n), min(_ROWS, _INPUTS // self._sizes[0], n))
         self._room = _Room(self._sizes, rows, plan.dtype)
+        self._furthest = 1.0  # of the distances from the targets, where they are values
 
     @property
     def input_type(self) -> Any:
@@ -56,14 +57,17 @@ class ChainScorer:
     def rounds(self, batch: Batch, y: npt.NDArray[np.int64], time: float) -> Generator[float, float, Sums]:
         """Score all moves on a mini-batch; ``time`` runs from 0 to 1 over the training.
 
-        Yields the largest gain of each hidden layer below the topmost, from above, and takes that of the whole
-        mini-batch, of which ``batch`` may be a part.
+        Yields the largest gain of each hidden layer below the topmost, from above, of a value the largest distance from
+        the target before, and takes that of the whole mini-batch, of which ``batch`` may be a part.
         """
         room, n, last = self._room, len(y), len(self._weights) - 1
         self._forward(batch, n)
         spike_prices = self._spike_prices(time)
-        room.grid = _grid(self.plan.objective.scale, self.plan.batch)
-        loss, wrong = self._readout(y, room.grid)
+        if isinstance(self.plan.objective, SquaredError):
+            loss, wrong = yield from self._value(self.plan.objective, y)
+        else:
+            room.grid = _grid(self.plan.objective.scale, self.plan.batch)
+            loss, wrong = self._readout(y, room.grid)
         for i in range(last, -1, -1):
             if i == last - 1:
                 self._top_gains(i, y, time, spike_prices[i])
@@ -98,10 +102,24 @@ class ChainScorer:
     def _readout(self, y: npt.NDArray[np.int64], grid: float) -> tuple[int, int]:
         """Fill softmax and readout terms; return the sum of the losses in quanta and the number of errors."""
         room, n, objective = self._room, len(y), self.plan.objective
+        if isinstance(objective, SquaredError):
+            return int(objective.losses(room.z[-1][:n], y).sum()), 0
         args = (room.z[-1][:n], y, self._table, objective.scale, float(self.plan.step), objective.margin, 1 / grid)
         self._threads.run(kernels.readout, n, *args, grid, room.p[:n], room.q[-1][:n], room.losses, room.wrong)
         quanta = np.rint(room.losses[:n] * QUANTA).astype(np.int64)
         return int(quanta.sum()), int(np.count_nonzero(room.wrong[:n]))
+
+    def _value(self, objective: SquaredError, y: npt.NDArray[np.int64]) -> Generator[float, float, tuple[int, int]]:
+        """Fill distances from the targets and readout terms, as ``_readout`` does for classes."""
+        room, n = self._room, len(y)
+        distances = objective.distances(room.z[-1][:n], y)
+        peak = yield float(np.abs(distances).max())
+        self._furthest = max(peak, 1e-9)
+        room.grid = _grid(objective.scale * self._furthest, self.plan.batch)
+        room.p[:n, 0] = distances
+        # (L(z + d) - L(z - d)) / 2 d of a parabola is its slope.
+        room.q[-1][:n, 0] = np.rint(objective.scale * distances / room.grid) * room.grid
+        return int(objective.losses(room.z[-1][:n], y).sum()), 0
 
     def _spikes(self, n: int) -> list[npt.NDArray[np.float64]]:
         if self.plan.prices is None:
@@ -125,6 +143,13 @@ class ChainScorer:
         """Fill ``q[i]``: the exact gain of every unit below the readout, times the slope of its noisy threshold."""
         room, n, curve = self._room, len(y), self._curve(i, time)
         weights = self._weights[i + 1][:-1].T.astype(np.float64) * self.plan.objective.scale
+        if isinstance(self.plan.objective, SquaredError):
+            largest = float(np.abs(weights).max())
+            self._set_grid(i, largest * (self._furthest + largest / 2), curve, price)
+            args = (room.z[i][:n], room.h[i][:n], room.p[:n], weights[0], curve, 1 / room.grid, room.grid)
+            self._threads.run(kernels.flip_gains, n, *args, room.q[i][:n])
+            self._add_price(i, n, curve, price)
+            return
         self._set_grid(i, float(weights.max() - weights.min()), curve, price)
         tables = [np.ascontiguousarray(t, dtype=np.float32) for t in (np.exp(weights), np.exp(-weights), weights)]
         args = (room.z[i][:n], room.h[i][:n], room.p[:n], y, *tables, curve, 1 / room.grid, room.grid)

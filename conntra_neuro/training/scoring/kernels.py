@@ -11,6 +11,7 @@ import numpy as np
 from conntra_hardware.base.jit import jit
 
 __all__ = [
+    "flip_gains",
     "log_rows",
     "readout",
     "spikes",
@@ -131,3 +132,19 @@ def _top_gains(z, h, p, y, on, off, target, curve, inverse_grid, grid, value, ot
             gain = (-value[i] if row[i] > 0 else value[i]) - own[i]
             at = np.int32(min(max(potential[i], -reach), reach)) + reach
             out[i] = np.rint(gain * curve[at] * inverse_grid) * grid
+
+
+@_fast
+def flip_gains(z, h, distance, weight, curve, inverse_grid, grid, q, first, last):
+    """What ``top_gains`` does for a value: the exact change of half the squared error when a unit's spike is there.
+
+    distance  (rows, 1): by how much the value is above the target;  ``weight`` (H,): what a spike adds to it
+    """
+    reach = (curve.size - 1) // 2
+    for n in range(first, last):
+        above, potential, row, out = np.float64(distance[n, 0]), z[n], h[n], q[n]
+        for i in range(potential.size):
+            own = np.float64(weight[i])
+            half = -0.5 * own if row[i] > 0 else 0.5 * own
+            at = np.int32(min(max(potential[i], -reach), reach)) + reach
+            out[i] = np.rint(own * (above + half) * np.float64(curve[at]) * inverse_grid) * grid

@@ -21,7 +21,7 @@ from conntra_neuro.training.layers.forward import Activity, forward, loop_of, ro
 from conntra_neuro.training.layers.maps import TERMS, max_gain, spread_out
 from conntra_neuro.training.layers.products import HostProducts, Products
 from conntra_neuro.training.neurons import Terms, of_neuron
-from conntra_neuro.training.objective import QUANTA
+from conntra_neuro.training.objective import QUANTA, SquaredError
 from conntra_neuro.training.scoring import kernels
 from conntra_neuro.training.scoring.costs import fan_outs
 from conntra_neuro.training.scoring.plan import Plan, Sums
@@ -66,15 +66,19 @@ class LayerScorer:
     def rounds(self, batch: Batch, y: npt.NDArray[np.int64], time: float) -> Generator[float, float, Sums]:
         """Score all moves on a mini-batch; ``time`` runs from 0 to 1 over the training.
 
-        Yields the largest graded spikes and the largest gains of each node, and takes those of the whole mini-batch, of
-        which ``batch`` may be a part.
+        Yields the largest graded spikes, of a value the largest distance from the target, and the largest gains of each
+        node, and takes those of the whole mini-batch, of which ``batch`` may be a part.
         """
         arch, steps = self.plan.arch, self.plan.arch.steps
         found = forward(arch, self._weights, self._rows(batch), self._threads, products=self._products)
         peaks = yield from self._peaks(found)
         last = len(arch.nodes) - 1
         top = arch.nodes[last]
-        grid = _grid_of_readout(self.plan, max(top.largest, peaks[last]), found.inputs.dtype)
+        scale = self.plan.objective.scale
+        if isinstance(self.plan.objective, SquaredError):
+            distances = self.plan.objective.distances(found.outputs[-1], y)
+            scale *= max((yield float(np.abs(distances).max())), 1e-9)
+        grid = _grid_of_readout(self.plan, scale, max(top.largest, peaks[last]), found.inputs.dtype)
         p, q, loss, wrong = self._readout(found.outputs[-1], y, grid)
         scores: list[Any] = [None] * len(self._weights)
         q = np.repeat(q, steps, axis=0) if steps > 1 else q
@@ -119,6 +123,11 @@ class LayerScorer:
     def _readout(self, logits: Floats, y: npt.NDArray[np.int64], grid: float) -> tuple[Floats, Floats, int, int]:
         """Return softmax, score terms of the logits, the sum of the losses in quanta, the number of errors."""
         n, objective = len(y), self.plan.objective
+        if isinstance(objective, SquaredError):
+            distances = objective.distances(logits, y)[:, None]
+            terms = np.rint(objective.scale * distances / grid) * grid
+            loss = int(objective.losses(logits, y).sum())  # type: ignore[arg-type]  # whole numbers, as floats
+            return distances.astype(logits.dtype), terms.astype(logits.dtype), loss, 0
         p, q, losses, wrong = np.empty_like(logits), np.empty_like(logits), np.empty(n), np.empty(n, dtype=np.bool_)
         args = (logits, y, self._table, objective.scale, float(self.plan.step), objective.margin, 1 / grid, grid)
         self._threads.run(kernels.readout, n, *args, p, q, losses, wrong)
@@ -155,6 +164,9 @@ class LayerScorer:
         if steps > 1:
             p, y = np.repeat(p, steps, axis=0), np.repeat(y, steps)
         out = np.empty_like(h)
+        if isinstance(self.plan.objective, SquaredError):
+            self._threads.run(kernels.flip_gains, n, h, h, p, weights[0], _ONES, 1 / _FINE, _FINE, out)
+            return out.reshape(spikes.shape)
         tables = [np.ascontiguousarray(t, dtype=np.float32) for t in (np.exp(weights), np.exp(-weights), weights)]
         self._threads.run(kernels.top_gains, n, h, h, p, y, *tables, _ONES, 1 / _FINE, _FINE, out)
         return out.reshape(spikes.shape)
@@ -254,7 +266,7 @@ def _peak(x: Floats) -> float:
     return float(np.abs(x).max(initial=0))
 
 
-def _grid_of_readout(plan: Plan, largest: float, dtype: Any) -> float:
+def _grid_of_readout(plan: Plan, term: float, largest: float, dtype: Any) -> float:
     exact = 2.0**24 if dtype == np.float32 else 2.0**52
     terms_of = max(TERMS * max(largest, 1), plan.arch.nodes[-1].shape[0] * plan.largest)
-    return 2.0 ** math.ceil(math.log2(plan.objective.scale * (terms_of + 1) / exact) + 1e-9)
+    return 2.0 ** math.ceil(math.log2(term * (terms_of + 1) / exact) + 1e-9)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from conntra_hardware.base.arrays import IntArray
 from conntra_neuro.training.architecture.architecture import Architecture, Node
 from conntra_neuro.training.inputs.batches import Batch, Floats, Inputs, StreamedInputs
-from conntra_neuro.training.objective import QUANTA, Objective
+from conntra_neuro.training.objective import QUANTA, AnyObjective
 from conntra_neuro.training.parameters import BIAS_LIMIT
 from conntra_neuro.training.penalty import Prices
 
@@ -61,7 +61,7 @@ class Plan:
     largest: int
     step: int
     batch: int
-    objective: Objective
+    objective: AnyObjective
     spreads: tuple[float, ...]
     sigma: float
     sigma_end: float

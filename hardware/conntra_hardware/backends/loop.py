@@ -113,6 +113,11 @@ def _graded(facts: Facts, index: int, state: State, total: int, bias: int) -> tu
     return y if ceiling == GRADED_MAX else min(y, ceiling), _BEGINNING
 
 
+def _multi_threshold(facts: Facts, index: int, state: State, total: int, bias: int) -> tuple[int, State]:
+    row = facts.thresholds[index if len(facts.thresholds) > 1 else 0]
+    return len([threshold for threshold in row if total + bias > threshold]), _BEGINNING
+
+
 def _readout(facts: Facts, index: int, state: State, total: int, bias: int) -> tuple[int, State]:
     v = state[1] + total + bias
     return v, (0, v, 0)
@@ -174,6 +179,7 @@ def _decayed(value: int, decay: int) -> int:
 ANSWERS: dict[str, Answer] = {
     "threshold": _threshold,
     "graded": _graded,
+    "multi threshold": _multi_threshold,
     "integrating": _integrating,
     "leaky": _leaky,
     "sigma delta": _sigma_delta,

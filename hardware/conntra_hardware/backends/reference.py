@@ -17,8 +17,16 @@ from conntra_hardware.backends.protocol import Availability, Recording, RunOptio
 from conntra_hardware.base.arrays import SpikeArray
 from conntra_hardware.base.errors import BackendError, InputError
 from conntra_hardware.neurons import later, respond_recurrently
-from conntra_hardware.neurons.compiled import FORMS, spikes_of
-from conntra_hardware.program import INPUT, AnyProjection, Population, Program, Projection
+from conntra_hardware.neurons.compiled import FORMS, counts_of, spikes_of
+from conntra_hardware.program import (
+    INPUT,
+    AnyProjection,
+    ConvProjection,
+    Population,
+    Program,
+    Projection,
+    SparseProjection,
+)
 
 __all__ = ["ReferenceBackend"]
 
@@ -111,6 +119,9 @@ def _respond(
         sums += bias.astype(sums.dtype)
         np.greater(sums, 0, out=out.view(bool))
         return
+    if neuron.facts.form == "multi threshold" and not loops:
+        counts_of(neuron.facts, bias, sums, out)
+        return
     shape = (-1, program.steps, population.size)
     if neuron.facts.form in FORMS:
         wired = [(lag, p.matrix()) for lag, p in loops]
@@ -142,16 +153,26 @@ def _products(program: Program, population: Population, rows: int) -> dict[tuple
 
 
 def _product(projection: AnyProjection, population: Population, rows: int) -> Product:
-    if not isinstance(projection, Projection):
+    if isinstance(projection, SparseProjection):
         return projection.apply
-    weights = projection.weights
-    largest = int((projection.magnitudes() + np.abs(population.bias)).max(initial=0))
+    largest = _largest_sum(projection, population)
     product = projection.spike_product(rows) if largest < 2**31 else None
     if product is not None:
         return product
+    if isinstance(projection, ConvProjection):
+        return projection.apply
+    weights = projection.weights
     exact = np.float32 if largest < _FLOAT32_EXACT else np.float64 if largest < 2**53 else np.int64
     matrix = np.ascontiguousarray(weights.T.astype(exact))
     return lambda source: source.astype(exact) @ matrix
+
+
+def _largest_sum(projection: Projection | ConvProjection, population: Population) -> int:
+    """Return what no sum with its bias exceeds."""
+    if isinstance(projection, Projection):
+        return int((projection.magnitudes() + np.abs(population.bias)).max(initial=0))
+    kernel = projection.kernel.reshape(len(projection.kernel), -1).astype(np.int64)
+    return int(np.abs(kernel).sum(axis=1).max(initial=0)) + int(np.abs(population.bias).max(initial=0))
 
 
 def _batches(n: int, size: int) -> Iterator[slice]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from conntra_hardware.base.errors import UnsupportedProgram
-from conntra_hardware.program import Program, Projection
+from conntra_hardware.program import Program
 
-__all__ = ["refuse_neurons", "refuse_other_than_dense_chains", "refuse_ways_through_time"]
+__all__ = ["refuse_neurons", "refuse_ways_through_time"]
 
 
 def refuse_neurons(backend: str, program: Program, forms: Collection[str], remedy: str) -> None:
@@ -29,15 +29,3 @@ def refuse_ways_through_time(backend: str, program: Program, remedy: str) -> Non
             raise UnsupportedProgram(f"{backend}: projection {ends}: {what}; it runs feed-forward programs; {remedy}")
     if program.readout.neuron.spikes:
         raise UnsupportedProgram(f"{backend}: population {program.readout.name}: spikes to be counted; {remedy}")
-
-
-def refuse_other_than_dense_chains(backend: str, program: Program, remedy: str) -> None:
-    """Raise UnsupportedProgram unless each population has one dense projection into it, and slices are single runs."""
-    for population in program.populations:
-        incoming = program.incoming(population.name)
-        plain = len(incoming) == 1 and isinstance(incoming[0], Projection)
-        if not plain or any(s.runs > 1 for s in program.slices_of(population.name)):
-            raise UnsupportedProgram(
-                f"{backend}: population {population.name}: it runs chains of dense layers, not convolutions, pooling "
-                f"or residual connections; {remedy}"
-            )

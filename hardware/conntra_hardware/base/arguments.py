@@ -11,7 +11,7 @@ import numpy.typing as npt
 from conntra_hardware.base.arrays import ArrayLike, as_array
 from conntra_hardware.base.errors import InputError
 
-__all__ = ["class_indices", "not_negative", "seconds", "whole"]
+__all__ = ["class_indices", "not_negative", "seconds", "target_values", "whole"]
 
 
 def whole(value: Any, what: str, low: int, high: int | None = None) -> int:
@@ -40,6 +40,16 @@ def not_negative(value: Any, what: str) -> float:
 def _is_number(value: Any) -> bool:
     number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     return number and not math.isnan(value)
+
+
+def target_values(y: ArrayLike, n: int, what: str = "targets") -> npt.NDArray[np.float64]:
+    """Return values (n,) as float64; InputError for another shape, and for what are no finite numbers."""
+    values = as_array(y, what)
+    if values.shape != (n,):
+        raise InputError(f"{what}: shape {values.shape}; ({n},) expected, one value a sample")
+    if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
+        raise InputError(f"{what}: type {values.dtype}; finite numbers expected")
+    return values.astype(np.float64)
 
 
 def class_indices(y: ArrayLike, n: int, classes: int, what: str = "labels") -> npt.NDArray[np.int64]:

@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.chip import Chip
-from conntra_hardware.neurons import GRADED_MAX, Neuron, Span
-from conntra_hardware.program import AnyProjection, Population, Program, Projection
+from conntra_hardware.neurons import GRADED_MAX, Neuron, Span, values
+from conntra_hardware.program import INPUT, AnyProjection, Population, Program, Projection
+from conntra_hardware.program.input_encoding import ChangeEncoder, Encoder
 
 __all__ = [
     "REGISTERS",
@@ -126,25 +127,45 @@ def _extremes(projection: AnyProjection, spikes: tuple[Bounds, Bounds] | None) -
 
 
 def spans_of(
-    populations: Sequence[Population], incoming: Callable[[str], Sequence[AnyProjection]], steps: int
+    populations: Sequence[Population],
+    incoming: Callable[[str], Sequence[AnyProjection]],
+    steps: int,
+    encoder: Encoder | None = None,
 ) -> dict[str, Span]:
     """Return for each population with graded spikes what each of its neurons can send in a sample of ``steps`` steps.
 
     ``populations`` in feed-forward order; ``incoming`` returns the projections into one of them. Neurons that lead back
-    to themselves may send all that 24 bits hold.
+    to themselves may send all that 24 bits and their ceiling allow. Inputs are there, too, where the ``encoder`` bounds
+    what they send in all.
     """
     spans: dict[str, Span] = {}
+    if isinstance(encoder, ChangeEncoder):
+        read = [p for population in populations for p in incoming(population.name) if p.source == INPUT]
+        if encoder.frames == 1 or all(_puts_together(encoder, projection) for projection in read):
+            none, one = np.zeros(encoder.n_out, np.int64), np.ones(encoder.n_out, np.int64)
+            spans[INPUT] = Span(none, one, none, encoder.most_in_all)
     for population in populations:
         if not population.neuron.graded:
             continue
         arriving = incoming(population.name)
         if any(p.source == population.name for p in arriving):
-            most = np.full(population.size, GRADED_MAX, np.int64)
+            most = np.array(np.broadcast_to(values(population.neuron.facts.ceiling), population.size), np.int64)
             spans[population.name] = Span(-most if population.neuron.facts.delta else 0 * most, most)
             continue
         low, high = register_bounds(population, arriving, steps, spans)
         spans[population.name] = population.neuron.span(low, high, steps)
     return spans
+
+
+def _puts_together(encoder: ChangeEncoder, projection: AnyProjection) -> bool:
+    """Return whether the lines of each value have weights in the encoder's proportions: what they say in all is it."""
+    matrix: Any = projection.matrix().astype(np.int64)
+    columns = np.arange(encoder.n_out).reshape(encoder.channels, len(encoder.weights), -1)
+    first = matrix[:, columns[:, 0].ravel()]  # of the digit 1
+    return all(
+        not abs(matrix[:, columns[:, line].ravel()] - first * weight).sum()
+        for line, weight in enumerate(encoder.weights.tolist())
+    )
 
 
 def register_bounds(
@@ -176,7 +197,7 @@ def prove_no_overflow(
     """Return a proof, or the neuron and the input that would overflow, for each population on the chip and in each
     simulator.
     """
-    spans = spans_of(program.populations, program.incoming, program.steps)
+    spans = spans_of(program.populations, program.incoming, program.steps, program.encoder)
     proofs = []
     for population in program.populations:
         incoming = program.incoming(population.name)

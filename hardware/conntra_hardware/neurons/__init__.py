@@ -14,6 +14,7 @@ from conntra_hardware.neurons.base import (
 from conntra_hardware.neurons.graded_relu import GradedRelu
 from conntra_hardware.neurons.integrate_and_fire import IntegrateAndFire
 from conntra_hardware.neurons.lif import Lif
+from conntra_hardware.neurons.multi_threshold import MultiThreshold
 from conntra_hardware.neurons.readout import Readout
 from conntra_hardware.neurons.recurrence import later, respond_recurrently
 from conntra_hardware.neurons.sigma_delta import SigmaDelta
@@ -38,6 +39,7 @@ __all__ = [
     "GradedRelu",
     "IntegrateAndFire",
     "Lif",
+    "MultiThreshold",
     "Neuron",
     "Parameter",
     "Readout",

@@ -28,6 +28,7 @@ __all__ = [
     "Facts",
     "Neuron",
     "Parameter",
+    "Rows",
     "Span",
     "State",
     "parameter",
@@ -46,6 +47,9 @@ FRACTION_BITS = 6
 
 Parameter: TypeAlias = int | tuple[int, ...]
 """A number, or one a neuron: a tuple, so that neurons can be compared, hashed and written as JSON."""
+
+Rows: TypeAlias = tuple[tuple[int, ...], ...]
+"""Rows of numbers, all of one length: one row for all neurons, or one a neuron."""
 
 Bounds = npt.NDArray[np.int64]
 Row = TypeVar("Row")
@@ -75,6 +79,9 @@ class Facts:
     With ``delta``, an activation ("relu" or "linear"), all of this is otherwise: v is that activation of all sums with
     the bias, and what is sent is its change, where that, or with ``cumulative_error`` the sum of changes that sent
     nothing, reaches the threshold: ``SigmaDelta``.
+
+    With ``thresholds``, rising in each row, a graded neuron that forgets at every step sends how many of them v
+    exceeds; ``threshold`` is the first of them: ``MultiThreshold``.
     """
 
     threshold: Parameter | None = 0
@@ -90,15 +97,19 @@ class Facts:
     read: Literal["last", "max"] = "last"
     delta: Literal["", "relu", "linear"] = ""
     cumulative_error: bool = False
+    thresholds: Rows = ()
 
     @property
     def form(self) -> str:
         """What these facts come to, which tables have rows for: "threshold" (memoryless, spikes above 0), "graded",
         "integrating" (without leak, in whole numbers), "leaky" (Loihi's registers), "readout" (v is summed),
-        "leaky readout", "sigma delta", or "other", which no table takes.
+        "leaky readout", "sigma delta", "multi threshold" (memoryless, counts thresholds), or "other", which no table
+        takes.
         """
         if self.delta:
             return "sigma delta"
+        if self.thresholds:
+            return "multi threshold"
         if self.threshold is None:
             return self._readout_form
         if self.fraction_bits == FRACTION_BITS and not self.graded and self.shift == 0:
@@ -133,7 +144,8 @@ class Facts:
     @property
     def per_neuron(self) -> bool:
         """Whether some parameter differs from neuron to neuron."""
-        return any(isinstance(getattr(self, field.name), tuple) for field in fields(self))
+        names = (field.name for field in fields(self) if field.name != "thresholds")
+        return len(self.thresholds) > 1 or any(isinstance(getattr(self, name), tuple) for name in names)
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,7 +248,7 @@ class Neuron(ABC):
         """Return what it can send in ``steps`` steps where its register stays from ``low`` to ``high`` (size,)."""
         return Span(np.zeros_like(low), self.largest_spike(high))
 
-    def _per_neuron(self) -> Mapping[str, tuple[int, ...]]:
+    def _per_neuron(self) -> Mapping[str, tuple[Any, ...]]:
         found = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
         return {name: value for name, value in found.items() if isinstance(value, tuple)}
 
@@ -254,7 +266,7 @@ class Neuron(ABC):
     def spread(self, channels: int, size: int) -> Self:
         """Return the ``size`` neurons of an image: parameters given for each of ``channels`` hold at all places."""
         wide = {
-            name: tuple(np.repeat(value, size // channels).tolist())
+            name: tuple(np.repeat(value, size // channels, axis=0).tolist())
             for name, value in self._per_neuron().items()
             if len(value) == channels
         }

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from conntra_hardware.base.cores import cores
 from conntra_hardware.neurons.base import FORGETS, FRACTION_BITS, Facts, values
 
-__all__ = ["FORMS", "count_active", "spikes_of"]
+__all__ = ["FORMS", "count_active", "counts_of", "spikes_of"]
 
 FORMS = ("threshold", "integrating", "leaky", "readout", "leaky readout")
 """The forms of neuron that are compiled."""
@@ -65,6 +65,16 @@ def spikes_of(
     weights = np.concatenate([c.data.astype(np.int64) for c in columns])
     wired = (lags, starts + first[:, None], targets, weights)
     _on_every_core(lambda part: compiled_loops.recurrent(sums[part], rules, hard, pauses, *wired, out[part]), sums)
+
+
+def counts_of(facts: Facts, bias: npt.NDArray[Any], sums: npt.NDArray[Any], out: npt.NDArray[np.int32]) -> None:
+    """Write into ``out`` (rows, size) how many of their ``thresholds`` neurons exceed at ``sums`` (rows, size)."""
+    from conntra_hardware.neurons import compiled_loops
+
+    # With the bias taken off a sum is compared as it is, whatever its type: less memory to go through.
+    rows = np.array(facts.thresholds, np.int64) - np.asarray(bias, np.int64)[:, None]
+    levels = np.ascontiguousarray(rows.T)  # (k, size), so that neurons side by side fill a vector
+    _on_every_core(lambda part: compiled_loops.counted(sums[part], levels, out[part]), sums)
 
 
 def _reach(facts: Facts, bias: npt.NDArray[Any], sums: npt.NDArray[Any]) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 
 from conntra_hardware.base.jit import jit
 
-__all__ = ["active", "feed_forward", "integrated", "recurrent", "traced"]
+__all__ = ["active", "counted", "feed_forward", "integrated", "recurrent", "traced"]
 
 _fast = jit
 
@@ -32,6 +32,19 @@ def _step(sums, u, v, waits, rules, hard, pauses, sent):
             waits[i] = refractory[i] if fired else max(waits[i] - 1, 0)
         v[i] = after
         sent[i] = fired
+
+
+@_fast
+def counted(sums, levels, out):
+    """Write into ``out`` (rows, size) how many ``levels`` (k, size) the ``sums`` (rows, size) exceed."""
+    rows, size = sums.shape
+    for row in range(rows):
+        arriving, sent = sums[row], out[row]
+        sent[:] = 0
+        for j in range(len(levels)):
+            level = levels[j]
+            for i in range(size):
+                sent[i] += arriving[i] > level[i]
 
 
 @_fast

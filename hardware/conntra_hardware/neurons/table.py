@@ -13,6 +13,7 @@ from conntra_hardware.neurons.base import Neuron
 from conntra_hardware.neurons.graded_relu import GradedRelu
 from conntra_hardware.neurons.integrate_and_fire import IntegrateAndFire
 from conntra_hardware.neurons.lif import Lif
+from conntra_hardware.neurons.multi_threshold import MultiThreshold
 from conntra_hardware.neurons.readout import Readout
 from conntra_hardware.neurons.sigma_delta import SigmaDelta
 from conntra_hardware.neurons.threshold import Threshold
@@ -31,7 +32,7 @@ MAX_STEPS = 4096
 """The most time steps that a sample may take."""
 
 NEURON_KINDS: dict[str, type[Neuron]] = {
-    kind.kind: kind for kind in (Threshold, GradedRelu, IntegrateAndFire, Lif, SigmaDelta, Readout)
+    kind.kind: kind for kind in (Threshold, MultiThreshold, GradedRelu, IntegrateAndFire, Lif, SigmaDelta, Readout)
 }
 
 

@@ -2,6 +2,7 @@
 
 from conntra_hardware.program.program import CoreSlice, Population, Program
 from conntra_hardware.program.projection import INPUT, AnyProjection, ConvProjection, Projection, SparseProjection
+from conntra_hardware.program.value_scale import ValueScale
 
 __all__ = [
     "INPUT",
@@ -12,4 +13,5 @@ __all__ = [
     "Program",
     "Projection",
     "SparseProjection",
+    "ValueScale",
 ]

@@ -44,6 +44,8 @@ def program_sha256(program: Program) -> str:
     if program.timed:
         _say(digest, "steps", program.steps)
     _say(digest, "labels", None if program.labels is None else [_plain(label) for label in program.labels])
+    if program.value is not None:
+        _say(digest, "value", program.value.scale, program.value.offset)
     return digest.hexdigest()
 
 

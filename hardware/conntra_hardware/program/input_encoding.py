@@ -13,13 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.arguments import whole
-from conntra_hardware.base.arrays import ArrayLike, SpikeArray, as_array, frozen
+from conntra_hardware.base.arrays import ArrayLike, SpikeArray, frozen
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import FORGETS, MAX_STEPS, Lif
 from conntra_hardware.neurons.compiled import spikes_of
+from conntra_hardware.program.change_encoding import ChangeEncoder
+from conntra_hardware.program.features import as_features
 from conntra_hardware.program.signal_encoding import SignalEncoder
 
 __all__ = [
+    "ChangeEncoder",
     "CodeEncoder",
     "DrivenEncoder",
     "Encoder",
@@ -30,22 +33,6 @@ __all__ = [
     "as_features",
     "encoder_from_dict",
 ]
-
-
-def as_features(x: ArrayLike, n_features: int | None = None) -> npt.NDArray[Any]:
-    """Return ``x`` as finite numbers of shape (n, n_features); trailing axes are flattened."""
-    array = as_array(x, "features")
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"features: type {array.dtype}; numbers expected")
-    if array.ndim < 2:
-        raise InputError(f"features: shape {array.shape}; (n, features) expected")
-    array = array.reshape(len(array), -1) if array.size else array.reshape(len(array), int(np.prod(array.shape[1:])))
-    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-        row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
-        raise InputError(f"features: NaN or infinite in sample {row}; drop or impute such samples")
-    if n_features is not None and array.shape[1] != n_features:
-        raise InputError(f"features: {array.shape[1]} a sample; {n_features} expected")
-    return array
 
 
 @dataclass(frozen=True, eq=False)
@@ -315,10 +302,17 @@ class DrivenEncoder:
 _LARGEST_DRIVE = 2**16
 
 Encoder: TypeAlias = (
-    ThresholdEncoder | ThermometerEncoder | RateEncoder | LatencyEncoder | DrivenEncoder | CodeEncoder | SignalEncoder
+    ThresholdEncoder
+    | ThermometerEncoder
+    | RateEncoder
+    | LatencyEncoder
+    | DrivenEncoder
+    | CodeEncoder
+    | ChangeEncoder
+    | SignalEncoder
 )
 _KINDS: tuple[type[Any], ...] = (ThresholdEncoder, ThermometerEncoder, RateEncoder, LatencyEncoder)
-_OF_NUMBERS: tuple[type[Any], ...] = (DrivenEncoder, CodeEncoder, SignalEncoder)
+_OF_NUMBERS: tuple[type[Any], ...] = (DrivenEncoder, CodeEncoder, ChangeEncoder, SignalEncoder)
 
 
 def encoder_from_dict(kind: str, thresholds: ArrayLike) -> Encoder:

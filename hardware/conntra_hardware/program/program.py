@@ -23,6 +23,7 @@ from conntra_hardware.neurons import Neuron, common_steps
 from conntra_hardware.neurons.stream import Arrival, Stage, Stream
 from conntra_hardware.program.input_encoding import Encoder
 from conntra_hardware.program.projection import INPUT, AnyProjection, ConvProjection, Projection, SparseProjection
+from conntra_hardware.program.value_scale import ValueScale, check_answers
 
 if TYPE_CHECKING:
     from conntra_hardware.fit.resources import CoreUsage
@@ -110,6 +111,7 @@ class Program(Shown):
     slices       which neurons are on which core; every neuron is on one
     encoder      turns raw features into input spikes, where the program has one
     labels       the class labels, where they are not 0 .. n-1
+    value        what the logit of the only output stands for, where that is a number and no class
     steps        time steps of a sample; None takes what the neurons say, or 1
 
     Raises InputError where these do not belong together.
@@ -123,6 +125,7 @@ class Program(Shown):
     encoder: Encoder | None = None
     labels: tuple[Any, ...] | None = None
     steps: int = None  # type: ignore[assignment]  # set below: always a number afterwards
+    value: ValueScale | None = None
 
     def __post_init__(self) -> None:
         steps = common_steps({p.name: p.neuron for p in self.populations}, self.steps)
@@ -271,8 +274,7 @@ def _check_structure(program: Program) -> None:
             f"program: the encoder gives {program.encoder.steps} time steps, the neurons take {program.steps}; one "
             "number for both expected, or an encoder of one time step, which is repeated"
         )
-    if program.labels is not None and len(set(program.labels)) < len(program.labels):
-        raise InputError(f"program: labels {program.labels}; each class needs one of its own")
+    check_answers(program.labels, program.value, program.readout.size, "program")
     if program.labels is not None and len(program.labels) != program.readout.size:
         raise InputError(f"program: {len(program.labels)} labels for {program.readout.size} readout neurons")
     _check_slices(program)

@@ -30,6 +30,7 @@ from conntra_hardware.program import (
 from conntra_hardware.program.convolution import Geometry
 from conntra_hardware.program.fingerprint import program_sha256
 from conntra_hardware.program.input_encoding import Encoder, encoder_from_dict
+from conntra_hardware.program.value_scale import answers_from_file, answers_to_file
 
 __all__ = [
     "KIND",
@@ -81,7 +82,8 @@ def program_from_container(container: Container, path: str | Path) -> Program:
             ),
             slices=tuple(CoreSlice(*s) for s in body["slices"]),
             encoder=encoder_from_file(body["encoder"], tensors),
-            labels=None if body["labels"] is None else tuple(body["labels"]),
+            labels=answers_from_file(body["labels"])[0],
+            value=answers_from_file(body["labels"])[1],
             steps=body.get("steps"),  # type: ignore[arg-type]  # None where neurons say it
         )
     except (*MALFORMED, ConntraError) as error:
@@ -195,7 +197,7 @@ def _parts(program: Program) -> tuple[dict[str, Any], Tensors]:
         ],
         "slices": [_slice(s) for s in program.slices],
         "encoder": encoder_to_file(program.encoder, tensors),
-        "labels": labels_to_file(program.labels),
+        "labels": answers_to_file(labels_to_file(program.labels), program.value),
     }
     if program.timed:
         body["steps"] = program.steps

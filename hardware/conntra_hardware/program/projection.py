@@ -19,6 +19,7 @@ from conntra_hardware.base.arrays import IntArray, as_integers
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.spike_product import SpikeProduct
 from conntra_hardware.program.convolution import Geometry, exact_type
+from conntra_hardware.program.spike_convolution import SpikeConvolution
 
 if TYPE_CHECKING:
     import scipy.sparse as sp  # loaded where a sparse matrix is made: dense programs do without
@@ -260,12 +261,29 @@ class ConvProjection(_Sparse):
 
     def apply(self, x: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Return the synaptic sums (n, n_target) of integer rows ``x`` (n, n_source), exactly."""
+        product = self.spike_product(len(x)) if x.dtype == np.uint8 and x.max(initial=0) <= 1 else None
+        if product is not None:
+            return product(x, np.int64)
         return self.geometry.apply(self.kernel, x).astype(np.int64, copy=False)
+
+    def spike_product(self, rows: int) -> SpikeConvolution | None:
+        """Return the convolution of so many rows of 0/1 spikes, where it is worth the start of the compiler."""
+        return self._spike_convolution if self._spike_convolution.pays(rows) else None
+
+    @cached_property
+    def _spike_convolution(self) -> SpikeConvolution:
+        return SpikeConvolution(self.geometry, self.kernel)
+
+    @cached_property
+    def _spike_counter(self) -> SpikeConvolution:
+        return SpikeConvolution(self.geometry, (self.kernel != 0).view(np.int8))
 
     def events(self, x: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Return how many spikes of rows ``x`` (n, n_source) meet a synapse of each neuron, (n, n_target)."""
-        spikes, wired = (x != 0).view(np.uint8), (self.kernel != 0).view(np.uint8)
-        return self.geometry.apply(wired, spikes).astype(np.int64, copy=False)
+        spikes, counter = (x != 0).view(np.uint8), self._spike_counter
+        if counter.pays(len(x)):
+            return counter(spikes, np.int64)
+        return self.geometry.apply(counter.kernel, spikes).astype(np.int64, copy=False)
 
 
 @dataclass(frozen=True, eq=False)

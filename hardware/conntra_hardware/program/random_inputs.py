@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.arguments import whole
-from conntra_hardware.program.input_encoding import CodeEncoder, DrivenEncoder
+from conntra_hardware.program.input_encoding import ChangeEncoder, CodeEncoder, DrivenEncoder
 from conntra_hardware.program.program import Program
 from conntra_hardware.program.signal_encoding import SignalEncoder
 
@@ -42,6 +42,8 @@ def random_inputs(program: Program, samples: int, seed: int) -> npt.NDArray[Any]
         return _spikes(rng, (samples, program.steps, program.n_inputs))
     if isinstance(encoder, DrivenEncoder):
         return _whole(rng, samples, encoder.n_features, 16)
+    if isinstance(encoder, ChangeEncoder):
+        return np.clip(_whole(rng, samples, encoder.n_features, 8), -256, 255)
     if isinstance(encoder, SignalEncoder):
         return _whole(rng, samples, encoder.n_features, 15)
     if isinstance(encoder, CodeEncoder):

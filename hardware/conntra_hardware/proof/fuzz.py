@@ -8,6 +8,7 @@ crashes, hangs or floods its output on a program is named with it, and the run g
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -21,10 +22,14 @@ from conntra_hardware.backends.protocol import Backend
 from conntra_hardware.base.arguments import seconds
 from conntra_hardware.base.errors import BackendError, ConntraError, InputError, UnsupportedProgram
 from conntra_hardware.proof.fuzz_case import FuzzCase, random_case
+from conntra_hardware.proof.seal import sealed
 from conntra_hardware.proof.shrink import save_case, save_failure, shrink
 from conntra_hardware.proof.verify import Certificate, verify
 
-__all__ = ["BackendTally", "FuzzReport", "fuzz"]
+__all__ = ["SPACE", "BackendTally", "FuzzReport", "fuzz"]
+
+SPACE = ("dilated", "timed", "changing", "counting")
+"""What of the space a report names, since versions drew programs without it."""
 
 _ORACLE = "loop"
 _GIVEN_UP_AFTER = 5  # programs in a row on which a backend fails
@@ -54,7 +59,8 @@ class FuzzReport:
     ``failures`` name backend, index, first divergence (None where the backend did not end), diagnosis, and the folder
     where the case was saved.
     ``dilated`` tells whether convolutions were dilated, ``timed`` whether programs lived in time, ``changing`` whether
-    there were sigma-delta neurons; in reports of earlier versions, which do not say so, there was none of it.
+    there were sigma-delta neurons, ``counting`` whether there were neurons of several thresholds; in reports of earlier
+    versions, which do not say so, there was none of it.
     """
 
     programs: int
@@ -67,6 +73,7 @@ class FuzzReport:
     dilated: bool = True
     timed: bool = True
     changing: bool = True
+    counting: bool = True
 
     @property
     def equal(self) -> bool:
@@ -74,8 +81,8 @@ class FuzzReport:
         return not self.failures
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return {"fuzz": True, "equal": self.equal, **asdict(self)}
+        """Return it as JSON values, with the seal over all of them."""
+        return sealed(json.loads(json.dumps({"fuzz": True, "equal": self.equal, **asdict(self)})))
 
 
 @dataclass
@@ -100,6 +107,7 @@ def fuzz(
     dilated: bool = True,
     timed: bool = True,
     changing: bool = True,
+    counting: bool = True,
     save_to: str | Path | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     time_limit_s: float = 60.0,
@@ -109,9 +117,9 @@ def fuzz(
     The reference, where it is named, runs all of them; each other backend as many as ``budget_s`` seconds allow, or
     ``limits[name]`` where that is given, and at least one. ``dilated`` False draws the programs of versions without
     dilated convolutions, ``timed`` False those of versions without leaky neurons, ``changing`` False those without
-    sigma-delta neurons. ``save_to`` is the folder for programs that fail; ``progress(backend, done, programs)`` is
-    called after each. A backend may take ``time_limit_s`` for a program, and is given up after 5 programs in a row that
-    it fails on.
+    sigma-delta neurons, ``counting`` False those without neurons of several thresholds. ``save_to`` is the folder for
+    programs that fail; ``progress(backend, done, programs)`` is called after each. A backend may take ``time_limit_s``
+    for a program, and is given up after 5 programs in a row that it fails on.
 
     Raises InputError for numbers that cannot be, BackendError for a backend that is not there.
     """
@@ -126,7 +134,7 @@ def fuzz(
         raise BackendError("; ".join(missing) or "fuzz: no backend given; reference, lava, brian2, ... expected")
     seconds(time_limit_s)
     folder = None if save_to is None else Path(save_to)
-    state = _State(seed, (dilated, timed, changing), folder, progress, time_limit_s)
+    state = _State(seed, (dilated, timed, changing, counting), folder, progress, time_limit_s)
     order: list[int] = np.random.default_rng(seed).permutation(programs).tolist()
     for simulator in simulators:
         most = programs if simulator.name == "reference" else (limits or {}).get(simulator.name, programs)
@@ -143,6 +151,7 @@ def fuzz(
         dilated=dilated,
         timed=timed,
         changing=changing,
+        counting=counting,
     )
 
 
@@ -152,13 +161,13 @@ class _State:
     def __init__(
         self,
         seed: int,
-        space: tuple[bool, bool, bool],
+        space: tuple[bool, bool, bool, bool],
         save_to: Path | None,
         progress: Callable[[str, int, int], None] | None,
         time_limit_s: float,
     ) -> None:
         self.seed, self.save_to, self.progress, self.time_limit_s = seed, save_to, progress, time_limit_s
-        self.dilated, self.timed, self.changing = self._drawn = space
+        self._drawn = space
         self.counts: dict[str, _Count] = {}
         self.failures: list[dict[str, Any]] = []
         self.versions: dict[str, str] = {}
@@ -232,8 +241,8 @@ class _State:
         return self.save_to / f"{simulator.name}-{self.seed}-{case.index}"
 
     def _chosen(self, case: FuzzCase, shrunk: bool) -> dict[str, Any]:
-        drawn = {"dilated": self.dilated, "timed": self.timed, "changing": self.changing, "shrunk": shrunk}
-        return {"fuzz_seed": self.seed, "index": case.index, **drawn}
+        drawn = dict(zip(SPACE, self._drawn, strict=True))
+        return {"fuzz_seed": self.seed, "index": case.index, **drawn, "shrunk": shrunk}
 
     def _failure(self, simulator: Backend, case: FuzzCase, certificate: Certificate) -> dict[str, Any]:
         first = certificate.first_divergence

@@ -32,6 +32,7 @@ _SLICES = 8
 _LAYERED_ONE_IN = 3
 _TIMED_ONE_IN = 4
 _CHANGING_ONE_IN = 12
+_COUNTING_ONE_IN = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,17 +60,30 @@ class FuzzCase:
         }
 
 
-def random_case(seed: int, index: int, dilated: bool = False, timed: bool = False, changing: bool = False) -> FuzzCase:
+def random_case(
+    seed: int,
+    index: int,
+    dilated: bool = False,
+    timed: bool = False,
+    changing: bool = False,
+    counting: bool = False,
+) -> FuzzCase:
     """Return program ``index`` of the run with ``seed``: always the same.
 
-    ``dilated`` has some convolutions dilated, ``timed`` some programs live in time, and ``changing`` some have
-    sigma-delta neurons, of which earlier versions knew nothing; no other program changes.
+    ``dilated`` has some convolutions dilated, ``timed`` some programs live in time, ``changing`` some have sigma-delta
+    neurons, and ``counting`` some have neurons of several thresholds, of which earlier versions knew nothing; no other
+    program changes.
     """
     if timed and index % _TIMED_ONE_IN == _TIMED_ONE_IN - 1:
         program, inputs = timed_case(np.random.default_rng([seed, index, 2]))
         return FuzzCase(program, inputs, index)
     if changing and index % _CHANGING_ONE_IN == 0:
         program, inputs = sigma_delta_case(np.random.default_rng([seed, index, 3]))
+        return FuzzCase(program, inputs, index)
+    if counting and index % _COUNTING_ONE_IN == _COUNTING_ONE_IN // 2:
+        program, inputs = layered_case(
+            np.random.default_rng([seed, index, 4]), np.random.default_rng([seed, index, 5]), counting=True
+        )
         return FuzzCase(program, inputs, index)
     if index % _LAYERED_ONE_IN == _LAYERED_ONE_IN - 1:
         gaps = np.random.default_rng([seed, index, 1]) if dilated else None

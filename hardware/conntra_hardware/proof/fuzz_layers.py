@@ -1,7 +1,8 @@
 """Random programs of all that is not a chain of dense layers of threshold neurons.
 
 Convolutions with strides, padding, groups and dilation, sparse synapses, graded and integrate-and-fire neurons,
-several time steps a sample, and connections that skip a layer, handed on by a population beside it.
+neurons of several thresholds, several time steps a sample, and connections that skip a layer, handed on by a population
+beside it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 from conntra_hardware.base.arrays import IntArray, SpikeArray
 from conntra_hardware.chip import Chip, load_chip
-from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Neuron, Readout, Threshold
+from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, MultiThreshold, Neuron, Readout, Threshold
 from conntra_hardware.program import (
     INPUT,
     AnyProjection,
@@ -27,7 +28,7 @@ from conntra_hardware.program import (
 from conntra_hardware.program.convolution import Geometry
 from conntra_hardware.program.projection import one_to_one
 
-__all__ = ["DRAWS", "MIXES", "Draw", "layered_case"]
+__all__ = ["COUNTING_MIXES", "DRAWS", "MIXES", "Draw", "layered_case"]
 
 _DEEPEST, _MOST_ROWS, _MOST_SLICES, _FURTHEST = 4, 48, 4, 3
 _GRADED_BITS = 7
@@ -51,9 +52,15 @@ class _Drawn:
     projections: list[AnyProjection] = field(default_factory=list)
 
 
-def layered_case(rng: np.random.Generator, gaps: np.random.Generator | None = None) -> tuple[Program, SpikeArray]:
-    """Return a random program and its input spikes (samples * steps, n_inputs); dilations are drawn from ``gaps``."""
-    kinds = MIXES[rng.integers(len(MIXES))]
+def layered_case(
+    rng: np.random.Generator, gaps: np.random.Generator | None = None, counting: bool = False
+) -> tuple[Program, SpikeArray]:
+    """Return a random program and its input spikes (samples * steps, n_inputs); dilations are drawn from ``gaps``.
+
+    ``counting``: of kinds that ``COUNTING_MIXES`` names, rather than ``MIXES``.
+    """
+    mixes = COUNTING_MIXES if counting else MIXES
+    kinds = mixes[rng.integers(len(mixes))]
     steps = int(rng.integers(2, 7)) if any(DRAWS[kind].over_time for kind in kinds) else 1
     shape = tuple(int(n) for n in rng.integers((1, 3, 3), (4, 10, 10)))
     samples = int(rng.integers(1, _MOST_ROWS // steps + 1))
@@ -64,7 +71,8 @@ def layered_case(rng: np.random.Generator, gaps: np.random.Generator | None = No
     for depth in range(1, int(rng.integers(0, _DEEPEST)) + 1):
         before, source = source, _layer(drawn, f"h{depth}", source, before)
     _add(drawn, "out", Readout(), [_dense(drawn, source, "out", int(rng.integers(2, 8)))])
-    chip = load_chip("loihi2" if "graded_relu" in kinds or rng.random() < 0.3 else "loihi1")
+    graded = not {"graded_relu", "multi_threshold"}.isdisjoint(kinds)
+    chip = load_chip("loihi2" if graded or rng.random() < 0.3 else "loihi1")
     slices = _slices(rng, drawn.populations, chip)
     populations, projections = tuple(drawn.populations), tuple(drawn.projections)
     return Program(chip, inputs.shape[2], populations, projections, slices), inputs.reshape(samples * steps, -1)
@@ -190,9 +198,16 @@ def _integrating(rng: np.random.Generator, steps: int, largest: int, bound: int)
     return IntegrateAndFire(int(rng.integers(1, largest + 2)), steps, reset)
 
 
+def _counting(rng: np.random.Generator, steps: int, largest: int, bound: int) -> MultiThreshold:
+    """Thresholds about the potentials that there are, some of them equal, some never reached, some always."""
+    k = int(rng.choice([1, 2, 3, 7, 15, 100]))
+    return MultiThreshold(rng.integers(-largest - 2, largest + 3, k))
+
+
 DRAWS: dict[str, Draw] = {
     "threshold": Draw(lambda rng, steps, largest, bound: Threshold()),
     "graded_relu": Draw(_graded),
+    "multi_threshold": Draw(_counting),
     "integrate_and_fire": Draw(_integrating, over_time=True),
 }
 MIXES: tuple[tuple[str, ...], ...] = (
@@ -201,6 +216,13 @@ MIXES: tuple[tuple[str, ...], ...] = (
     ("integrate_and_fire", "threshold"),
 )
 """The kinds that hidden populations of one program are drawn from."""
+
+COUNTING_MIXES: tuple[tuple[str, ...], ...] = (
+    ("multi_threshold",),
+    ("multi_threshold", "threshold", "graded_relu"),
+    ("integrate_and_fire", "multi_threshold"),
+)
+"""Those of programs with neurons of several thresholds, apart, so that other programs stay what they were."""
 
 
 def _slices(rng: np.random.Generator, populations: list[Population], chip: Chip) -> tuple[CoreSlice, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from conntra_hardware.base.arrays import ArrayLike
 from conntra_hardware.base.errors import FileFormatError, InputError, in_short
 from conntra_hardware.program import Program
 from conntra_hardware.program.fingerprint import inputs_sha256, program_sha256
-from conntra_hardware.proof.fuzz import FuzzReport, fuzz
+from conntra_hardware.proof.fuzz import SPACE, FuzzReport, fuzz
+from conntra_hardware.proof.seal import SEAL, seal_differs
 from conntra_hardware.proof.verify import Certificate, verify
 
 __all__ = ["Recheck", "read_certificate", "recheck", "recheck_fuzz"]
@@ -38,7 +39,7 @@ class Recheck:
     """``mismatch`` is None where every claim holds, else the first that does not, in one line.
 
     ``fresh`` is the certificate made here, None where the program or the inputs were already others. ``notes`` are
-    differences that are no mismatch: versions.
+    differences that are no mismatch: versions, and a seal that is not there.
     """
 
     mismatch: str | None
@@ -66,6 +67,13 @@ def read_certificate(path: str | Path) -> dict[str, Any]:
             f"certificate {path}: {wrong[0]} is {in_short(document[wrong[0]], 60)}; "
             "give a file that `conntra verify --out` wrote"
         )
+    known = {SEAL, *(field.name for field in fields(FuzzReport if "fuzz" in document else Certificate))}
+    unknown = [key for key in document if key not in known | {"fuzz", "equal"}]
+    if unknown:
+        raise FileFormatError(
+            f"certificate {path}: {in_short(unknown[0], 60)} is no entry of one; restore it from a copy, or upgrade "
+            "conntra-neuro where a later version wrote it"
+        )
     return document
 
 
@@ -92,7 +100,8 @@ def recheck(
         raise InputError(f"certificate: backends {names!r}; at least 2 names expected")
     fresh = verify(program, x, names, time_limit_s=time_limit_s, chosen=document.get("chosen"))
     found = fresh.to_dict()
-    return Recheck(next(_mismatches(document, found), None), fresh, _notes(document, found))
+    mismatch = next(_mismatches(document, found), None) or seal_differs(document)
+    return Recheck(mismatch, fresh, _notes(document, found))
 
 
 def recheck_fuzz(document: Mapping[str, Any], progress: Callable[[str, int, int], None] | None = None) -> Recheck:
@@ -104,25 +113,27 @@ def recheck_fuzz(document: Mapping[str, Any], progress: Callable[[str, int, int]
         raise FileFormatError(
             f"fuzz report: {error} missing or unusable; give one of `conntra verify --fuzz`"
         ) from None
-    space: dict[str, Any] = {name: bool(document.get(name, False)) for name in ("dilated", "timed", "changing")}
+    space: dict[str, Any] = {name: bool(document.get(name, False)) for name in SPACE}
     fresh = fuzz(programs, seed=seed, backends=list(tallies), limits=limits, **space, progress=progress)
-    ours = json.loads(json.dumps(fresh.to_dict()))
+    ours, changed = fresh.to_dict(), seal_differs(document)
     document = copy.deepcopy(dict(document))
     for report in (document, ours):
         for tally in report["backends"].values():
             tally.pop("seconds", None)
             tally.setdefault("failed", 0)  # reports of earlier versions end where a backend fails
-    mismatch = next(_mismatches(document, ours, ("equal", "digest", "backends", "space")), None)
+    mismatch = next(_mismatches(document, ours, ("equal", "digest", "backends", "space")), None) or changed
     return Recheck(mismatch, fresh, _notes(document, ours))
 
 
 def _notes(document: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[str, ...]:
     theirs = document.get("versions", {})
-    return tuple(
+    other = [
         f"{name}: {theirs[name]} there, {version} here"
         for name, version in found["versions"].items()
         if name in theirs and theirs[name] != version
-    )
+    ]
+    unsealed = "no seal, as in earlier versions: nothing holds its versions and the choice of its inputs"
+    return (*other, *([] if SEAL in document else [unsealed]))
 
 
 def _mismatches(

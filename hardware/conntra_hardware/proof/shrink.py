@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -74,7 +75,9 @@ def save_failure(folder: Path, case: FuzzCase, certificate: Certificate, chosen:
     `conntra verify program.conntra --certificate certificate.json` shows the failure again.
     """
     save_case(folder, case, chosen)
-    replace(certificate, chosen={"spikes": "inputs.npy", **chosen}).save(folder / "certificate.json")
+    digest = hashlib.sha256((folder / "inputs.npy").read_bytes()).hexdigest()
+    spikes = {"spikes": "inputs.npy", "spikes_sha256": digest}
+    replace(certificate, chosen={**spikes, **chosen}).save(folder / "certificate.json")
     return folder
 
 

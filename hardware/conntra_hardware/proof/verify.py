@@ -28,6 +28,7 @@ from conntra_hardware.fit.overflow import prove_no_overflow
 from conntra_hardware.program import INPUT, AnyProjection, Program
 from conntra_hardware.program.fingerprint import inputs_sha256, program_sha256, recording_sha256
 from conntra_hardware.proof.diagnosis import Diagnosis, diagnose
+from conntra_hardware.proof.seal import sealed
 
 __all__ = ["Certificate", "Divergence", "inputs_sha256", "verify"]
 
@@ -116,8 +117,8 @@ class Certificate(Shown):
         return f"Certificate({verdict}: {', '.join(self.backends)}, {self.samples:,} samples)"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the certificate as values for JSON."""
-        return json.loads(json.dumps(asdict(self)))
+        """Return the certificate as values for JSON, with the seal over all of them."""
+        return sealed(json.loads(json.dumps(asdict(self))))
 
     def save(self, path: str | Path) -> None:
         """Write the certificate to ``path`` as JSON, all at once or not at all; FileFormatError where that fails."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from program_strategies import random_case
+from program_strategies import build_case, random_case
 
 from conntra_hardware.backends import load_backend
 from conntra_hardware.backends.brian2.backend import Brian2Backend
@@ -22,6 +23,8 @@ from conntra_hardware.backends.lava import backend as lava_backend
 from conntra_hardware.backends.lava.backend import LavaBackend
 from conntra_hardware.backends.protocol import RunOptions
 from conntra_hardware.base.errors import BackendError
+from conntra_hardware.proof.fuzz import fuzz
+from conntra_hardware.proof.fuzz_case import FuzzCase
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 SUPPORT = Path(__file__).parents[2] / "support"
@@ -141,6 +144,36 @@ def test_a_crash_is_named(spikes: int, cause: str) -> None:
     inputs[0, :spikes] = 1
     with pytest.raises(BackendError, match=f"^brian2: {cause}"):
         backend.execute(case.program, inputs, RunOptions(60))
+
+
+NONSENSE = {
+    "crash": r"failed: ended by SIGABRT",
+    "hang": r"still running at its time limit of 2 s, so it was ended",
+    "flood": r"wrote more than 64 MB of error output, so it was ended: .*and again",
+    "seconds": r"its results are nonsense \(ValueError: a run of nan s\)",
+    "cut": r"its results are nonsense \(ValueError: ",
+    "shape": r"its results are nonsense \(ValueError: logits.npy: \(1, 0\) of int64; \(n, 3\) of int64 expected\)",
+    "type": r"its results are nonsense \(ValueError: logits.npy: \(1, 3\) of float64; \(n, 3\) of int64 expected\)",
+    "twos": r"its results are nonsense \(ValueError: spikes of h1 up to [23]; 0 and 1 expected\)",
+    "pickle": r"its results are nonsense \(ValueError: Object arrays cannot be loaded",
+}
+
+
+def test_whatever_a_backend_ends_in_is_named_and_a_fuzz_run_goes_on(monkeypatch) -> None:
+    backend = Brian2Backend()
+    backend.module = "nonsense_simulation"
+    sizes = {way: 9 + index for index, way in enumerate(NONSENSE)}
+    cases = [build_case((4, size, 3), [(-1, 1), (-1, 1)], seed=1, samples=1) for size in sizes.values()]
+    drawn = [FuzzCase(case.program, case.inputs, index) for index, case in enumerate(cases)]
+    monkeypatch.setattr("conntra_hardware.proof.fuzz.random_case", lambda seed, index, *_: drawn[index])
+    monkeypatch.setattr("conntra_hardware.proof.fuzz._GIVEN_UP_AFTER", len(drawn) + 1)
+    report = fuzz(len(drawn), backends=[backend, "reference"], limits={"brian2": len(drawn)}, time_limit_s=2)
+    assert report.backends["brian2"].failed == len(drawn)
+    assert report.backends["reference"].programs == len(drawn)
+    said = {failure["index"]: failure["diagnosis"] for failure in report.failures}
+    for index, cause in enumerate(NONSENSE.values()):
+        assert re.match(f"brian2: {cause}", said[index]), said[index]
+        assert "\n" not in said[index]
 
 
 def test_a_broken_lava_process_is_named_before_the_time_limit(groups: list[int]) -> None:

@@ -12,7 +12,7 @@ from network_strategies import KINDS, inputs, networks
 from conntra_hardware.backends import load_backend
 from conntra_hardware.backends.protocol import RunOptions
 from conntra_hardware.base.errors import BackendError
-from conntra_hardware.neurons import GradedRelu
+from conntra_hardware.neurons import GradedRelu, MultiThreshold
 from conntra_hardware.program import ConvProjection, Program
 from conntra_neuro.compiler import compile
 from conntra_neuro.network import DiscreteNetwork
@@ -47,7 +47,9 @@ def test_networks_of_every_kind(name, kind, data, seed):
 
 
 def refused(program: Program) -> bool:
-    """Whether a graded population has a shift of several sums."""
+    """Whether a graded population has a shift of several sums, or a neuron several thresholds."""
+    if any(isinstance(p.neuron, MultiThreshold) for p in program.populations):
+        return True
     graded = [p for p in program.populations if isinstance(p.neuron, GradedRelu) and p.neuron.shift]
     return any(len(program.incoming(p.name)) > 1 for p in graded)
 

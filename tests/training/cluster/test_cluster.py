@@ -142,17 +142,21 @@ def test_all_workers_lost(monkeypatch: pytest.MonkeyPatch) -> None:
             _fit(cluster=address, progress=kill)
 
 
-def test_scheduler_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scheduler_lost(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(connect, "_CONNECT_S", 1.0)
     with ExitStack() as stack, connect._quiet():
         address = stack.enter_context(connect._local(1))
 
         def leave(state: Progress) -> None:
-            stack.close()
+            if state.sweep >= 2:
+                stack.close()
 
         with pytest.raises(BackendError, match="the scheduler is lost") as caught:
-            _fit(cluster=address, progress=leave)
+            _fit(cluster=address, progress=leave, checkpoint=tmp_path)
         assert "\n" not in str(caught.value)
+        assert "with --checkpoint a training can be resumed" in str(caught.value)
+    assert (tmp_path / "checkpoint.conntra").exists()
+    assert _all_of(_fit(resume=tmp_path)) == _all_of(_fit())
 
 
 @pytest.mark.parametrize(

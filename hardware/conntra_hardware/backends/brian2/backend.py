@@ -14,7 +14,7 @@ from conntra_hardware.program import Program
 
 __all__ = ["FORMS", "Brian2Backend"]
 
-FORMS = ("threshold", "graded", "integrating", "leaky", "sigma delta", "readout", "leaky readout")
+FORMS = ("threshold", "graded", "multi threshold", "integrating", "leaky", "sigma delta", "readout", "leaky readout")
 """The forms of neuron that ``simulation`` has equations for."""
 
 _MODULE = "conntra_hardware.backends.brian2.simulation"

@@ -91,7 +91,7 @@ class _Equations:
     Parameters of the model are ``theta``, ``divisor``, ``ceiling``, ``keeps_u`` and ``keeps_v`` (of 4096), ``pause``,
     and of sigma-delta neurons the ``least`` activation and whether errors are ``cumulative``; until time step ``until``
     a neuron is refractory. {fresh} stands for 0 in the step in which a new sample reaches the population, else 1; {now}
-    for the time step.
+    for the time step; {exceeded} for the number of thresholds ``level0``, ``level1``, ... that v + bias exceeds.
     """
 
     update: str
@@ -109,6 +109,7 @@ _VOLTAGE = "clip({fresh} * sign(y) * floor(abs(y) * keeps_v / 4096.0) + u + 64 *
 _EQUATIONS = {
     "threshold": _Equations("y = v + bias"),
     "graded": _Equations("y = clip(floor((v + bias) / divisor), -1.0, ceiling)"),
+    "multi threshold": _Equations("y = {exceeded}"),
     "readout": _Equations("y = y * {fresh} + v + bias", "", ""),
     "integrating": _Equations("y = y * {fresh} + v + bias", "{above}", "{reset}"),
     "leaky": _Equations(
@@ -144,6 +145,8 @@ def _neurons(population: Compartments, layout: _Layout, depth: int) -> Any:
         "above": "y > theta" if facts.strict else "y >= theta",
         "reset": "y = 0" if facts.reset == "hard" else "y -= theta",
     }
+    levels = np.array(facts.thresholds).T if facts.thresholds else ()  # (k, 1 or size)
+    words["exceeded"] = _added([f"int(v + bias > level{j})" for j in range(len(levels))])
     scale = 64 if facts.fraction_bits else 1
     parameters = {
         "bias": population.bias,
@@ -155,7 +158,7 @@ def _neurons(population: Compartments, layout: _Layout, depth: int) -> Any:
         "pause": values(facts.refractory),
         "least": 0 if facts.delta == "relu" else -1e300,
         "cumulative": int(facts.cumulative_error),
-    }
+    } | {f"level{j}": level for j, level in enumerate(levels)}
     model = "v : 1\ny : 1\nu : 1\nuntil : 1\nact : 1\nresidue : 1\nerror : 1\n" + "\n".join(
         f"{name} : 1 (constant)" for name in parameters
     )
@@ -169,6 +172,14 @@ def _neurons(population: Compartments, layout: _Layout, depth: int) -> Any:
     group.run_regularly(form.update.format(**words), when="groups")
     group.run_regularly("v = 0", when="resets")
     return group
+
+
+def _added(terms: list[str]) -> str:
+    """Return a sum in pairs of pairs: one that is added up from left to right is as deep as it is long to parse."""
+    if len(terms) < 2:
+        return terms[0] if terms else "0"
+    half = len(terms) // 2
+    return f"({_added(terms[:half])} + {_added(terms[half:])})"
 
 
 def _monitor(population: Compartments, group: Any) -> Any:

@@ -8,15 +8,20 @@ the run did not end well. A chip leaves what it measured in ``measured.json`` be
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from conntra_hardware.backends.protocol import spike_counts
 from conntra_hardware.base.arrays import IntArray, SpikeArray
+from conntra_hardware.base.errors import MALFORMED, BackendError
 from conntra_hardware.cost.measured import Measured
 from conntra_hardware.neurons import Facts
 from conntra_hardware.program import AnyProjection, Program
@@ -29,6 +34,7 @@ __all__ = [
     "read_measured",
     "read_recordings",
     "read_result",
+    "reading",
     "write_job",
     "write_result",
 ]
@@ -174,6 +180,7 @@ def read_job(folder: Path) -> Job:
 
 def _facts(entries: Mapping[str, Any]) -> Facts:
     parameters: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entries.items()}
+    parameters["thresholds"] = tuple(map(tuple, entries["thresholds"]))
     return Facts(**parameters)
 
 
@@ -182,10 +189,28 @@ def write_result(folder: Path, run_seconds: float) -> None:
     (folder / _RESULT).write_text(json.dumps({"run_seconds": run_seconds}), encoding="utf-8")
 
 
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Have whatever is wrong with what the simulator ``what`` left raise BackendError, in one line."""
+    try:
+        yield
+    except (OSError, EOFError, SyntaxError, TokenError, *MALFORMED) as error:
+        said = " ".join(str(error).split())[:200]
+        raise BackendError(
+            f"{what}: its results are nonsense ({type(error).__name__}: {said}); "
+            "run it again, and report it if that does not help"
+        ) from error
+
+
 def read_result(folder: Path) -> float | None:
     """Return the seconds of the simulation, or None where the job in ``folder`` was not done."""
     path = folder / _RESULT
-    return float(json.loads(path.read_text(encoding="utf-8"))["run_seconds"]) if path.exists() else None
+    if not path.exists():
+        return None
+    seconds = float(json.loads(path.read_text(encoding="utf-8"))["run_seconds"])
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"a run of {seconds:g} s")
+    return seconds
 
 
 def read_measured(folder: Path) -> Measured:
@@ -195,15 +220,29 @@ def read_measured(folder: Path) -> Measured:
 
 
 def read_recordings(folder: Path, program: Program) -> tuple[dict[str, SpikeArray], IntArray]:
-    """Return the spikes of every spiking population and the logits, read into memory."""
+    """Return the spikes of every spiking population and the logits, read into memory.
+
+    ValueError, among others, where they are not of the shapes and types that ``write_job`` gave them.
+    """
     spikes = {
-        p.name: np.load(folder / f"spikes{i}.npy", allow_pickle=False)
+        p.name: _recorded(folder / f"spikes{i}.npy", np.int32 if p.neuron.graded else np.uint8, p.size)
         for i, p in enumerate(program.populations)
         if p.neuron.spikes
     }
+    for p in program.populations:
+        if p.neuron.spikes and not p.neuron.graded and spikes[p.name].max(initial=0) > 1:
+            raise ValueError(f"spikes of {p.name} up to {spikes[p.name].max()}; 0 and 1 expected")
     if program.readout.neuron.spikes:
         return spikes, spike_counts(program, spikes)
-    return spikes, np.load(folder / "logits.npy", allow_pickle=False)
+    return spikes, _recorded(folder / "logits.npy", np.int64, program.readout.size)
+
+
+def _recorded(path: Path, dtype: type, size: int) -> npt.NDArray[Any]:
+    values = np.load(path, allow_pickle=False)
+    if values.dtype != dtype or values.ndim != 2 or values.shape[1] != size:
+        expected = f"(n, {size}) of {np.dtype(dtype)}"
+        raise ValueError(f"{path.name}: {values.shape} of {values.dtype}; {expected} expected")
+    return values
 
 
 def _empty(path: Path, dtype: type, shape: tuple[int, ...]) -> None:

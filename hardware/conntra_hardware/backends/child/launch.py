@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from conntra_hardware.backends.child.interpreter import environment_of_other
-from conntra_hardware.backends.child.job import read_measured, read_recordings, read_result, write_job
+from conntra_hardware.backends.child.job import read_measured, read_recordings, read_result, reading, write_job
 from conntra_hardware.backends.protocol import Recording
 from conntra_hardware.base.arrays import SpikeArray
 from conntra_hardware.base.errors import BackendError
@@ -79,11 +79,12 @@ def run_in_child(
         except OSError as error:
             raise _no_room(what, error) from None
         supervise(what, child_command(module, folder, python), folder, time_limit_s, other=bool(python))
-        run_seconds = read_result(folder)
-        if run_seconds is None:
-            raise BackendError(f"{what}: ended without a result; run it again, and report it if that does not help")
-        spikes, logits = read_recordings(folder, program)
-        measured = read_measured(folder)
+        with reading(what):
+            run_seconds = read_result(folder)
+            if run_seconds is None:
+                raise BackendError(f"{what}: ended without a result; run it again, and report it if that does not help")
+            spikes, logits = read_recordings(folder, program)
+            measured = read_measured(folder)
     seconds = time.perf_counter() - start
     return Recording(spikes, logits, run_seconds=run_seconds, start_seconds=seconds - run_seconds, measured=measured)
 

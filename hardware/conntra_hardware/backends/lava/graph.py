@@ -26,12 +26,14 @@ from conntra_hardware.backends.lava.processes.process import (
     BatchedSynapses,
     GradedNeurons,
     LeakyNeurons,
+    MultiThresholdNeurons,
     SampleGate,
     SigmaDeltaClearer,
     SoftResetNeurons,
     StateClearer,
 )
 from conntra_hardware.backends.lava.registers import MAX_SUM, bias_registers, is_plain_lif, is_soft, weight_registers
+from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import row_for, values
 from conntra_hardware.program import AnyProjection, ConvProjection, Projection
 
@@ -69,6 +71,13 @@ class Batched:
             bias=population.bias,
             shift=_column(values(population.facts.shift)),
             ceiling=_column(values(population.facts.ceiling)),
+        )
+
+    def _multi_threshold(self, population: Compartments) -> Any:
+        return MultiThresholdNeurons(
+            shape=self.shape(population.size),
+            bias=population.bias,
+            thresholds=np.array(population.facts.thresholds, np.int64),
         )
 
     def _integrating(self, population: Compartments) -> Any:
@@ -148,6 +157,9 @@ class Stock:
         neurons = GradedReluVec(shape=self.shape(population.size), vth=0)
         self._add_bias(population, neurons)
         return neurons
+
+    def _multi_threshold(self, population: Compartments) -> Any:
+        raise InputError(f"lava-stock: population {population.name}: {population.kind} neurons; use backend lava")
 
     def _leaky(self, population: Compartments) -> Any:
         return lif(self.job, population, self.shape(population.size))
@@ -323,6 +335,7 @@ def _neurons(graph: Batched | Stock, population: Compartments, backend: str) -> 
         "threshold": graph._lif,
         "readout": graph._lif,
         "graded": graph._graded,
+        "multi threshold": graph._multi_threshold,
         "integrating": graph._integrating,
         "leaky": graph._leaky,
         "sigma delta": graph._sigma_delta,

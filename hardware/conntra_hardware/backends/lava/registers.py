@@ -37,7 +37,7 @@ __all__ = [
     "weight_registers",
 ]
 
-FORMS = ("threshold", "graded", "integrating", "leaky", "sigma delta", "readout", "leaky readout")
+FORMS = ("threshold", "graded", "multi threshold", "integrating", "leaky", "sigma delta", "readout", "leaky readout")
 """The forms of neuron that Lava's processes, and ours beside them, have rows for."""
 
 MAX_SUM = 2**17 - 1
@@ -141,7 +141,7 @@ def check_program(program: Program, inputs: SpikeArray, stock: bool = False) -> 
     computed. ``stock``: on Lava's own processes, of which ATRLIF takes everything doubled.
     """
     refuse_neurons("lava", program, FORMS, "use backend reference")
-    spans = spans_of(program.populations, program.incoming, program.steps)
+    spans = spans_of(program.populations, program.incoming, program.steps, program.encoder)
     unbounded = []
     for population in program.populations:
         incoming = program.incoming(population.name)
@@ -226,6 +226,11 @@ def refuse_what_stock_cannot(program: Program) -> None:
     for population in program.populations:
         facts = population.neuron.facts
         what = f"lava-stock: population {population.name}"
+        if facts.form == "multi threshold":
+            raise UnsupportedProgram(
+                f"{what}: {population.neuron.kind} neurons: Lava has none with several thresholds; use backend lava, "
+                "or compile the network for a chip without graded spikes (loihi1): as many threshold neurons"
+            )
         if facts.form == "graded":
             if facts.ceiling != GRADED_MAX:
                 raise UnsupportedProgram(

@@ -48,7 +48,7 @@ def forgetful(program: Program) -> dict[str, bool]:
     A decay of 4095 leaves 1/4096 of a potential (of a negative one: a positive one spikes and is set to 0). In
     registers a weight is 64, so what is left of -4032 and above is less than one weight, rounded either way.
     """
-    spans = spans_of(program.populations, program.incoming, program.steps)
+    spans = spans_of(program.populations, program.incoming, program.steps, program.encoder)
     lowest = {p.name: synaptic_bounds(p, program.incoming(p.name), spans)[0] for p in program.populations}
     return {name: bool(low.min(initial=0) >= -_LEFTOVER_EXACT) for name, low in lowest.items()}
 

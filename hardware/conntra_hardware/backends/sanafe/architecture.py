@@ -15,14 +15,19 @@ from conntra_hardware.program import Program
 
 __all__ = ["architecture", "core_places"]
 
-SOMA, DENDRITE, INPUT_UNIT = "neuron", "dendrite", "input"
+SOMA, WHOLE_SOMA, DENDRITE, INPUT_UNIT = "neuron", "whole", "dendrite", "input"
+"""WHOLE_SOMA is TrueNorth's, which spikes at its threshold."""
 _TABLE = "synchronisation table"
-_SYNAPSES = ("dense", "sparse")
+_SYNAPSES = ("dense", "sparse", "conv")
+_DENDRITES = ("accumulator", "accumulator_with_delay")
 
 
-def architecture(program: Program, costs: Coefficients) -> str:
-    """Return the architecture as YAML: JSON, which YAML takes in, but for the numeric keys of one table."""
-    tiles = [_tile(program, costs, index) for index in range(_height(program) * _width(program))]
+def architecture(program: Program, costs: Coefficients, delays: bool = False) -> str:
+    """Return the architecture as YAML: JSON, which YAML takes in, but for the numeric keys of one table.
+
+    ``delays``: with dendrites that hold charges for some steps, and buffers before them.
+    """
+    tiles = [_tile(program, costs, index, delays) for index in range(_height(program) * _width(program))]
     table = {"architecture": {"name": "conntra", "attributes": _mesh(program), "tile": tiles}}
     synchronisation = ", ".join(f"{tiles}: {seconds!r}" for tiles, seconds in costs.synchronisation)
     return json.dumps(table).replace(f'"{_TABLE}"', f"{{{synchronisation}}}")
@@ -62,28 +67,30 @@ def _mesh(program: Program) -> dict[str, Any]:
     }
 
 
-def _tile(program: Program, costs: Coefficients, index: int) -> dict[str, Any]:
+def _tile(program: Program, costs: Coefficients, index: int, delays: bool) -> dict[str, Any]:
     hops = {"east": "hop_ew", "west": "hop_ew", "north": "hop_ns", "south": "hop_ns"}
     attributes = {f"energy_{way}_hop": costs.energy_j[name] for way, name in hops.items()}
     # The simple timing model takes no time for hops.
     attributes |= {f"latency_{way}_hop": 0.0 for way in hops}
-    cores = [_core(program, costs, f"core{index}_{core}", 0) for core in range(program.chip.cores_per_tile)]
+    cores = [_core(program, costs, f"core{index}_{core}", 0, delays) for core in range(program.chip.cores_per_tile)]
     if index == _tile_index(program, INPUT_CORE):
-        cores.append(_core(program, costs, "inputs", program.n_inputs))
+        cores.append(_core(program, costs, "inputs", program.n_inputs, delays))
     return {"name": f"tile{index}", "attributes": attributes, "core": cores}
 
 
-def _core(program: Program, costs: Coefficients, name: str, inputs: int) -> dict[str, Any]:
+def _core(program: Program, costs: Coefficients, name: str, inputs: int, delays: bool) -> dict[str, Any]:
     energy, latency = costs.energy_j, costs.latency_s
     soma = [_unit(SOMA, "leaky_integrate_fire", energy, latency)]
+    if any(p.neuron.facts.form == "integrating" for p in program.populations):
+        soma.append(_unit(WHOLE_SOMA, "truenorth", energy, latency))
     if inputs:
         free = dict.fromkeys(("neuron_access", "neuron_update", "spike"), 0.0)
         soma.append(_unit(f"{INPUT_UNIT}[0..{inputs - 1}]" if inputs > 1 else f"{INPUT_UNIT}[0]", "input", free, free))
     return {
         "name": name,
         "attributes": {
-            "buffer_position": "soma",
-            "buffer_inside_unit": False,
+            "buffer_position": "dendrite" if delays else "soma",
+            "buffer_inside_unit": delays,
             "max_neurons_supported": max(program.chip.neurons_per_core, program.n_inputs),
         },
         "axon_in": [
@@ -96,7 +103,7 @@ def _core(program: Program, costs: Coefficients, name: str, inputs: int) -> dict
         "dendrite": [
             {
                 "name": DENDRITE,
-                "attributes": {"model": "accumulator", "energy_update": 0.0, "latency_update": 0.0},
+                "attributes": {"model": _DENDRITES[delays], "energy_update": 0.0, "latency_update": 0.0},
             }
         ],
         "synapse": [

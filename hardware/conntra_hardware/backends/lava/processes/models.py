@@ -18,6 +18,7 @@ from conntra_hardware.backends.lava.processes.process import (
     BatchedSynapses,
     GradedNeurons,
     LeakyNeurons,
+    MultiThresholdNeurons,
     PotentialRecorder,
     SampleGate,
     SigmaDeltaClearer,
@@ -31,6 +32,7 @@ __all__ = [
     "PyBatchedSynapses",
     "PyGradedNeurons",
     "PyLeakyNeurons",
+    "PyMultiThresholdNeurons",
     "PyPotentialRecorder",
     "PySampleGate",
     "PySigmaDeltaClearer",
@@ -119,6 +121,30 @@ class PyGradedNeurons(PyLoihiProcessModel):
     def run_spk(self) -> None:
         """Receive, and send at once."""
         self.s_out.send(np.clip((self.a_in.recv() + self.bias) >> self.shift, 0, self.ceiling))
+
+
+@implements(proc=MultiThresholdNeurons, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyMultiThresholdNeurons(PyLoihiProcessModel):
+    """Compares with one threshold after the other."""
+
+    a_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    s_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        column = (-1, *(1 for _ in proc_params["shape"][1:]))
+        self.bias: np.ndarray = proc_params["bias"].reshape(column)
+        self.thresholds: list[np.ndarray] = [row.reshape(column) for row in proc_params["thresholds"].T]
+
+    def run_spk(self) -> None:
+        """Receive, and send at once."""
+        v = self.a_in.recv() + self.bias
+        sent = np.zeros(v.shape, np.int32)
+        for threshold in self.thresholds:
+            sent += v > threshold
+        self.s_out.send(sent)
 
 
 @implements(proc=SoftResetNeurons, protocol=LoihiProtocol)

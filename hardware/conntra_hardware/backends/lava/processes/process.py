@@ -18,6 +18,7 @@ __all__ = [
     "BatchedSynapses",
     "GradedNeurons",
     "LeakyNeurons",
+    "MultiThresholdNeurons",
     "PotentialRecorder",
     "SampleGate",
     "SigmaDeltaClearer",
@@ -100,6 +101,15 @@ class LeakyNeurons(AbstractProcess):
         self.u = Var(shape=shape, init=0)
         self.v = Var(shape=shape, init=0)
         self.waits = Var(shape=shape, init=0)
+
+
+class MultiThresholdNeurons(AbstractProcess):
+    """Sends how many of its ``thresholds`` (1 or size, k) the sum and the bias (size,) exceed: a graded spike."""
+
+    def __init__(self, *, shape: tuple[int, ...], bias: np.ndarray, thresholds: np.ndarray) -> None:
+        super().__init__(shape=shape, bias=bias, thresholds=thresholds)
+        self.a_in = InPort(shape=shape)
+        self.s_out = OutPort(shape=shape)
 
 
 class SampleGate(AbstractProcess):

@@ -1,0 +1,97 @@
+"""The figures of README and docs/results.md: made from docs/results.json, and nothing beside them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "scripts"))
+
+import results_pages  # noqa: E402
+
+MACHINE = {"processor": "a processor", "cores": 2, "versions": {"python": "3.10.1"}}
+
+
+def part(load: float = 0.2, **figures: Any) -> dict[str, Any]:
+    return {
+        "commands": ["conntra train digits --seed S"],
+        "date": "2026-01-02",
+        "load_before": load,
+        "machine": MACHINE,
+        "figures": figures,
+    }
+
+
+@pytest.fixture
+def results() -> dict[str, Any]:
+    demo = part(
+        first_start={"unit": "s", "mean": 15.04, "sd": 0.3, "timing": True},
+        later_start={"unit": "s", "mean": 11.2, "sd": 0.2, "timing": True},
+        output={"unit": "text", "lines": ["accuracy  96.66 %"]},
+    )
+    return {"demo": demo, "digits": part(error={"unit": "%", "mean": 2.537, "sd": 0.19, "seeds": 3})}
+
+
+PAGE = """# Digits
+
+<!-- results: digits -->
+<!-- end of results -->
+"""
+
+
+def test_the_pages_say_what_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    assert results_pages.main([]) == 0, capsys.readouterr().out
+    pages = "".join((ROOT / name).read_text("utf-8") for name in results_pages.PAGES)
+    for name in results_pages.BLOCKS:
+        assert f"<!-- results: {name} -->" in pages
+
+
+def test_every_part_has_a_block_and_every_block_a_part() -> None:
+    import measure_results
+
+    assert {results_pages.NEEDS.get(name, name) for name in results_pages.BLOCKS} | {"penalty"} == set(
+        measure_results.PARTS
+    )
+
+
+def test_a_block_is_made_of_figures_commands_and_machine(results: dict[str, Any]) -> None:
+    page = results_pages.filled(PAGE, results)
+    assert "| test error, mean over 3 seeds | 2.54 ± 0.19 % |" in page
+    assert "conntra train digits --seed S" in page
+    assert "2026-01-02, 2 cores of a processor, Python 3.10.1." in page
+    assert results_pages.filled(page.replace("2.54", "0.10"), results) == page
+    assert "Not measured yet on this version: `make results PARTS=digits`" in results_pages.filled(PAGE, {})
+
+
+def test_a_figure_that_was_not_measured_is_found(results: dict[str, Any]) -> None:
+    page = "At 3.14 uJ, on Python 3.10 and 3.13, 1,438 images, weights of 8 bits, 96.66 %, 2.55 %.\n```\n7 ms\n```\n"
+    assert results_pages.strays(page, results) == ["3.14 uJ", "2.55 %"]
+    assert results_pages.strays("It takes 15.0 s, then 11.2 s.", results) == []
+
+
+def test_a_block_that_is_not_known_is_refused(results: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="block 'speed': unknown; allowed: demo-output"):
+        results_pages.filled("<!-- results: speed -->\n<!-- end of results -->", results)
+
+
+def test_times_of_a_busy_machine_are_called_so(results: dict[str, Any]) -> None:
+    assert "On two cores the first start takes 15 s" in "".join(results_pages.first_minute(results))
+    busy = results | {"demo": results["demo"] | {"load_before": 7.5}}
+    assert "On a busy machine the first start takes 15 s" in "".join(results_pages.first_minute(busy))
+    assert "other work kept it busy (load 7.5)" in "".join(results_pages.demo(busy))
+
+
+def test_a_measurement_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import measure_results
+
+    run = measure_results.Run(tmp_path, "")
+    first = run.document("datasets")
+    assert run.commands == ["conntra datasets"]
+    monkeypatch.setattr("subprocess.run", lambda *arguments, **options: pytest.fail("ran again"))
+    assert measure_results.Run(tmp_path, "").document("datasets") == first
+    run.add("error", [1.0, 2.0, 3.0], "%")
+    assert run.figures["error"] == {"unit": "%", "mean": 2.0, "sd": 1.0, "values": [1.0, 2.0, 3.0]}
