@@ -16,6 +16,10 @@ def _text(name: str) -> str:
     return files("conntra_neuro.report.page").joinpath(name).read_text(encoding="utf-8")
 
 
+def _script() -> str:
+    return _text("explorer_view.js") + _text("explorer.js")
+
+
 def _hash(text: str) -> str:
     """Return the source of a Content-Security-Policy that allows exactly this inline text."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
@@ -27,7 +31,7 @@ def head_html(title: str) -> str:
     The policy allows this style and this script, by their hashes, and nothing else: no network, no frame, no form, no
     other script, and no style attribute.
     """
-    style, script = _text("page.css"), _text("explorer.js")
+    style, script = _text("page.css"), _script()
     policy = (
         f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
     )
@@ -41,4 +45,4 @@ def head_html(title: str) -> str:
 
 def script_html() -> str:
     """Return the script, to stand behind all that it finds in the page."""
-    return f"<script>{_text('explorer.js')}</script>"
+    return f"<script>{_script()}</script>"
