@@ -267,7 +267,7 @@ def _compared(network: Any, rounded: Any, dataset: Any) -> dict[str, Any]:
     if rounded is not None and rounded.repair is not None:
         before = 1 - rounded.before.error(dataset.x_test, dataset.y_test)
         found |= {"accuracy_before_repair": before, "repair": rounded.repair.to_dict()}
-    if hasattr(rounded, "simulate"):
+    if rounded is not None and hasattr(rounded, "simulate"):
         exact = rounded.simulate(dataset.x_test)[-1]
         spiking = network.layers[-1].neuron.spikes
         logits = exact.sum(axis=1) if spiking else exact[:, -1]

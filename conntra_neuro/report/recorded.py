@@ -79,7 +79,7 @@ def confusion_document(result: RunResult, y: ArrayLike | None) -> dict[str, Any]
     if y is None or classes > CLASSES_SHOWN or result.program.value is not None:
         return None
     counts = np.zeros((classes, classes), np.int64)
-    np.add.at(counts, (np.asarray(y), result.predictions), 1)
+    np.add.at(counts, (np.asarray(y), result.predictions.astype(np.int64)), 1)
     labels = result.program.labels or tuple(range(classes))
     return {"labels": [str(label) for label in labels], "counts": counts.tolist()}
 

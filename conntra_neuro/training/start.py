@@ -23,7 +23,7 @@ from conntra_neuro.training.scoring.plan import exact_float
 from conntra_neuro.training.task import Task, generator
 from conntra_neuro.training.threads import Threads
 
-__all__ = ["check_exponents", "start_of"]
+__all__ = ["check_exponents", "start_of", "start_of_classes"]
 
 _ONE = Threads(1)
 _SAMPLES = 2000  # that place the thresholds and measure the spreads
@@ -55,6 +55,13 @@ def start_of(task: Task, scale: float | None, margin: int) -> tuple[Parameters, 
     if task.values and margin:
         raise InputError(f"margin {margin}: is one between classes; leave it out where a value is predicted")
     return start, SquaredError(scale) if task.values else Objective(scale, margin), spreads
+
+
+def start_of_classes(task: Task, scale: float | None, margin: int) -> tuple[Parameters, Objective, list[float]]:
+    """Return what ``start_of`` does, for the gears that do without values: ``fit`` has refused those."""
+    start, objective, spreads = start_of(task, scale, margin)
+    assert isinstance(objective, Objective)
+    return start, objective, spreads
 
 
 def check_exponents(objective: AnyObjective, levels: Levels) -> None:

@@ -19,7 +19,7 @@ from conntra_neuro.training.gears.held_network import NetworkGear
 from conntra_neuro.training.incremental.chain import IncrementalChain, Moves, step_curves
 from conntra_neuro.training.options import COUNT, SIGMA, SWEEPS, check_options
 from conntra_neuro.training.parameters import Parameters
-from conntra_neuro.training.start import start_of
+from conntra_neuro.training.start import start_of_classes
 from conntra_neuro.training.task import Clock, Evaluation, Task, Tick, generator
 from conntra_neuro.training.threads import Threads
 
@@ -63,7 +63,7 @@ class Annealed(NetworkGear[IncrementalChain]):
 
     def __init__(self, task: Task, options: AnnealedOptions, threads: Threads) -> None:
         self._task, self._options, self._threads = task, options, threads
-        start, objective, self._spreads = start_of(task, options.scale, options.margin)
+        start, objective, self._spreads = start_of_classes(task, options.scale, options.margin)
         self.sweeps = options.sweeps or 40
         self.network = IncrementalChain(task, start, objective, threads)
 

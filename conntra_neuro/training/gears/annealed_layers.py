@@ -23,7 +23,7 @@ from conntra_neuro.training.incremental.layers import IncrementalNetwork
 from conntra_neuro.training.incremental.screen import Screen, one_each
 from conntra_neuro.training.inputs.bits import taken
 from conntra_neuro.training.parameters import Parameters
-from conntra_neuro.training.start import check_exponents, start_of
+from conntra_neuro.training.start import check_exponents, start_of_classes
 from conntra_neuro.training.task import Clock, Evaluation, Task, Tick, generator
 from conntra_neuro.training.threads import Threads
 
@@ -42,7 +42,7 @@ class AnnealedLayers(NetworkGear[IncrementalNetwork]):
 
     def __init__(self, task: Task, options: AnnealedOptions, threads: Threads) -> None:
         self._options, self._threads = options, threads
-        start, self._objective, self._spreads = start_of(task, options.scale, options.margin)
+        start, self._objective, self._spreads = start_of_classes(task, options.scale, options.margin)
         check_exponents(self._objective, task.levels)
         # A batch is a run of samples, which has to be as mixed as any other.
         order = generator(task.seed, purpose=5).permutation(len(task.y))

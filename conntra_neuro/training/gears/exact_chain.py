@@ -18,7 +18,7 @@ from conntra_neuro.training.gears.held_network import NetworkGear
 from conntra_neuro.training.incremental.chain import IncrementalChain, Moves, step_curves
 from conntra_neuro.training.options import SWEEPS, check_options
 from conntra_neuro.training.parameters import Parameters
-from conntra_neuro.training.start import start_of
+from conntra_neuro.training.start import start_of_classes
 from conntra_neuro.training.task import Clock, Evaluation, Task, Tick, generator
 from conntra_neuro.training.threads import Threads
 
@@ -46,7 +46,7 @@ class ExactChain(NetworkGear[IncrementalChain]):
 
     def __init__(self, task: Task, options: ExactOptions, threads: Threads) -> None:
         self._task, self._threads = task, threads
-        start, objective, _ = start_of(task, options.scale, options.margin)
+        start, objective, _ = start_of_classes(task, options.scale, options.margin)
         self.sweeps = options.sweeps or 100
         self.finished = False
         self.network = IncrementalChain(task, start, objective, threads)

@@ -26,7 +26,7 @@ from conntra_neuro.training.incremental.layers import IncrementalNetwork, Moves
 from conntra_neuro.training.incremental.screen import Screen, one_each
 from conntra_neuro.training.options import COUNT, SIGMA, check_options
 from conntra_neuro.training.parameters import Parameters
-from conntra_neuro.training.start import check_exponents, start_of
+from conntra_neuro.training.start import check_exponents, start_of_classes
 from conntra_neuro.training.task import Clock, Evaluation, Task, Tick, generator
 from conntra_neuro.training.threads import Threads
 
@@ -65,7 +65,7 @@ class ExactLayers(NetworkGear[IncrementalNetwork]):
 
     def __init__(self, task: Task, options: ExactLayersOptions, threads: Threads) -> None:
         self._task, self._options, self._threads = task, options, threads
-        start, self._objective, self._spreads = start_of(task, options.scale, options.margin)
+        start, self._objective, self._spreads = start_of_classes(task, options.scale, options.margin)
         check_exponents(self._objective, task.levels)
         self.sweeps = options.sweeps or 100
         self.finished, self._count = False, min(options.candidates, options.widest)
