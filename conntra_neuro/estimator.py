@@ -162,7 +162,7 @@ class ConntraRegressor(RegressorMixin, _Trained):
     ----------
     hidden_layer_sizes  widths of the hidden layers; () is linear in the input spikes
     gear                "blocks"
-    levels, method, neuron, steps, recurrent, encoder, sweeps, time_limit_s, random_state, options
+    levels, method, neuron, steps, recurrent, delays, encoder, sweeps, time_limit_s, random_state, options
                         as in ``ConntraClassifier``
 
     Attributes

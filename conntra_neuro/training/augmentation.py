@@ -10,7 +10,6 @@ import numpy as np
 
 from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.base.errors import InputError
-from conntra_neuro.training.inputs.events import drawn
 from conntra_neuro.training.inputs.image import GRID, UNIT, looks_like_images
 from conntra_neuro.training.options import Allowed
 from conntra_neuro.training.task import Task
@@ -104,6 +103,8 @@ class Augmentation:
         moved = self._moved(rng, n)
         if not self._by_event:
             return moved
+        from conntra_neuro.training.inputs.events import drawn  # loads the compiler
+
         by_event = drawn(rng, n, self.shift_steps, self.shift_units, self.drop, self.jitter)
         return by_event if moved is None else np.hstack([moved.astype(np.int16), by_event])
 

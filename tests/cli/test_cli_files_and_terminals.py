@@ -83,7 +83,7 @@ def test_names_whose_bytes_are_no_text(program, tmp_path):
     page = tmp_path / "report.html"
     done = run("report", result, "--out", page, "--title", name, encoding="utf-8", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "caf?.program" in page.read_text(encoding="utf-8")
+    assert r"caf\udce9.program" in page.read_text(encoding="utf-8")
     missing = run("run", os.fsdecode(b"\xff\xfe"), "--json", encoding="utf-8", cwd=tmp_path)
     assert missing.returncode == 2
     assert json.loads(missing.stdout)["error"].endswith("no such file; check the name")

@@ -238,7 +238,7 @@ def small(features: int = 6, classes: int = 3) -> Dataset:
         (("dense", "Relu"), None, "give --data"),
         (("dense", "Relu"), small(7), "7 features a sample; the graph takes 6"),
         (("dense", "Relu"), small(6, 4), "3 classes; small has 4"),
-        (("Relu",), small(), "takes the input again"),
+        (("Relu",), small(), "takes the input itself; weights expected there"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_line(tmp_path: Path, ops: Any, data: Dataset | None, says: str) -> None:

@@ -51,7 +51,7 @@ def test_the_bank_is_that_of_a_transform_in_floating_point() -> None:
 
 def test_the_loops_are_what_python_makes_of_them() -> None:
     x = noise(2)
-    tables: Any = __import__("conntra_hardware.program.signal_encoding", fromlist=["_tables"])._tables(BANK)
+    tables: Any = __import__("conntra_hardware.program.signal_encoding", fromlist=["filter_bank"]).filter_bank(BANK)
     compiled, plain = (np.zeros((2, BANK.steps, BANK.bands), np.int64) for _ in range(2))
     signal_kernel.band_energies(x.astype(np.int32), 40, 2, *tables, compiled)
     with pytest.MonkeyPatch.context() as patch:

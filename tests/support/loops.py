@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Neuron, Threshold
+from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, MultiThreshold, Neuron, Threshold
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.network.layers import Conv2d, Dense, Flatten, MaxPool, Residual, SumPool
 
@@ -26,19 +26,22 @@ def forward(network: DiscreteNetwork, sample: list[list[int]]) -> tuple[list[lis
             if index == len(network.layers) - 1:
                 logits = [a + b for a, b in zip(logits, z, strict=True)]
             else:
-                given = [neuron(layer.neuron, value, state, (index, unit)) for unit, value in enumerate(z)]
+                given = [neuron(layer.neuron, value, state, (index, unit), len(z)) for unit, value in enumerate(z)]
                 done.append(given)
         outputs.append(done)
     return [[step[index] for step in outputs] for index in range(len(network.layers) - 1)], logits
 
 
-def neuron(kind: Neuron | None, z: int, state: dict[tuple[int, int], int], key: tuple[int, int]) -> int:
+def neuron(kind: Neuron | None, z: int, state: dict[tuple[int, int], int], key: tuple[int, int], size: int) -> int:
     if kind is None:
         return z
     if isinstance(kind, Threshold):
         return 1 if z > 0 else 0
     if isinstance(kind, GradedRelu):
         return min(z // 2**kind.shift, kind.ceiling) if z > 0 else 0
+    if isinstance(kind, MultiThreshold):
+        rows = kind.rows.tolist()  # one for all, or one a neuron, or one a channel, whose places are neighbours
+        return sum(z > threshold for threshold in rows[key[1] * len(rows) // size])
     assert isinstance(kind, IntegrateAndFire)
     v = state.get(key, 0) + z
     fired = v >= kind.threshold

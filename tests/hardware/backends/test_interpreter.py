@@ -155,12 +155,12 @@ def test_another_python_gets_this_package_and_no_other_of_ours(monkeypatch, tmp_
     )
     command = child_command("conntra_hardware.backends.child.job", tmp_path, str(python))
     assert command[0] == str(python)
-    command[2] = command[2].replace("runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)", code)
+    command[2] = command[2].replace("runpy.run_module(module, run_name='__main__', alter_sys=True)", code)
     command[2] = command[2].replace("; import conntra_hardware", "\nimport conntra_hardware")
     supervise("other", command, tmp_path, 60, other=True)
     file, arguments, path = json.loads((tmp_path / "seen.json").read_text())
     assert Path(file) == ROOT / "hardware" / "conntra_hardware" / "__init__.py"
-    assert arguments[1:] == [str(tmp_path), str(os.getpid())]
+    assert arguments == [str(tmp_path), str(os.getpid())]
     assert str(tmp_path) not in path
     assert "" not in path
     assert "PYTHONPATH" not in environment_of_other()
@@ -206,9 +206,9 @@ def test_a_child_behind_a_script_goes_with_its_parent(tmp_path) -> None:
         "import os, subprocess, sys, time\n"
         f"child = {str(ROOT / 'hardware')!r}\n"
         "serve = ('import sys; sys.path.append(sys.argv.pop(1)); import threading, time; '\n"
-        "         'from pathlib import Path; from conntra_hardware.backends.child import serve; '\n"
+        "         'from pathlib import Path; from conntra_hardware.backends.child import follow; '\n"
         "         'Path(sys.argv[3]).write_text(str(__import__(\"os\").getpid())); '\n"
-        "         'serve._follow(Path(sys.argv[1]), int(sys.argv[2]))')\n"
+        "         'follow._follow(sys.argv[1], int(sys.argv[2]))')\n"
         f"subprocess.Popen([{str(waiting)!r}, '-c', serve, child, {str(folder)!r}, str(os.getpid()),\n"
         f"                  {str(tmp_path / 'pid')!r}], start_new_session=True)\n"
         "time.sleep(60)\n"

@@ -46,6 +46,7 @@ def _follow(folder: str, parent: int) -> None:
     else:
         return  # a launcher stands between, and Windows has no signal that only asks
     _ORPHANED.set()
+    folder = _moved(folder)
     for _ in range(_TRIES):
         shutil.rmtree(folder, ignore_errors=True)
         if not os.path.exists(folder):
@@ -54,6 +55,15 @@ def _follow(folder: str, parent: int) -> None:
     if os.name == "posix" and os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGTERM)
     os._exit(1)
+
+
+def _moved(folder: str) -> str:
+    """Give the folder another name, so that nothing new is written into it while it is removed; return that name."""
+    try:
+        os.rename(folder, away := f"{folder}-orphaned")
+    except OSError:
+        return folder
+    return away
 
 
 def _lives(pid: int) -> bool:
