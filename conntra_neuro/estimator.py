@@ -162,8 +162,8 @@ class ConntraRegressor(RegressorMixin, _Trained):
     ----------
     hidden_layer_sizes  widths of the hidden layers; () is linear in the input spikes
     gear                "blocks"
-    levels, method, neuron, steps, recurrent, delays, encoder, sweeps, time_limit_s, random_state, options
-                        as in ``ConntraClassifier``
+    levels, method      as in ``ConntraClassifier``
+    neuron, steps, recurrent, delays, encoder, sweeps, time_limit_s, random_state, options: as there, too
 
     Attributes
     ----------
