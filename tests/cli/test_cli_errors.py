@@ -146,9 +146,11 @@ def test_unusable_backends(fails, program):
     fails("verify", program, "--backends", "", says=["at least 2"])
 
 
-def test_lava_missing(fails, program, monkeypatch):
+def test_lava_missing(fails, program, monkeypatch, tmp_path):
     from importlib import metadata
 
+    monkeypatch.delenv("CONNTRA_LAVA_PYTHON", raising=False)
+    monkeypatch.setenv("CONNTRA_CACHE", str(tmp_path))  # where no private environment is
     known = metadata.version
 
     def version(name):
