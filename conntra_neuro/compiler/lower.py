@@ -72,7 +72,7 @@ def projections_of(layer: Any, source: str, target: str) -> list[AnyProjection]:
         return [Projection(source, target, weights, d) for d, weights in parts if weights.any()] or [whole]
     import scipy.sparse as sp
 
-    masks = [(int(d), sp.diags_array((delay == d).astype(np.int64))) for d in np.unique(delay)]
+    masks = [(int(d), sp.diags_array((delay == d).astype(np.int64), dtype=np.int64)) for d in np.unique(delay)]
     found = [SparseProjection(source, target, whole.matrix().astype(np.int64) @ mask, d) for d, mask in masks]
     return [p for p in found if p.n_synapses] or [whole]
 

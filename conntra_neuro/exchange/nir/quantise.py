@@ -219,7 +219,7 @@ class _Quantiser:
             weight, scale, missing = on_data(rows, seen, geometry, stays, self.most, limit, shared, self.rng)  # type: ignore[arg-type]
         idle = ~(weight != 0).any(axis=1)
         scale = np.where(
-            idle & ~shared, np.minimum(limit, self.most / np.maximum(np.abs(rows).max(axis=1), 1e-9)), scale
+            idle & (not shared), np.minimum(limit, self.most / np.maximum(np.abs(rows).max(axis=1), 1e-9)), scale
         )
         capped = np.minimum(scale, limit * 1.05)
         self.clipped += int(np.count_nonzero(capped < scale))

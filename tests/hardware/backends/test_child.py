@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -194,6 +195,7 @@ def test_whatever_a_backend_ends_in_is_named_and_a_fuzz_run_goes_on(monkeypatch)
         assert "\n" not in said[index]
 
 
+@pytest.mark.skipif(find_spec("lava") is None, reason="needs Lava in this Python")
 def test_a_broken_lava_process_is_named_before_the_time_limit(groups: list[int]) -> None:
     backend = LavaBackend()
     if not backend.availability().ok:
