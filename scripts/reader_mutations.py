@@ -6,7 +6,6 @@ by entry. A part of all mutations are plain ones of bytes. Everything follows fr
 
 from __future__ import annotations
 
-import copy
 import io
 import json
 import random
@@ -19,158 +18,28 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from reader_confined import CANARY
+from reader_values import FLOATS, NUMBERS, TEXTS, changed_bytes, changed_tree, hostile, hostile_array
 
 __all__ = ["mutate"]
-
-_NUMBERS = (
-    0,
-    1,
-    -1,
-    2,
-    3,
-    7,
-    64,
-    255,
-    256,
-    4097,
-    2**31 - 1,
-    2**31,
-    -(2**31),
-    2**63 - 1,
-    2**63,
-    -(2**63),
-    2**70,
-    10**30,
-)
-_FLOATS = (0.5, -0.0, 1e308, -1e308, 5e-324, float("nan"), float("inf"), -float("inf"))
-_TEXTS = (
-    "",
-    " ",
-    "a\nb",
-    CANARY,
-    "../../../etc/passwd",
-    "/etc/passwd",
-    "\x00",
-    "é" * 5,
-    "x" * 10_000,
-    "dense",
-    "ö\ud800",
-)
-_SHAPES = ((0,), (1,), (3,), (8,), (2, 3), (4, 8), (3, 4), (1, 1, 1), (2, 1, 3, 3), (0, 5), ())
-_DTYPES = ("int8", "uint8", "int64", "uint64", "float64", "float32", "float16", "bool", "complex128")
-
-
-def hostile(rng: random.Random) -> Any:
-    """Return a JSON value that nobody expects."""
-    kind = rng.randrange(8)
-    if kind < 3:
-        return rng.choice(_NUMBERS)
-    if kind == 3:
-        return rng.choice(_FLOATS)
-    if kind == 4:
-        return rng.choice(_TEXTS)
-    if kind == 5:
-        return rng.choice((None, True, False, [], {}, [[]], {"": None}))
-    if kind == 6:
-        return [rng.choice(_NUMBERS) for _ in range(rng.randrange(6))]
-    return {rng.choice(_TEXTS): rng.choice(_NUMBERS) for _ in range(rng.randrange(1, 4))}
-
-
-def hostile_array(rng: random.Random, like: np.ndarray | None = None) -> np.ndarray:
-    """Return an array that nobody expects: of another type or shape, or with extreme values."""
-    kind = rng.randrange(6)
-    shape = rng.choice(_SHAPES) if like is None or kind == 0 else like.shape
-    dtype = np.dtype(rng.choice(_DTYPES) if like is None or kind < 3 else like.dtype)
-    made = np.zeros(shape, dtype) if like is None or kind < 3 else np.array(like)
-    if like is not None and kind == 3 and like.ndim:
-        return np.concatenate([like, like]) if rng.random() < 0.5 else like[: rng.randrange(len(like) + 1)]
-    if made.size and made.dtype.kind in "iufb":
-        flat = made.reshape(-1)
-        extremes = [0, 1] if dtype.kind == "b" else list(_FLOATS) if dtype.kind == "f" else [
-            np.iinfo(dtype).min, np.iinfo(dtype).max, 0, 1, 3,
-        ]  # fmt: skip
-        with np.errstate(all="ignore"):
-            for _ in range(rng.randrange(1, 4)):
-                flat[rng.randrange(flat.size)] = rng.choice(extremes)
-    return made
 
 
 def mutate(reader: str, data: bytes, other: bytes, rng: random.Random) -> bytes:
     """Return a mutation of ``data``, a file of the kind ``reader``; ``other`` is one to take parts from."""
     structured = _STRUCTURED.get(reader)
     if structured is None or rng.random() < 0.2:
-        return _bytes(data, other, rng)
+        return changed_bytes(data, other, rng)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             for _ in range(rng.choice((1, 1, 1, 2, 4))):
                 data = structured(data, other, rng)
         except Exception:  # what is no longer sound enough to be changed by its structure
-            return _bytes(data, other, rng)
+            return changed_bytes(data, other, rng)
     return data
 
 
-def _bytes(data: bytes, other: bytes, rng: random.Random) -> bytes:
-    found = bytearray(data)
-    for _ in range(rng.choice((1, 1, 2, 4, 16))):
-        kind, at = rng.randrange(8), rng.randrange(len(found) + 1)
-        if kind == 0 and found:
-            found[at % len(found)] ^= 1 << rng.randrange(8)
-        elif kind == 1 and found:
-            found[at % len(found)] = rng.choice((0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)))
-        elif kind == 2:
-            del found[at:]
-        elif kind == 3:
-            del found[at : at + rng.choice((1, 2, 4, 100))]
-        elif kind == 4:
-            found[at:at] = rng.randbytes(rng.choice((1, 2, 4, 8, 100)))
-        elif kind == 5 and other:
-            start = rng.randrange(len(other))
-            found[at:at] = other[start : start + rng.choice((4, 16, 256))]
-        elif kind == 6:
-            width = rng.choice((2, 4, 8))
-            value = rng.choice((0, 1, 2**15, 2**31 - 1, 2**32 - 1, 2**63 - 1)) % 2 ** (8 * width)
-            found[at : at + width] = value.to_bytes(width, rng.choice(("little", "big")))
-        else:
-            found[at:at] = found[at : at + 64]
-    return bytes(found)
-
-
-def _places(value: Any, found: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
-    """Return every (container, key) of a JSON value."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in items:
-        found.append((value, key))
-        _places(inner, found)
-    return found
-
-
-def _tree(value: Any, rng: random.Random) -> Any:
-    """Change one entry of a JSON value, in place where there is one."""
-    places = _places(value, [])
-    if not places or rng.random() < 0.01:
-        return hostile(rng)
-    container, key = rng.choice(places)
-    kind = rng.randrange(10)
-    if kind < 6:
-        container[key] = hostile(rng)
-    elif kind == 6:
-        del container[key]
-    elif kind == 7:
-        source, name = rng.choice(places)
-        container[key] = copy.deepcopy(source[name]) if name in range(10**6) or isinstance(source, dict) else None
-    elif kind == 8 and isinstance(container, list):
-        container.extend(copy.deepcopy(container[key : key + 1]))
-    elif isinstance(container[key], (int, float)) and not isinstance(container[key], bool):
-        container[key] += rng.choice((-1, 1, 0.5, 1000))
-    elif isinstance(container, dict):
-        container[rng.choice(_TEXTS)] = container.pop(key)
-    return value
-
-
 def _json(data: bytes, other: bytes, rng: random.Random) -> bytes:
-    text = json.dumps(_tree(json.loads(data), rng))
+    text = json.dumps(changed_tree(json.loads(data), rng))
     if rng.random() < 0.02:
         text = text.replace("{", "{" * rng.choice((2, 2000)), 1)
     return text.encode()
@@ -186,7 +55,7 @@ def _container(data: bytes, other: bytes, rng: random.Random) -> bytes:
     tensors, body = load(data), header["body"]
     kind = rng.randrange(10)
     if kind < 6:
-        body = _tree(body, rng)
+        body = changed_tree(body, rng)
     elif tensors:
         name = rng.choice(sorted(tensors))
         if kind < 9:
@@ -194,7 +63,7 @@ def _container(data: bytes, other: bytes, rng: random.Random) -> bytes:
         else:
             tensors[rng.choice(sorted(tensors))] = tensors.pop(name)
     if not isinstance(body, dict):
-        return _bytes(data, other, rng)
+        return changed_bytes(data, other, rng)
     tensors = {name: array for name, array in tensors.items() if array.dtype.kind in "iufb"}
     return container_bytes(header["kind"], body, tensors)
 
@@ -213,7 +82,7 @@ def _hdf5(data: bytes, other: bytes, rng: random.Random) -> bytes:
         if kind == 0:
             del file[name]
         elif kind == 1:
-            parent.move(found.name, rng.choice((*_TEXTS[3:6], rng.choice(names).rpartition("/")[2] + "x")))
+            parent.move(found.name, rng.choice((*TEXTS[3:6], rng.choice(names).rpartition("/")[2] + "x")))
         elif kind == 2:
             file.copy(rng.choice(names), parent, f"copy{rng.randrange(9)}")
         elif isinstance(found, h5py.Dataset):
@@ -223,13 +92,13 @@ def _hdf5(data: bytes, other: bytes, rng: random.Random) -> bytes:
                 datasets: Any = [file[n] for n in names if n in file and isinstance(file[n], h5py.Dataset)]
                 known = [dataset[()] for dataset in datasets]
                 strings = [value for value in known if isinstance(value, bytes)]
-                file[name] = rng.choice((*_TEXTS[:5], *strings, 3.5))
+                file[name] = rng.choice((*TEXTS[:5], *strings, 3.5))
             elif rng.random() < 0.1:
                 file.create_dataset(name, (rng.choice((10**3, 10**6, 10**9)),), "u1", chunks=True, compression="gzip")
             else:
                 file[name] = hostile_array(rng, np.asarray(like))
         elif kind < 6:
-            file[f"{name}/{rng.choice(('type', 'weight', 'shape', 'neuron', 'x'))}y"] = rng.choice(_NUMBERS[:12])
+            file[f"{name}/{rng.choice(('type', 'weight', 'shape', 'neuron', 'x'))}y"] = rng.choice(NUMBERS[:12])
         else:
             del file[name]
             file[name] = hostile_array(rng)
@@ -293,12 +162,12 @@ def _scalar(field: Any, rng: random.Random, messages: list[Any]) -> Any:
             "Range",
             "Transpose",
         )
-        return rng.choice((*_TEXTS[:9], *ops, *alike))
+        return rng.choice((*TEXTS[:9], *ops, *alike))
     if field.cpp_type in (field.CPPTYPE_FLOAT, field.CPPTYPE_DOUBLE):
-        return rng.choice(_FLOATS)
+        return rng.choice(FLOATS)
     if field.cpp_type == field.CPPTYPE_ENUM:
         return rng.choice([v.number for v in field.enum_type.values])
-    return rng.choice(_NUMBERS[:13])
+    return rng.choice(NUMBERS[:13])
 
 
 def _npy(data: bytes, other: bytes, rng: random.Random) -> bytes:
@@ -311,7 +180,7 @@ def _npy(data: bytes, other: bytes, rng: random.Random) -> bytes:
     header = data[10 : 10 + int.from_bytes(data[8:10], "little")].decode("latin1").rstrip()
     numbers = list(re.finditer(r"\d+", header)) or list(re.finditer(r".", header))
     match = rng.choice(numbers)
-    changed = header[: match.start()] + str(rng.choice(_NUMBERS)) + header[match.end() :]
+    changed = header[: match.start()] + str(rng.choice(NUMBERS)) + header[match.end() :]
     packed = changed.encode("latin1") + b"\n"
     return data[:8] + len(packed).to_bytes(2, "little") + packed + data[10 + int.from_bytes(data[8:10], "little") :]
 
@@ -324,9 +193,9 @@ def _npz(data: bytes, other: bytes, rng: random.Random) -> bytes:
     if kind == 0:
         del members[name]
     elif kind == 1:
-        members[rng.choice((*sorted(members), *_TEXTS[3:6]))] = members.pop(name)
+        members[rng.choice((*sorted(members), *TEXTS[3:6]))] = members.pop(name)
     elif kind == 2:
-        members[name] = _bytes(members[name], other, rng)
+        members[name] = changed_bytes(members[name], other, rng)
     else:
         members[name] = _npy(members[name], other, rng)
     buffer = io.BytesIO()
@@ -338,7 +207,7 @@ def _npz(data: bytes, other: bytes, rng: random.Random) -> bytes:
 
 def _png(data: bytes, other: bytes, rng: random.Random) -> bytes:
     if not data.startswith(b"\x89PNG"):
-        return _bytes(data, other, rng)
+        return changed_bytes(data, other, rng)
     chunks, at = [], 8
     while at < len(data):
         size = int.from_bytes(data[at : at + 4], "big")
@@ -352,11 +221,11 @@ def _png(data: bytes, other: bytes, rng: random.Random) -> bytes:
         head = [h % 256 if i > 1 else h for i, h in enumerate(head)]
         chunks[0] = (chunks[0][0], struct.pack(">IIBBBBB", *head))
     elif kind == 2:
-        chunks[index] = (name, _bytes(content, other, rng))
+        chunks[index] = (name, changed_bytes(content, other, rng))
     elif kind == 3:
         extra = (
             rng.choice((b"tEXt", b"zTXt", b"iCCP", b"eXIf", b"tRNS", b"PLTE", b"acTL")),
-            _bytes(content, other, rng),
+            changed_bytes(content, other, rng),
         )
         chunks.insert(index, extra)
     else:
@@ -392,7 +261,7 @@ def _idx(data: bytes, other: bytes, rng: random.Random) -> bytes:
 def _wav(data: bytes, other: bytes, rng: random.Random) -> bytes:
     """Change the header: format, channels, rate, bytes a second, block, bits; or the size of a part."""
     if len(data) < 44:
-        return _bytes(data, other, rng)
+        return changed_bytes(data, other, rng)
     at, size = rng.choice(((4, 4), (16, 4), (20, 2), (22, 2), (24, 4), (28, 4), (32, 2), (34, 2), (40, 4)))
     values = (0, 1, 2, 3, 4, 7, 8, 16, 24, 32, 50, 8000, 8001, 44100, 48000, 65534, 2**20, 2**31 - 1, 2**32 - 1)
     changed = bytearray(data if rng.random() < 0.8 else data[: rng.randrange(44, len(data))])
