@@ -40,7 +40,7 @@ def test_it_is_the_matrix(largest, dtype, geometry, seed, density):
 def test_sums_at_the_ends_of_their_types():
     """9 * 3640 = 32,760 is the last that 16 bits hold; 9 * 3641 is not."""
     geometry = Geometry((1, 3, 3), 1, (3, 3))
-    spikes = np.array([[1] * 9 + [0] * 0], np.uint8)
+    spikes = np.ones((1, 9), np.uint8)
     for weight in (3640, 3641, -3641, (2**31 - 1) // 9):
         convolution = SpikeConvolution(geometry, np.full(geometry.kernel_shape, weight))
         assert convolution.pays(2**40)

@@ -70,14 +70,10 @@ def test_products_of_a_mini_batch(density: float) -> None:
     for rows in (np.arange(9), np.arange(9, 40)):  # the second one is not taken for the first
         batch = inputs.batch(rows, np.float32)
         weights, q = (rng.integers(-1, 2, shape).astype(np.float32) for shape in ((31, 6), (len(rows), 6)))
-        for ours, other in ((host, there),):
-            found = [np.empty((len(rows), 6), np.float32) for _ in range(2)]
-            ours.batch_potentials(batch, weights, found[0])
-            other.batch_potentials(batch, weights, found[1])
-            assert np.array_equal(*found)
-            found = [np.empty((31, 6), np.float32) for _ in range(2)]
-            ours.batch_scores(batch, q, found[0])
-            other.batch_scores(batch, q, found[1])
+        for name, given, shape in (("potentials", weights, (len(rows), 6)), ("scores", q, (31, 6))):
+            found = [np.empty(shape, np.float32) for _ in range(2)]
+            for products, out in zip((host, there), found, strict=True):
+                getattr(products, f"batch_{name}")(batch, given, out)
             assert np.array_equal(*found)
 
 

@@ -70,9 +70,9 @@ def forward(
 
     ``products``: where its products are computed; None is here, on ``threads``.
     """
-    found = Activity(x)
+    found, products = Activity(x), products or HostProducts(threads)
     for node in arch.nodes:
-        z, columns, skipped = node_potentials(node, found, weights, products or HostProducts(threads), arch.steps)
+        z, columns, skipped = node_potentials(node, found, weights, products, arch.steps)
         z, out = respond(node, z, arch.steps, weights)
         found.outputs.append(out)
         found.z.append(z)
