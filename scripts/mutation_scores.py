@@ -22,8 +22,9 @@ _KINDS = "tests/hardware/test_kinds_of_neuron.py"
 _COMPILED = "tests/hardware/test_compiled_neurons.py"
 _VALUES = "tests/hardware/test_neuron_values.py"
 _LIF = "tests/hardware/test_lif.py"
-_LAYERS = "tests/layers/test_layers.py"
-_LOWER = "tests/compiler/test_lower.py"
+_LAYERS = ("tests/layers/test_layer_values.py", "tests/layers/test_layer_refusals.py")
+_LOWER = "tests/compiler/test_lower_values.py"
+_FOLD = "tests/compiler/test_fold_values.py"
 _PLACE = "tests/compiler/test_place.py"
 _CHECK = "tests/compiler/test_check.py"
 _COMPILE = "tests/compiler/test_compile.py"
@@ -45,17 +46,17 @@ TESTS: dict[str, tuple[str, ...]] = {
     "hardware/conntra_hardware/neurons/stream.py": (_VALUES,),
     "hardware/conntra_hardware/neurons/table.py": (_VALUES,),
     "hardware/conntra_hardware/neurons/threshold.py": (_VALUES,),
-    "conntra_neuro/network/network.py": (_LAYERS, _LOOPS, "tests/test_values.py", _LOWER),
-    "conntra_neuro/network/layers/conv.py": (_LAYERS, _LOOPS),
-    "conntra_neuro/network/layers/dense.py": (_LAYERS, _LOOPS),
-    "conntra_neuro/network/layers/layer.py": (_LAYERS, _LOOPS),
-    "conntra_neuro/network/layers/pooling.py": (_LAYERS, _LOOPS),
-    "conntra_neuro/network/layers/recurrent.py": (_LAYERS, _LOOPS),
-    "conntra_neuro/network/layers/residual.py": (_LAYERS, _LOOPS),
+    "conntra_neuro/network/network.py": _LAYERS,
+    "conntra_neuro/network/layers/conv.py": _LAYERS,
+    "conntra_neuro/network/layers/dense.py": _LAYERS,
+    "conntra_neuro/network/layers/layer.py": _LAYERS,
+    "conntra_neuro/network/layers/pooling.py": _LAYERS,
+    "conntra_neuro/network/layers/recurrent.py": _LAYERS,
+    "conntra_neuro/network/layers/residual.py": _LAYERS,
     "conntra_neuro/compiler/check.py": ("tests/compiler/test_check_values.py", _CHECK),
     "conntra_neuro/compiler/cut.py": (_PLACE, _COMPILE, _CHECK),
-    "conntra_neuro/compiler/fold.py": (_LOWER, _COMPILE),
-    "conntra_neuro/compiler/lower.py": (_LOWER, _COMPILE),
+    "conntra_neuro/compiler/fold.py": (_FOLD,),
+    "conntra_neuro/compiler/lower.py": (_LOWER,),
     "conntra_neuro/compiler/partition.py": (_PLACE, _COMPILE, _CHECK),
     "conntra_neuro/compiler/place.py": (_PLACE, _COMPILE),
     "hardware/conntra_hardware/program/projection.py": (_PROJECTION,),
