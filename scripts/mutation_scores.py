@@ -28,7 +28,8 @@ _FOLD = "tests/compiler/test_fold_values.py"
 _PLACE = "tests/compiler/test_place.py"
 _CHECK = "tests/compiler/test_check.py"
 _COMPILE = "tests/compiler/test_compile.py"
-_PROJECTION = "tests/hardware/test_projection.py"
+_PROJECTION = "tests/hardware/test_projection_values.py"
+_COUNTS = "tests/hardware/test_count_values.py"
 _ENERGY = "tests/hardware/test_energy.py"
 _DELTA = "tests/hardware/test_sigma_delta.py"
 
@@ -60,11 +61,11 @@ TESTS: dict[str, tuple[str, ...]] = {
     "conntra_neuro/compiler/partition.py": (_PLACE, _COMPILE, _CHECK),
     "conntra_neuro/compiler/place.py": (_PLACE, _COMPILE),
     "hardware/conntra_hardware/program/projection.py": (_PROJECTION,),
-    "hardware/conntra_hardware/program/convolution.py": (_PROJECTION, _LOOPS),
+    "hardware/conntra_hardware/program/convolution.py": (_PROJECTION,),
     "hardware/conntra_hardware/cost/energy.py": (_ENERGY,),
-    "hardware/conntra_hardware/cost/events.py": (_ENERGY, "tests/hardware/test_chip_events.py"),
-    "hardware/conntra_hardware/cost/tally.py": (_ENERGY, "tests/hardware/test_chip_events.py"),
-    "hardware/conntra_hardware/proof/verify.py": ("tests/hardware/test_verify.py",),
+    "hardware/conntra_hardware/cost/events.py": (_COUNTS,),
+    "hardware/conntra_hardware/cost/tally.py": (_COUNTS,),
+    "hardware/conntra_hardware/proof/verify.py": ("tests/hardware/test_verify_values.py",),
     "hardware/conntra_hardware/proof/recheck.py": (
         "tests/hardware/test_recheck.py",
         "tests/hardware/test_certificates_bind.py",

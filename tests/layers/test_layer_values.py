@@ -69,6 +69,8 @@ def test_products_beyond_the_exact_range_of_float64_are_exact() -> None:
         assert layer.sums(x).tolist() == expected
         assert layer.potentials(x).tolist() == [[value + 5] for (value,) in expected]
         assert layer.sums(x).dtype == layer.potentials(x).dtype == np.int64
+    edge = np.array([[2**52, 2**52 + 1]])  # the sum is the first integer that float64 does not have
+    assert Dense([[1, 1]], activation="readout").sums(edge).tolist() == [[2**53 + 1]]
     halves = Dense(weight, [5], "readout", delay=[[0, 1, 0, 1]])
     (now, first), (then, second) = halves.paths()
     assert (now, then) == (0, 1)
@@ -93,6 +95,7 @@ def test_bounds_of_a_sum_hold_for_every_input() -> None:
 
 
 def test_delays_are_whole_and_few() -> None:
+    assert (dense(2, 3).delay, conv(1, (1, 2, 2)).delay, Dense([[1]], delay=[3]).delay) == (0, 0, 3)
     assert dense(2, 3, delay=[[1, 1, 1], [1, 1, 1]]).delay == 1
     assert dense(2, 3, delay=63).delay == 63
     assert np.array_equal(dense(2, 3, delay=[0, 63, 0]).delay, [0, 63, 0])

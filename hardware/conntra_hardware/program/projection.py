@@ -115,7 +115,7 @@ class Synapses(Protocol):
 class Projection:
     """Synapses from ``source`` (a population, or ``INPUT``) to ``target``; a weight of 0 is no synapse.
 
-    ``weights`` has shape (n_target, n_source), stored in the smallest integer type that holds it. ``delay``, 0 to 63:
+    ``weights`` has shape (n_target, n_source), stored in 8 bits where that is enough, else 16, 32. ``delay``, 0 to 63:
     the time steps that a spike takes longer than the one of every hop. InputError for anything else.
     """
 
@@ -360,9 +360,9 @@ def one_to_one(source: str, target: str, size: int, weight: int = 1) -> SparsePr
 
 
 def _smallest(values: IntArray) -> IntArray:
-    """Return ``values`` in the smallest signed type that holds them, write-locked."""
-    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
-    small = values.astype(np.result_type(np.min_scalar_type(low), np.min_scalar_type(high), np.int8))
+    """Return ``values`` in the smallest signed type that holds them and what they are negated, write-locked."""
+    largest = max(int(values.max()), -int(values.min())) if values.size else 0
+    small = values.astype(next((t for t in (np.int8, np.int16) if largest <= np.iinfo(t).max), np.int32))
     small.flags.writeable = False
     return small
 
