@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from reader_recordings import RECORDING_MUTATIONS
 from reader_values import FLOATS, NUMBERS, TEXTS, changed_bytes, changed_tree, hostile, hostile_array
 
 __all__ = ["mutate"]
@@ -274,5 +275,6 @@ _STRUCTURED: dict[str, _Structured] = {
     "model": _container, "program": _container, "checkpoint": _container, "result": _json, "certificate": _json,
     "spikes": _npy, "nir": _hdf5, "netx": _hdf5, "onnx": _onnx, "npz": _npz, "events": _npz, "idx": _idx,
     "images": _png, "chip": _toml, "chip-check": _toml, "audio": _wav, "run-file": _toml, "show": _container,
-    "show-json": _json, "show-toml": _toml,
+    "show-json": _json, "show-toml": _toml, "events-npz": _npz, "events-table": _npz, "series": _npz,
+    "events-hdf5": _hdf5, **RECORDING_MUTATIONS,
 }  # fmt: skip

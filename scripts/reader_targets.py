@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from reader_recordings import RECORDINGS
 
 __all__ = ["READERS", "Reader", "make_sound"]
 
@@ -349,5 +350,6 @@ READERS: dict[str, Reader] = {
     "show-toml": Reader(".toml", _run_file_seeds, _alone("f.toml", "show", "f.toml")),
     "chip": Reader(".toml", _chips, _alone("c.toml", "chips", "c.toml")),
     "chip-check": Reader(".toml", _chips, _alone("c.toml", "check", "SOUND/model.conntra", "--chip", "c.toml")),
+    **{name: Reader(*parts) for name, parts in RECORDINGS.items()},
 }
 """Every reader, by name."""
