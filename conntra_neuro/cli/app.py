@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -166,8 +167,25 @@ def _explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, MemoryError):
         said = f": {_line(str(error))}" if str(error) else ""
         return f"out of memory{said}; take narrower layers or fewer samples, or a machine with more of it", WRONG
+    if isinstance(error, OSError) and error.errno in _LOST:
+        named = "" if error.filename is None else f"{_line(str(error.filename))}: "
+        return (
+            f"{named}{error.strerror}: its disk or network folder does not answer; look after it, then try again",
+            WRONG,
+        )
     kind = type(error).__name__
     return f"unexpected {kind}: {_line(str(error))}; run it again with --debug and report what it shows", WRONG
+
+
+_LOST = {
+    getattr(errno, name)
+    for name in (
+        *("EIO", "ESTALE", "ETIMEDOUT", "ENOTCONN", "ENODEV", "ENXIO", "EREMOTEIO", "ENOLINK", "EHOSTDOWN"),
+        *("EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ECONNABORTED", "ECONNRESET", "ECONNREFUSED"),
+    )
+    if hasattr(errno, name)
+}
+"""What a disk says that fails, or a network folder that is gone: any access to a file may."""
 
 
 def _line(text: str) -> str:

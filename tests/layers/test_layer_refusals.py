@@ -140,6 +140,12 @@ def test_what_is_only_just_allowed() -> None:
     )
     cn.DiscreteNetwork([GRADED, conv(1, (1, 3, 3)), MaxPool(2, input_shape=(1, 2, 2)), through(2, 1)])
     cn.DiscreteNetwork([MaxPool(2, input_shape=(1, 2, 2)), Flatten((1, 1, 1)), through(2, 1)])
+    first = [conv(1, (1, 4, 4)), Flatten((1, 3, 3)), MaxPool(3, input_shape=(1, 3, 3)), through(2, 1)]
+    cn.DiscreteNetwork(first)
+    wider = [dense(5, 3), dense(5, 5), dense(5, 5), through(2, 5)]
+    cn.DiscreteNetwork(wider, residuals=[Residual(0, 2), Residual(INPUT_LAYER, 2, through(5, 3))])
+    with pytest.raises(InputError, match=r"shape \(3,\) cannot be added to layer 1"):
+        cn.DiscreteNetwork(wider, residuals=[Residual(INPUT_LAYER, 1)])
     per_channel = conv(2, (1, 3, 3), activation=Lif((1, 2), voltage_decay=0))
     assert list(per_channel.neuron.threshold) == [1] * 4 + [2] * 4  # type: ignore[attr-defined]
     assert issubclass(Dense, Weighted)

@@ -11,7 +11,7 @@ from over_time import by_loops, random_network
 
 import conntra_neuro as cn
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.neurons import GradedRelu, Threshold
+from conntra_hardware.neurons import GradedRelu, IntegrateAndFire, Threshold
 from conntra_hardware.program.input_encoding import ThermometerEncoder
 from conntra_hardware.program.value_scale import ValueScale
 from conntra_neuro.network.layers import INPUT_LAYER, Conv2d, Dense, Flatten, MaxPool, Recurrent, Residual, SumPool
@@ -168,6 +168,9 @@ def test_what_they_say_of_themselves() -> None:
     network = cn.DiscreteNetwork(layers, residuals=[Residual(0, 2)], recurrent=[own])
     said = "2 -> 2 -> 2 -> 2, integrate_and_fire, 1 residual, 1 recurrent, 4 time steps, 16 weights"
     assert repr(network) == f"DiscreteNetwork({said})"
+    twice = Dense([[1, 0]] * 2, activation=IntegrateAndFire(1, 2))
+    mixed = cn.DiscreteNetwork([dense(2, 2, GradedRelu()), twice, through(2, 2)])
+    assert "2 -> 2 -> 2 -> 2, graded_relu, integrate_and_fire, 2 time steps, " in repr(mixed)
     number = cn.DiscreteNetwork([through(1, 2)], value=ValueScale(2.0))
     assert repr(number) == "DiscreteNetwork(2 -> 1, a value, 2 weights)"
 

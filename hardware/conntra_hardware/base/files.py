@@ -134,7 +134,8 @@ def write_atomically(path: str | Path, data: bytes) -> None:
     except OSError as error:
         raise FileFormatError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where the folder is gone so is this
+            temporary.unlink(missing_ok=True)
 
 
 def check_writable(path: str | Path) -> None:
