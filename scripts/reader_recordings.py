@@ -30,7 +30,8 @@ def _events(seed: int, n: int = 30) -> list[Event]:
     """Return (microseconds, x, y, polarity) of ``n`` events in the order of time."""
     rng = np.random.default_rng(seed)
     times = np.cumsum(rng.integers(0, 3000, n))
-    return [(int(t), *map(int, rng.integers(0, 12, 2)), int(rng.integers(2))) for t in times]
+    places, signs = rng.integers(0, 12, (n, 2)).tolist(), rng.integers(0, 2, n).tolist()
+    return [(int(t), x, y, p) for t, (x, y), p in zip(times, places, signs, strict=True)]
 
 
 def _atis(events: list[Event]) -> bytes:

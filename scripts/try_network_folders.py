@@ -166,7 +166,7 @@ def _run_here(command: str, folder: Path, said: Path | None) -> int:
         return main_of_conntra([*words, "-q"])
     status = 99
     try:
-        os.chdir("/")
+        os.chdir(folder if "run.toml" in command else "/")  # data that a run file names stand where it is run
         for number, path in ((1, Path(os.devnull)), (2, said)):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
         sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8") for number in (1, 2))

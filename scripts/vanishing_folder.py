@@ -11,9 +11,10 @@ import ctypes
 import errno
 import mmap
 import os
-import signal
 import stat
 import struct
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -55,11 +56,12 @@ class VanishingFolder:
     """A mounted folder at ``path``, empty at first; a context manager."""
 
     def __enter__(self) -> VanishingFolder:
-        self._control = mmap.mmap(-1, _CONTROL.size)
-        self.behave()
         self._outside = tempfile.TemporaryDirectory()
         self.path = Path(self._outside.name) / "network"
         self.path.mkdir()
+        control = Path(self._outside.name) / "control"
+        control.write_bytes(bytes(_CONTROL.size))
+        self._control = _mapped(control)
         try:
             descriptor = os.open("/dev/fuse", os.O_RDWR)
             options = f"fd={descriptor},rootmode=40000,user_id={os.getuid()},group_id={os.getgid()}".encode()
@@ -71,20 +73,17 @@ class VanishingFolder:
         except OSError:
             self._outside.cleanup()
             raise
-        self._server = os.fork()
-        if self._server == 0:
-            try:
-                _serve(descriptor, self._control)
-            finally:
-                os._exit(0)
+        # A process of its own: whoever asks is stopped until it has an answer.
+        command = [sys.executable, "-I", "-S", __file__, str(descriptor), str(control)]
+        self._server = subprocess.Popen(command, pass_fds=[descriptor])
         os.close(descriptor)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.behave()
         ctypes.CDLL(None).umount2(os.fsencode(self.path), 2)  # MNT_DETACH: whoever still has a file open
-        os.kill(self._server, signal.SIGKILL)
-        os.waitpid(self._server, 0)
+        self._server.kill()
+        self._server.wait()
         self._outside.cleanup()
 
     def behave(self, fail_at: int = 0, times: int = 0, error: int = errno.EIO, seconds: float = 0.0) -> None:
@@ -95,6 +94,11 @@ class VanishingFolder:
     def requests(self) -> int:
         """Requests since ``behave`` was called."""
         return int(_CONTROL.unpack(self._control[:])[4])
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    with open(path, "r+b") as file:
+        return mmap.mmap(file.fileno(), _CONTROL.size)
 
 
 def _serve(descriptor: int, control: mmap.mmap) -> None:
@@ -239,3 +243,7 @@ class _Files:
                     break
                 out += one
         return out
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]), _mapped(Path(sys.argv[2])))

@@ -170,7 +170,7 @@ def _explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, OSError) and error.errno in _LOST:
         named = "" if error.filename is None else f"{_line(str(error.filename))}: "
         return (
-            f"{named}{error.strerror}: its disk or network folder does not answer; look after it, then try again",
+            f"{named}{error.strerror}: its disk or network folder does not answer; see to it and try again",
             WRONG,
         )
     kind = type(error).__name__

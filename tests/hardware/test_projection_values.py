@@ -177,6 +177,9 @@ def test_weights_take_the_least_memory_and_stay_as_they_are() -> None:
 
 def test_a_delay_is_whole_and_at_most_63() -> None:
     assert LONGEST_DELAY == 63
+    pixel = Geometry((1, 1, 1), 1, (1, 1))
+    none = [Projection("s", "t", [[1]]), ConvProjection("s", "t", [[[[1]]]], pixel), one_to_one("s", "t", 1)]
+    assert [p.delay for p in none] == [0, 0, 0]
     for make in (
         lambda delay: Projection("s", "t", [[1]], delay),
         lambda delay: SparseProjection("s", "t", sp.coo_array([[1]]), delay),
@@ -227,6 +230,8 @@ def test_products_are_exact_whatever_the_numbers(monkeypatch: pytest.MonkeyPatch
         ([1, 1], [2**23, 2**23 + 1, 0]),  # 2^24 + 1 is no float32
         ([1, 1], [2**52, 2**52 + 1, 0]),  # 2^53 + 1 is no float64
         ([1, -1], [-(2**53) - 1, 2**53, 0]),
+        ([1, 1], [-(2**23), -(2**23) - 1, 0]),
+        ([1, 1], [-(2**52), -(2**52) - 1, 0]),
         ([0, 0], [1, 2, 3]),
     ):
         expected = [sum(k * v for k, v in zip(kernel, row[i : i + 2], strict=True)) for i in (0, 1)]

@@ -80,6 +80,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a connection that spikes": (lambda: Residual(0, 2, dense(2, 2, bias=[0, 0])), "neurons or biases of its own"),
     "a connection with a bias": (lambda: Residual(0, 2, dense(2, 2, "readout", bias=[0, 1])), "neurons or biases"),
     "a connection and a scale": (lambda: Residual(0, 2, through(2, 2), 2), "scale 2 with a connection"),
+    "a connection with delays": (lambda: Residual(0, 2, Dense([[1]], activation="readout", delay=1)), "has delays"),
     "no scale": (lambda: Residual(0, 2, None, 0), "scale 0 adds nothing"),
     "back to nowhere": (lambda: to_itself(Recurrent(2, drawn(4, 4))), "there are 2 layers, 0 to 1"),
     "back to a readout": (lambda: to_itself(Recurrent(1, drawn(2, 2))), "no neurons that spike"),

@@ -22,8 +22,8 @@ class Residual:
     """The outputs of layer ``source`` (an index, or ``INPUT_LAYER``), added to the potentials of layer ``target``.
 
     ``scale`` times the outputs where both layers have the same shape; else through ``connection``, a Dense or Conv2d
-    with activation="readout" (its potentials are what is added) and a bias of 0 (the target has one). InputError for
-    anything else; a network refuses one whose shapes do not agree, or that leads backwards.
+    with activation="readout" (its potentials are what is added), a bias of 0 (the target has one) and no delays.
+    InputError for anything else; a network refuses one whose shapes do not agree, or that leads backwards.
     """
 
     source: int
@@ -37,6 +37,8 @@ class Residual:
                 raise InputError(
                     f"{self}: its connection has neurons or biases of its own; activation='readout' and no bias allowed"
                 )
+            if self.connection.is_delayed:
+                raise InputError(f"{self}: its connection has delays, which no residual can have; leave them out")
             if self.scale != 1:
                 raise InputError(f"{self}: scale {self.scale} with a connection; scale the connection's weights")
         if self.scale == 0:
