@@ -1,7 +1,7 @@
 """Try every verb on a network folder that is slow, fails once, or is gone: at each of its requests in turn.
 
     python scripts/try_network_folders.py
-    python scripts/try_network_folders.py --only train,run --errors EIO
+    python scripts/try_network_folders.py --only train,run --errors EIO --every 3
 
 All files of a command lie in a folder of ``vanishing_folder.py``, which counts what the command asks of it. The command
 is then repeated for each of these requests: that one fails (once), or all from it on (gone). It must end with status 0,
@@ -74,6 +74,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help=f"some of {', '.join(VERBS)}")
     parser.add_argument("--errors", default="EIO,ESTALE,ETIMEDOUT,ENOTCONN", help="what requests fail with")
+    parser.add_argument("--every", type=int, default=1, help="try every N-th request")
     asked = parser.parse_args()
     if not can_mount():
         print("no folder can be mounted here: /dev/fuse and the right to mount are needed", file=sys.stderr)
@@ -88,7 +89,7 @@ def main() -> int:
         sound = Path(name)
         make_files(sound)
         for each in names:
-            tally = try_verb(each, sound, errors)
+            tally = try_verb(each, sound, errors, asked.every)
             runs = tally.refused + tally.went_on + len(tally.faults)
             found = f"{tally.refused} | {tally.went_on} | {len(tally.faults)}"
             print(f"| {each} | {tally.requests} | {runs} | {found} |", flush=True)

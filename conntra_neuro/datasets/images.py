@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from conntra_hardware.base.errors import MALFORMED, FileFormatError, InputError
 from conntra_neuro.datasets.files import existing
-from conntra_neuro.datasets.kept import kept_folder, load_kept
+from conntra_neuro.datasets.kept import keep_array, kept_folder, load_kept, new_array
 from conntra_neuro.datasets.pixels import as_rgb
 
 __all__ = ["ImageFolder", "parse_spec", "read_images"]
@@ -88,8 +88,8 @@ def read_images(spec: str, cache: Callable[[], Path]) -> ImageFolder:
         if inner is not None:
             kept = _cached(inner, size, cache)
             arrays[f"x_{part}"] = load_kept(kept / "x.npy")
-            arrays[f"y_{part}"] = np.load(kept / "y.npy", allow_pickle=False)
-            skipped += np.load(kept / "skipped.npy", allow_pickle=False).tolist()
+            arrays[f"y_{part}"] = load_kept(kept / "y.npy")
+            skipped += load_kept(kept / "skipped.npy").tolist()
     shapes = [arrays[name].shape[1:] for name in ("x_train", "x_test") if name in arrays]
     if len(set(shapes)) > 1:
         where = "" if tested is None else tested.name
@@ -141,7 +141,7 @@ def _decode(folder: Path, files: Sequence[Path], size: int | None, into: Path) -
             continue
         if out is None:
             first, shape = file.name, (len(files), *image.shape)
-            out = np.lib.format.open_memmap(into / "all.npy", "w+", np.uint8, shape)
+            out = new_array(into / "all.npy", shape)
         if image.shape != out.shape[1:]:
             sizes = f"{_by(image.shape)}; {_by(out.shape[1:])} expected, as {first}"
             raise InputError(f"{file}: {sizes}; bring all images to one size with ?size=N, as in images:DIR?size=64")
@@ -149,17 +149,19 @@ def _decode(folder: Path, files: Sequence[Path], size: int | None, into: Path) -
         labels.append(file.parent.name)
     if out is None:
         raise InputError(f"{folder}: none of its {len(files)} images can be read, {skipped[0]} for one; replace them")
-    out.flush()
-    if skipped:
-        whole = np.lib.format.open_memmap(into / "x.npy", "w+", np.uint8, (len(labels), *out.shape[1:]))
+    if not isinstance(out, np.memmap):
+        keep_array(into / "x.npy", out[: len(labels)])
+    elif skipped:
+        whole = new_array(into / "x.npy", (len(labels), *out.shape[1:]))
         for begin in range(0, len(labels), _AT_ONCE):
             whole[begin : begin + _AT_ONCE] = out[begin : min(begin + _AT_ONCE, len(labels))]
-        whole.flush()
+        keep_array(into / "x.npy", whole)
         (into / "all.npy").unlink()
     else:
+        keep_array(into / "all.npy", out)
         (into / "all.npy").rename(into / "x.npy")
-    np.save(into / "y.npy", np.array(labels))
-    np.save(into / "skipped.npy", np.array(skipped, dtype="U1" if not skipped else None))
+    keep_array(into / "y.npy", np.array(labels))
+    keep_array(into / "skipped.npy", np.array(skipped, dtype="U1" if not skipped else None))
 
 
 def _decoded(files: Sequence[Path], size: int | None) -> Iterator[tuple[Path, Array | None]]:

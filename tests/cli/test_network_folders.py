@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 sys.path.append(str(Path(__file__).parents[2] / "scripts"))
@@ -21,6 +22,8 @@ from conntra_hardware.base import files as files_module
 from conntra_hardware.base.errors import FileFormatError
 from conntra_hardware.base.files import read_container, write_atomically
 from conntra_neuro.cli.app import main
+from conntra_neuro.datasets import kept
+from conntra_neuro.datasets.kept import keep_array, load_kept, new_array
 
 GONE = 2**40
 
@@ -78,6 +81,51 @@ def test_every_request_may_fail(verb: str, error: int, times: int, sound: Path, 
             assert said == ""
             assert found != b"old"
     assert refused > 0
+
+
+def test_what_is_kept_is_read_whole_or_refused(mounted: VanishingFolder) -> None:
+    """A mapped file of a folder that is gone ends the process with SIGBUS, so arrays are read and written."""
+    mounted.behave()
+    path, x = mounted.path / "x.npy", np.arange(40_000).reshape(-1, 5)
+    for at in range(1, 60):
+        for work in (lambda: keep_array(path, x), lambda: load_kept(path)):
+            mounted.behave()
+            keep_array(path, x)
+            mounted.behave(at, GONE, errno.EIO)
+            with contextlib.suppress(FileFormatError, OSError):
+                found = work()
+                assert found is None or np.array_equal(found, x)
+    mounted.behave(1, GONE, errno.EIO)
+    with pytest.raises(FileFormatError, match=r"x.npy: cannot be read \(Input/output error\); set CONNTRA_CACHE"):
+        load_kept(path)
+
+
+@pytest.mark.parametrize("array", [np.zeros((0, 3), np.uint8), np.array(["a", "bcd"]), np.asfortranarray(np.eye(3, 4))])
+def test_what_is_kept_comes_back(array: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit in (2**30, 0):
+        monkeypatch.setattr(kept, "_IN_MEMORY", limit)
+        keep_array(tmp_path / "a.npy", array)
+        found = load_kept(tmp_path / "a.npy")
+        assert (found.dtype, found.shape, found.tolist()) == (array.dtype, array.shape, array.tolist())
+        assert isinstance(found, np.memmap) == (limit == 0 and array.size > 0)
+        np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), array)
+    (tmp_path / "a.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-1])
+    monkeypatch.setattr(kept, "_IN_MEMORY", 2**30)
+    if array.size:
+        with pytest.raises(FileFormatError, match="cut off; delete its folder, it is made again"):
+            load_kept(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("limit", [2**28, 0])
+def test_arrays_are_made_in_memory_or_in_their_file(
+    limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "_MADE_IN_MEMORY", limit)
+    array = new_array(tmp_path / "a.npy", (3, 4))
+    assert isinstance(array, np.memmap) == (limit == 0)
+    array[1] = 7
+    keep_array(tmp_path / "a.npy", array)
+    assert load_kept(tmp_path / "a.npy").tolist() == [[0] * 4, [7] * 4, [0] * 4]
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.ENOSPC])

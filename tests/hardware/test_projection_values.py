@@ -224,6 +224,11 @@ def test_a_geometry_says_what_its_matrix_has(name: str) -> None:
     np.testing.assert_array_equal(joined, x @ expected.T)
 
 
+def test_what_a_geometry_is_without_being_told() -> None:
+    plain = GEOMETRIES["plain"]
+    assert (plain.stride, plain.padding, plain.groups, plain.dilation) == ((1, 1), (0, 0), 1, (1, 1))
+
+
 def test_products_are_exact_whatever_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     g = Geometry((1, 1, 3), 1, (1, 2))
     for kernel, row in (

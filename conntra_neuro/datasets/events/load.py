@@ -18,7 +18,7 @@ from conntra_neuro.datasets.events.recipe import NAMES, Recipe, parse_options
 from conntra_neuro.datasets.events.recording import Sensor
 from conntra_neuro.datasets.events.source import Source
 from conntra_neuro.datasets.files import existing
-from conntra_neuro.datasets.kept import kept_folder, key_of, load_kept
+from conntra_neuro.datasets.kept import keep_array, kept_folder, key_of, load_kept, new_array
 from conntra_neuro.datasets.options import check_known, split_options
 from conntra_neuro.datasets.split import Split, split_of
 
@@ -57,11 +57,11 @@ def read_events(spec: str, cache: Callable[[], Path], test_fraction: float, seed
 
     def make(folder: Path) -> None:
         def array(part: str, shape: tuple[int, ...]) -> Array:
-            return np.lib.format.open_memmap(folder / f"x_{part}.npy", "w+", np.uint8, shape)
+            return new_array(folder / f"x_{part}.npy", shape)
 
         made, binning = bin_sources(sources, recipe, split, array)
-        for spikes in made.values():
-            spikes.flush()  # type: ignore[attr-defined]
+        for part, spikes in made.items():
+            keep_array(folder / f"x_{part}.npy", spikes)
         (folder / _BINNING).write_text(json.dumps(binning.to_dict()), encoding="utf-8")
 
     kept = kept_folder(cache(), name, "spikes", make)
