@@ -17,11 +17,8 @@ import sys
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
-_LOOPS = "tests/layers/test_forward_loops.py"
-_KINDS = "tests/hardware/test_kinds_of_neuron.py"
 _COMPILED = "tests/hardware/test_compiled_neurons.py"
 _VALUES = "tests/hardware/test_neuron_values.py"
-_LIF = "tests/hardware/test_lif.py"
 _LAYERS = ("tests/layers/test_layer_values.py", "tests/layers/test_layer_refusals.py")
 _LOWER = "tests/compiler/test_lower_values.py"
 _FOLD = "tests/compiler/test_fold_values.py"
@@ -31,7 +28,6 @@ _COMPILE = "tests/compiler/test_compile.py"
 _PROJECTION = "tests/hardware/test_projection_values.py"
 _COUNTS = "tests/hardware/test_count_values.py"
 _ENERGY = "tests/hardware/test_energy.py"
-_DELTA = "tests/hardware/test_sigma_delta.py"
 
 TESTS: dict[str, tuple[str, ...]] = {
     "hardware/conntra_hardware/neurons/base.py": (_VALUES,),
