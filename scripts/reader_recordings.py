@@ -189,7 +189,8 @@ RECORDINGS: dict[str, tuple[str, Seeds, Place]] = {
     "events-dat": (".dat", _of(_dat), _among(".dat", _dat)),
     "events-evt2": (".raw", _of(_evt2), _among(".raw", _evt2)),
     "events-evt3": (".raw", _of(_evt3), _among(".raw", _evt3)),
-    "events-csv": (".csv", _of(_csv, _csv, _units_csv), _among(".csv", _csv)),
+    "events-csv": (".csv", _of(_csv), _among(".csv", _csv)),
+    "events-units": (".csv", _of(_units_csv), _among(".csv", _units_csv)),
     "events-npz": (".npz", _of(_columns), _among(".npz", _columns)),
     "events-table": (".npz", _table_seeds, _alone("table.npz", "events:table.npz?steps=4&down=4")),
     "events-table-csv": (".csv", _table_csv_seeds, _alone("table.csv", "events:table.csv?steps=4&down=4&group=who")),
@@ -278,5 +279,5 @@ RECORDING_MUTATIONS: dict[str, Mutation] = {
     "events-dat": _by_words(4, b"%"),
     "events-evt2": _by_words(4, b"%"),
     "events-evt3": _by_words(2, b"%"),
-    **dict.fromkeys(("events-csv", "events-table-csv", "events-labels", "series-csv"), _cells),
+    **dict.fromkeys(("events-csv", "events-units", "events-table-csv", "events-labels", "series-csv"), _cells),
 }

@@ -48,6 +48,11 @@ def table_source(path: Path, sort: bool = False) -> Source:
     sample = columns["sample"]
     if sample.dtype.kind not in "iu" or (sample.size and sample.min() < 0):
         raise FileFormatError(f"{path}: sample has type {sample.dtype}; numbers of recordings, from 0, expected")
+    for name in _EVENT_COLUMNS:
+        if name in columns and len(columns[name]) != len(sample):
+            raise FileFormatError(
+                f"{path}: {name} has {len(columns[name])} events, sample {len(sample)}; mend the file"
+            )
     order = np.argsort(sample, kind="stable")
     found, first = np.unique(sample[order], return_index=True)
     if path.suffix == ".csv":
