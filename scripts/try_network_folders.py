@@ -167,7 +167,6 @@ def _run_here(command: str, folder: Path, said: Path | None) -> int:
         return main_of_conntra([*words, "-q"])
     status = 99
     try:
-        os.chdir(folder if "run.toml" in command else "/")  # data that a run file names stand where it is run
         for number, path in ((1, Path(os.devnull)), (2, said)):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
         sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8") for number in (1, 2))
@@ -188,12 +187,14 @@ def try_verb(name: str, sound: Path, errors: list[int], every: int = 1) -> Tally
     command, outputs = VERBS[name][0], VERBS[name][1].split()
     tally = Tally()
     with VanishingFolder() as folder:
+        os.chdir(folder.path if name == "run-file" else "/")  # the data that a run file names stand where it is run
         _fill(folder, sound, outputs)
         folder.behave()
         status, said = run(command, folder.path)
         tally.requests = folder.requests
         if status or said:
             tally.faults.append(f"{name}: a sound folder: exit status {status}: {said}")
+            os.chdir("/")
             return tally
         wanted = {output: _size(folder.path / output) for output in outputs}
         for at in range(1, tally.requests + 1, every):
@@ -220,6 +221,7 @@ def try_verb(name: str, sound: Path, errors: list[int], every: int = 1) -> Tally
             tally.faults.append(f"{name}: slowly: exit status {status}, {sizes} bytes of {wanted}: {said}")
         else:
             tally.went_on += 1
+        os.chdir("/")
     return tally
 
 

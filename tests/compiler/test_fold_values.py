@@ -98,6 +98,16 @@ def test_a_pool_with_gaps_and_one_that_mixes_channels() -> None:
         np.testing.assert_array_equal(found.weights, outer.weights.astype(int) @ inner.weights.astype(int))
 
 
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_every_channel_has_its_own_window(groups: int) -> None:
+    pool = Geometry((4, 4, 4), 4, (2, 2), (2, 2), groups=4)
+    after = Geometry((4, 2, 2), 8, (2, 1), groups=groups)
+    inner, outer = ConvProjection("a", "b", kernel(pool), pool), ConvProjection("b", "c", kernel(after), after)
+    found = compose(inner, outer)
+    assert isinstance(found, ConvProjection)
+    np.testing.assert_array_equal(found.weights, outer.weights.astype(int) @ inner.weights.astype(int))
+
+
 def test_other_maps_are_multiplied_exactly() -> None:
     assert compose(None, outer := Projection("b", "c", [[1, 2]])) is outer
     geometry = Geometry((1, 2, 3), 2, (1, 2))

@@ -217,3 +217,14 @@ def test_layers_without_neurons_stand_in_the_weights_of_the_next() -> None:
         "hidden0.relay2": [("hidden0", 0)],
         "readout": [("hidden2", 0), ("hidden0.relay2", 0)],
     }
+
+
+def test_what_skips_layers_from_a_pool_comes_through_its_relay() -> None:
+    pool = SumPool(2, input_shape=(1, 4, 4))
+    across = through(6, 4)
+    layers = [dense(16, 3), pool, dense(5, 4), dense(6, 5), through(2, 6)]
+    lowered = lower(cn.DiscreteNetwork(layers, residuals=[Residual(1, 3, across)]))
+    assert ends(lowered)["hidden3"] == [("hidden2", 0), ("hidden0.relay2", 0)]
+    (found,) = (p for p in lowered.incoming("hidden3") if "relay" in p.source)
+    pooled = np.array([loops_sums(pool, index) for index in range(16)]).T
+    np.testing.assert_array_equal(found.weights, across.weight @ pooled)

@@ -185,6 +185,16 @@ def test_of_several_backends_the_earliest_then_the_first_named() -> None:
     assert repr(certificate) == "Certificate(NOT equal, first on early: right, late, even, early, too, 3 samples)"
 
 
+def test_of_two_backends_at_one_step_the_lower_layer() -> None:
+    given = {"right": RIGHT, "upper": changed(("b", 4, 0)), "lower": changed(("a", 4, 2)), "last": changed(("a", 4, 1))}
+    certificate = verify(PROGRAM, INPUTS, [Recorded(name, recording) for name, recording in given.items()])
+    assert certificate.first_divergence is not None
+    assert certificate.first_divergence.backend == "last"
+    certificate = verify(PROGRAM, INPUTS, [Recorded(name, given[name]) for name in ("right", "upper", "lower")])
+    assert certificate.first_divergence is not None
+    assert certificate.first_divergence.backend == "lower"
+
+
 def test_a_cause_that_explains_nothing_is_not_named() -> None:
     certificate = replace(compared(("a", 0, 0)), diagnoses=(_Cause("wrong", False), _Cause("another")))  # type: ignore[arg-type]
     with pytest.raises(DoesNotVerify, match=r"bias 0$"):
