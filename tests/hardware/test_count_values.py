@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from conntra_hardware.base import spike_product_kernel
 from conntra_hardware.chip import Chip, load_chip
 from conntra_hardware.cost import events as events_module
 from conntra_hardware.cost import tally as tally_module
@@ -191,7 +192,7 @@ def test_spikes_that_nobody_recorded_are_not_counted() -> None:
 
 @pytest.mark.parametrize("groups", [1, 3])
 @pytest.mark.parametrize("k", [1, 9])
-@pytest.mark.parametrize("largest", [3, 2**24 // 4 + 1, 2**40])
+@pytest.mark.parametrize("largest", [3, 2**24 // 4 + 1, 2**31 - 1, 2**31, 2**31 + 5, 2**40])
 @pytest.mark.parametrize("how", ["_as_products", "_compiled"])
 def test_tallies_are_sums_over_the_sources_that_spike(groups: int, k: int, largest: int, how: str) -> None:
     rng = np.random.default_rng(groups + k)
@@ -230,3 +231,26 @@ def test_the_compiler_is_loaded_where_that_is_worth_it(monkeypatch: pytest.Monke
     assert [used(size) for size in (99, 100)] == ["products", "compiled"]
     monkeypatch.setattr(tally_module, "compiled", lambda: True)
     assert [used(size) for size in (9, 10)] == ["products", "compiled"]
+
+
+def test_few_sums_of_neighbours_go_without_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[str] = []
+    for name in ("tally_ranges", "tally_rows"):
+        whole = getattr(spike_product_kernel, name)
+        seen = lambda *given, name=name, whole=whole: used.append(name) or whole(*given)  # noqa: E731
+        monkeypatch.setattr(spike_product_kernel, name, seen)
+    monkeypatch.setattr(tally_module, "over_rows", lambda work, rows: work(slice(0, rows)))
+    spikes, ones = np.ones((2, 4), bool), np.ones((4, 5), int)
+    for k, group, largest, expected in (
+        (7, [0, 0, 1, 1], 1, "tally_ranges"),  # 12 sums
+        (7, [0, 1, 2, 3], 1, "tally_ranges"),
+        (8, [0, 0, 1, 1], 1, "tally_rows"),
+        (7, [0, 1, 0, 1], 1, "tally_rows"),
+        (7, [0, 0, 1, 1], 2**31 - 1, "tally_ranges"),
+        (7, [0, 0, 1, 1], 2**31, "tally_rows"),
+    ):
+        everywhere, by_group = tally_module._compiled(spikes, np.array(group), 4, np.full((4, k), largest), ones)
+        assert everywhere.tolist() == [[4 * largest] * k] * 2
+        assert by_group[:, :, 0].tolist() == [[group.count(g) for g in range(4)]] * 2
+        assert used == [expected]
+        used.clear()
