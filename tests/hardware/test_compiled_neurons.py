@@ -61,6 +61,17 @@ def test_spikes(neuron: Neuron, seed: int, dtype: type) -> None:
     assert np.array_equal(out, neuron.respond(sums, bias))
 
 
+def test_the_last_bit_of_a_current_decides() -> None:
+    """A current of 64 that loses a 4,096th is 63, one below a threshold of 1; -63 is what -64 becomes."""
+    neuron = cn.Lif(1, voltage_decay=4096, current_decay=1, strict=False)
+    sums = np.array([[[1], [0], [0], [1]], [[-1], [2], [0], [0]]])
+    out = np.empty(sums.shape, np.uint8)
+    spikes_of(neuron.facts, np.zeros(1, int), sums, [], out)
+    # Currents 64, 63, 62, 125; and -64, -63 + 128 = 65, 64, 63.
+    assert out[:, :, 0].tolist() == [[1, 0, 0, 1], [0, 1, 1, 0]]
+    assert np.array_equal(out, neuron.respond(sums))
+
+
 @settings(max_examples=80, deadline=None)
 @given(neurons(spiking=True), st.integers(0, 2**31))
 def test_spikes_that_come_back(neuron: Neuron, seed: int) -> None:
