@@ -29,8 +29,8 @@ def test_compiled_equals_forward_on_the_reference_and_the_loop(network, seed, ne
     try:
         program = spread_program(network, neurons)
     except DoesNotFit as error:
-        # Sums over windows that overlap, folded one into the other.
-        assume("weight bits" not in str(error))
+        # Sums over windows that overlap, folded one into the other, or changes added up beyond a register.
+        assume("weight bits" not in str(error) and "bit registers" not in str(error))
         raise
     spikes = inputs(network, 3, seed)
     rows = program.encode(spikes)
