@@ -150,7 +150,7 @@ def import_spiking(
     steps = steps_or_assumed(steps, assumed, refusal)
     if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MAX_STEPS:
         raise InputError(f"steps {steps!r}: an integer from 1 to {MAX_STEPS} expected")
-    n_in, layers = float_layers(graph)
+    n_in, layers = float_layers(graph, None if source is None else convention(source, dt, reset).entry)
     guessed = source is None and dt is None and assumed is not None
     if guessed:
         source = likely_source([np.concatenate([layer.neuron.tau, layer.neuron.tau_syn]) for layer in layers])
