@@ -113,7 +113,7 @@ def import_(
     semantics: Annotated[
         str | None,
         typer.Option(
-            help="NetX: rule at the threshold: slayer (CUBA neurons spike at it, as in training) or lava (above it).",
+            help="NetX: whose rules: slayer (training since lava-dl 0.4), slayer-0.3 (before), lava (its loader).",
             show_default="slayer",
         ),
     ] = None,
