@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -52,7 +53,8 @@ def compared(path: Path, of: dict[str, int]) -> None:
 def _late(path: Path) -> list[np.ndarray | None]:
     """Return the delays of the outputs of each layer of neurons, where it is recurrent and has them."""
     with h5py.File(path) as file:
-        blocks = [file[f"layer/{index}"] for index in range(len(file["layer"]))]
+        found: Any = file["layer"]
+        blocks = [found[str(index)] for index in range(len(found))]
         return [
             block["delay"][()].ravel() if block["type"][0] == b"dense_rec" and "delay" in block else None
             for block in blocks
@@ -66,7 +68,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    found = dict.fromkeys(("files", "refused", "layers", "values", "spikes", "differ"), 0)
+    found: dict[str, int] = dict.fromkeys(("files", "refused", "layers", "values", "spikes", "differ"), 0)
     for path in sorted(args.folder.glob("*.net")):
         compared(path, found)
     print(found)

@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    found = {kind: dict.fromkeys(COLUMNS, 0) for kind in args.kinds}
+    found: dict[str, dict[str, int]] = {kind: dict.fromkeys(COLUMNS, 0) for kind in args.kinds}
     with tempfile.TemporaryDirectory() as folder:
         for kind in args.kinds:
             for seed in range(args.seed, args.seed + args.count):

@@ -137,3 +137,46 @@ def test_a_reset_that_is_given_counts_for_all_neurons() -> None:
     late = convention("snntorch", None, "zero")
     kinds = [("LIF", False), ("LIF", True), ("CubaLIF", False)]
     assert [late.reset_of(*kind) for kind in kinds] == ["zero", "zero-late", "zero-late"]
+
+
+@pytest.mark.parametrize("package", sorted(PACKAGES))
+def test_damaged_graphs_are_one_line_or_networks(package: str, tmp_path: Path) -> None:
+    path, inputs, _, read = unpacked(f"{package}-1", tmp_path)
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    for trial in range(12):
+        damaged = bytearray(whole[: int(rng.integers(len(whole)))] if trial % 3 == 0 else whole)
+        for at in rng.integers(0, max(len(damaged), 1), 20 if damaged else 0):
+            damaged[at] = int(rng.integers(256))
+        path.write_bytes(damaged)
+        try:
+            network, _ = imported(path, steps=inputs.shape[1], **read)
+        except ConntraError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+        else:
+            assert network.layers
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "says"),
+    [
+        ("r", np.inf, "a gain without end"),
+        ("w_in", np.inf, "a gain without end"),
+        ("tau_syn", -1.0, "tau_syn below 0"),
+        ("tau_mem", -1.0, "a time constant below 0"),
+        ("tau_mem", np.nan, "NaN"),
+        ("r", -np.inf, "NaN|infinite"),
+        ("v_threshold", np.inf, "NaN|infinite"),
+    ],
+)
+def test_constants_that_mean_nothing_are_one_line(part: str, value: float, says: str, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"tau_mem": 1e-3, "tau_syn": 1e-3, "r": 1.0, "w_in": 1.0, "v_leak": 0.0, "v_threshold": 1.0}
+    arrays = {name: np.full(2, number) for name, number in {**given, part: value}.items()}
+    nodes = {
+        "input": nir.Input({"input": np.array([2])}),
+        "0": nir.Linear(0.3 * np.eye(2)),
+        "1": nir.CubaLIF(**arrays),
+        "output": nir.Output({"output": np.array([2])}),
+    }
+    nir.write(tmp_path / "a.nir", nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False))
+    with pytest.raises(ConntraError, match=says):
+        import_with_report(tmp_path / "a.nir", steps=4, source="lava-dl")

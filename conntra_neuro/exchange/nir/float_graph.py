@@ -274,7 +274,10 @@ def _neuron(node: Any, shape: tuple[int, ...], what: str) -> FloatNeuron:
         tau = np.zeros(size)
     if np.any(tau < 0) or (spikes and np.any(threshold <= 0) and kind != "Threshold"):
         raise InputError(f"{what}: a time constant below 0, or a threshold that is not above 0")
-    return FloatNeuron(kind, tau, of("tau_syn", 0.0), of("r", 1.0), of("w_in", 1.0), of("v_leak", 0.0), threshold)
+    tau_syn, r, w_in = of("tau_syn", 0.0), of("r", 1.0), of("w_in", 1.0)
+    if np.any(np.isinf(r) & np.isfinite(tau)) or np.any(np.isinf(w_in) & np.isfinite(tau_syn)) or np.any(tau_syn < 0):
+        raise InputError(f"{what}: a gain without end beside a time constant that has one, or tau_syn below 0")
+    return FloatNeuron(kind, tau, tau_syn, r, w_in, of("v_leak", 0.0), threshold)
 
 
 def _number(value: Any, attribute: str, what: str) -> npt.NDArray[Any]:
