@@ -10,7 +10,8 @@ puts the first few of each package into one archive, for the tests.
 
 For each package or notation: graphs, how many are refused, layers of neurons, values at all steps, how many of the
 float simulation differ (spikes that are not equal, potentials further apart than 1e-4 of the largest), and how many of
-the integer network's spikes do; of spikes of the reference, how many the integers have at that step or beside it.
+the integer network's spikes do; of spikes of the reference, how many the integers have at that step or beside it; and
+of how many graphs the source is guessed.
 """
 
 from __future__ import annotations
@@ -23,14 +24,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nir
 import numpy as np
 
 from conntra_hardware.base.errors import ConntraError
 from conntra_neuro.exchange.files import import_with_report
+from conntra_neuro.exchange.nir.guess import likely_source
 from conntra_neuro.exchange.nir.spiking import SpikingImport
 
 SUPPORT = Path(__file__).parents[1] / "tests" / "support"
-COLUMNS = ("graphs", "refused", "layers", "values", "differ", "integers", "spikes", "within_a_step")
+COLUMNS = ("graphs", "refused", "layers", "values", "differ", "integers", "spikes", "within_a_step", "guessed")
 STEPS = 16
 Case = tuple[str, Path, np.ndarray, list[np.ndarray], dict[str, Any]]
 
@@ -62,7 +65,6 @@ def pack(folder: Path, count: int, target: Path) -> None:
 def notations(folder: Path, count: int, seed: int) -> Iterator[Case]:
     """Return the same of graphs in notations, made one after the other in ``folder``."""
     sys.path.insert(0, str(SUPPORT))
-    import nir
     from nir_graph_loops import run_graph  # type: ignore[import-not-found]
     from nir_notations import NOTATIONS, WHOLE  # type: ignore[import-not-found]
 
@@ -96,6 +98,7 @@ def compared(case: Case, of: dict[str, int]) -> None:
         print(error)
         return
     assert isinstance(report, SpikingImport)
+    of["guessed"] += likely_source(nir.read(path, type_check=False), report.layers) == read["source"]
     given = network.outputs(inputs)
     integers = [out for out, layer in zip(given, network.layers, strict=True) if layer.neuron is not None]
     for index, (ours, whole) in enumerate(zip(report.simulate(inputs), integers, strict=True)):

@@ -180,3 +180,16 @@ def test_constants_that_mean_nothing_are_one_line(part: str, value: float, says:
     nir.write(tmp_path / "a.nir", nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False))
     with pytest.raises(ConntraError, match=says):
         import_with_report(tmp_path / "a.nir", steps=4, source="lava-dl")
+
+
+def test_the_source_is_guessed_from_what_its_exporter_writes(tmp_path: Path) -> None:
+    """Of ten graphs each; snnTorch's say the same as the NIR paper's, and IF neurons alone say nothing."""
+    right = dict.fromkeys(PACKAGES, 0)
+    for name in NAMES:
+        path, inputs, _, read = unpacked(name, tmp_path)
+        assumed: list[str] = []
+        _, report = import_with_report(path, steps=inputs.shape[1], assumed=assumed)
+        assert isinstance(report, SpikingImport)
+        assert len(assumed) == 1
+        right[name.split("-")[0]] += f"source {read['source']} " in assumed[0]
+    assert right == {"snntorch": 0, "norse": 9, "sinabs": 7, "rockpool": 10, "spikingjelly": 8, "spyx": 9}

@@ -6,15 +6,11 @@ NIR's equations are in continuous time. Who exported a graph ran it in steps of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-import numpy as np
-import numpy.typing as npt
 
 from conntra_hardware.base.errors import InputError
 
-__all__ = ["CONVENTIONS", "RESETS", "Convention", "convention", "likely_source"]
+__all__ = ["CONVENTIONS", "RESETS", "Convention", "convention"]
 
 RESETS = ("zero", "subtract", "subtract-late", "zero-late")
 """After a spike v is 0, or less by the threshold; or less by it one step later, after the decay; or 0 one step later,
@@ -108,17 +104,3 @@ def convention(source: str | None, dt: float | None, reset: str | None, spikes: 
             raise InputError(f"spikes {spikes!r}: unknown; allowed: {', '.join(SPIKES)}")
         found = replace(found, several=spikes == "several")
     return found
-
-
-def likely_source(constants: Sequence[npt.NDArray[np.float64]]) -> str:
-    """Return whose convention the time ``constants`` of a graph's layers suggest; NIR's own where they tell nothing.
-
-    Steps are counted by sinabs (1 and more), seconds divided by a rate by Norse (below 1e-4, which is shorter than a
-    step elsewhere). snnTorch and the NIR paper share a dt: the graph's own reset, to zero, is taken.
-    """
-    found = np.concatenate([values[np.isfinite(values) & (values > 0)] for values in constants])
-    if not found.size:
-        return "paper"
-    if found.min() >= 1:
-        return "sinabs"
-    return "norse" if found.min() < 1e-4 else "paper"
