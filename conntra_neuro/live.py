@@ -28,6 +28,7 @@ from conntra_neuro.datasets.events.binning import Binning
 from conntra_neuro.datasets.events.recording import Recording
 
 if TYPE_CHECKING:
+    from conntra_hardware.program.signal_encoding import SignalEncoder
     from conntra_hardware.program.signal_stream import SignalStream
 
 __all__ = ["Chip", "Decision", "decide", "listen", "parse_events"]
@@ -120,14 +121,22 @@ def _decisions(live: _Live, steps: Iterable[tuple[int, Recording]], binning: Bin
 
 
 def listen(
-    program: Program, samples: Iterable[ArrayLike], hysteresis: float = 0.1, window: int | None = None
+    program: Program,
+    samples: Iterable[ArrayLike],
+    hysteresis: float = 0.1,
+    every: int | None = None,
+    window: int | None = None,
 ) -> Iterator[Decision]:
-    """Yield a decision at the end of every time step of ``samples``, as they come.
+    """Yield decisions on ``samples``, as they come.
 
     program     with an encoder of signals, whose state and filter bank go on from step to step
     samples     parts of a recording of any length, whole numbers of 16 bits, (k,), or (k, channels)
     hysteresis  as in ``decide``
-    window      steps that loudness is counted over, see ``SignalStream``; None: as many as a sample has
+    every       0: the program keeps its state, and a decision comes at the end of every step. Else one comes after so
+                many steps: on the last ``program.steps`` steps anew, as ``program.run`` has them, from no state, their
+                loudness counted over them alone; while there are fewer, silence follows. None: 0, but of codings that
+                are ``relative`` and do not send on delta an eighth of a sample's steps
+    window      with 0: steps that loudness is counted over, see ``SignalStream``; None: as many as a sample has
 
     A step is run as soon as all samples of its frames are there. At the end, steps of silence complete the last
     ``program.steps`` ones. InputError for another program, and for samples of another shape, or of more than 16 bits.
@@ -141,8 +150,13 @@ def listen(
             "stream: the program has no encoder of signals; one of a network on audio: or series: expected"
         )
     coding = program.encoder.coding
-    live = _Live(program, coding.per_step / coding.rate, hysteresis)
-    return _heard(live, SignalStream(program.encoder, window), samples)
+    stream, step_s = SignalStream(program.encoder, window), coding.per_step / coding.rate
+    if every is None:
+        counted = coding.relative and coding.bands > 0 and coding.code != "delta"
+        every = max(1, coding.steps // 8) if counted else 0
+    if not whole(every, "stream: every", 0):
+        return _heard(_Live(program, step_s, hysteresis), stream, samples)
+    return _heard_anew(_Anew(program, step_s, hysteresis, every), program.encoder, stream, samples)
 
 
 def _heard(live: _Live, stream: SignalStream, samples: Iterable[ArrayLike]) -> Iterator[Decision]:
@@ -154,6 +168,30 @@ def _heard(live: _Live, stream: SignalStream, samples: Iterable[ArrayLike]) -> I
             new = 0
     for row in stream.finish(live.window):
         yield live.advance(row, new)
+        new = 0
+
+
+def _heard_anew(
+    live: _Anew, encoder: SignalEncoder, stream: SignalStream, samples: Iterable[ArrayLike]
+) -> Iterator[Decision]:
+    coding, new = encoder.coding, 0
+    last: deque[npt.NDArray[np.int64]] = deque(maxlen=coding.steps)
+
+    def steps() -> Iterator[npt.NDArray[np.int64]]:
+        nonlocal new
+        for part in samples:
+            new += len(np.asarray(part))
+            yield from stream.values(part)
+        yield from stream.rest(live.window)
+
+    for number, row in enumerate(steps(), start=1):
+        last.append(row)
+        if number % live.every and number % live.window:
+            continue
+        found = np.zeros((1, coding.steps, coding.values), np.int64)
+        found[0, : len(last)] = np.stack(last)
+        found -= found.max() if coding.relative and coding.bands else 0
+        yield live.anew(encoder.coded(found)[0], number, new)
         new = 0
 
 
@@ -253,9 +291,9 @@ class _Live:
         self._inputs.append(row)
         self._sent.append(self._stream.sent)
         self.step += 1
-        return self._decision()
+        return self._decision(self._chip() if self.step % self._program.steps == 0 else None)
 
-    def _decision(self) -> Decision:
+    def _decision(self, chip: Chip | None) -> Decision:
         logits = self._logits()
         best, held = int(logits.argmax()), self._held
         spread = max(int(logits.max() - logits.min()), 1)
@@ -275,7 +313,7 @@ class _Live:
             logits=logits,
             events=self._events,
             dropped=self._dropped,
-            chip=self._chip() if self.step % self._program.steps == 0 else None,
+            chip=chip,
         )
 
     def _logits(self) -> npt.NDArray[np.int64]:
@@ -290,8 +328,10 @@ class _Live:
             return recent[-1]
         return recent[-1] - self._outputs[0]  # the potential grows for ever: what it has grown by
 
-    def _chip(self) -> Chip:
-        """Return the model's figures for the steps since the last call: ``program.steps``."""
+    def _chip(self, duration_s: float | None = None, waits: int = 0) -> Chip:
+        """Return the model's figures for the ``program.steps`` steps since the last call, in the time of so many; of a
+        decision that so many steps have to be computed for before its own, ``waits``.
+        """
         program = self._program
         sent = {
             population.name: np.concatenate([row[at] for row in self._sent])
@@ -301,11 +341,30 @@ class _Live:
         counts = count_events(program, np.concatenate(self._inputs), sent)
         self._inputs, self._sent = [], []
         found = estimate(counts, program, self._costs)
-        duration_s = program.steps * self._step_s
+        duration_s = program.steps * self._step_s if duration_s is None else duration_s
         return Chip(
             dynamic_w=found.dynamic_j / duration_s,
             power_w=found.dynamic_j / duration_s + self._costs.leakage_w * program.chip.chips,
             duty=found.step_time_s * program.steps / duration_s,
-            latency_s=program.depth * found.step_time_s,
+            latency_s=(program.depth + waits) * found.step_time_s,
             coefficients=self._costs.name,
         )
+
+
+class _Anew(_Live):
+    """A program that runs the last ``program.steps`` steps anew after ``every`` ones."""
+
+    def __init__(self, program: Program, step_s: float, hysteresis: float, every: int) -> None:
+        super().__init__(program, step_s, hysteresis)
+        self.every = every
+
+    def anew(self, spikes: npt.NDArray[np.uint8], step: int, events: int) -> Decision:
+        """Run ``spikes`` (program.steps, inputs) from no state, at the end of ``step``, of so many new ``events``."""
+        passed, self.step = step - self.step, step
+        self._events += events
+        self._stream.reset()
+        self._outputs.clear()
+        self._outputs.extend(self._stream.push(spikes).astype(np.int64))
+        self._inputs, self._sent = [spikes], [self._stream.sent]
+        ends = step % self._program.steps == 0
+        return self._decision(self._chip(passed * self._step_s, self._program.steps - 1) if ends else None)

@@ -25,6 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
     parser.add_argument("data", help="as it was trained on: audio:DIR?steps=40&levels=5")
+    parser.add_argument("--every", type=int, default=None, help="as of cn.listen; 0: the program keeps its state")
     args = parser.parse_args()
     program, data = cn.load(args.program), cn.load_dataset(args.data)
     assert isinstance(program, cn.Program)
@@ -34,7 +35,7 @@ def main() -> None:
     heard, start = [], time.perf_counter()
     for recording in data.x_test:
         parts = np.array_split(np.trim_zeros(recording, "b"), coding.steps)
-        *_, last = cn.listen(program, parts, hysteresis=0.0)
+        *_, last = cn.listen(program, parts, hysteresis=0.0, every=args.every)
         heard.append(last.index)
     seconds = time.perf_counter() - start
     streamed = np.asarray(heard)

@@ -38,6 +38,7 @@ import onnx_graphs  # type: ignore[import-not-found]
 import onnx_qdq  # type: ignore[import-not-found]
 
 COLUMNS = ("graphs", "refused", "logits", "differ", "classes", "other_class", "integer_classes", "other_integer_class")
+WRONG = ("differ", "other_class", "other_integer_class")
 KINDS = ("few", "eight", "float", "residual")
 ROWS, FITTED = 200, 300
 
@@ -123,7 +124,7 @@ def main() -> None:
             for seed in range(args.seed, args.seed + args.count):
                 before = dict(found[kind])
                 compared(kind, seed, Path(folder, "graph.onnx"), found[kind])
-                new = {name: found[kind][name] - before[name] for name in ("differ", "other_class")}
+                new = {name: found[kind][name] - before[name] for name in COLUMNS if name in WRONG}
                 if any(new.values()):
                     print(f"{kind} {seed}: {new}")
             print(kind, found[kind], flush=True)

@@ -89,21 +89,25 @@ def test_a_step_waits_for_all_of_its_frames_and_no_more() -> None:
     assert SignalStream(encoder_of(1, "levels", bank=False, channels=1)).latency == 0
 
 
-def program_of(encoder: SignalEncoder, last: str = "spikes") -> Any:
+def network_of(encoder: SignalEncoder, last: str = "spikes") -> cn.DiscreteNetwork:
     rng = np.random.default_rng(0)
     readout: Any = cn.Lif(2, voltage_decay=200) if last == "spikes" else "readout"
     layers = [
         cn.Dense(rng.integers(-2, 3, (12, encoder.n_out)), activation=cn.Lif(2, voltage_decay=400)),
         cn.Dense(rng.integers(-2, 3, (3, 12)), activation=readout),
     ]
-    network = cn.DiscreteNetwork(layers, encoder, labels=["a", "b", "c"], steps=encoder.steps)
-    return cn.compile(network, "loihi2")
+    return cn.DiscreteNetwork(layers, encoder, labels=["a", "b", "c"], steps=encoder.steps)
+
+
+def program_of(encoder: SignalEncoder, last: str = "spikes") -> Any:
+    return cn.compile(network_of(encoder, last), "loihi2")
 
 
 @pytest.mark.parametrize("last", ["spikes", "sum"])
 @pytest.mark.parametrize("code", ["levels", "crossings", "delta"])
-def test_the_first_window_is_a_run_of_the_recording(code: str, last: str) -> None:
-    encoder = encoder_of(3, code, bank=True, channels=1)
+@pytest.mark.parametrize("relative", [False, True])
+def test_the_first_window_is_a_run_of_the_recording(relative: bool, code: str, last: str) -> None:
+    encoder = encoder_of(3, code, bank=True, channels=1, relative=relative)
     program = program_of(encoder, last)
     recordings = np.random.default_rng(5).integers(-20000, 20000, (5, 96)).astype(np.int16)
     for recording in recordings:
@@ -114,6 +118,30 @@ def test_the_first_window_is_a_run_of_the_recording(code: str, last: str) -> Non
         assert found[-1].events == 96
         assert found[-1].chip is not None
         assert found[-1].time_s == pytest.approx(96 / 800)
+
+
+@pytest.mark.parametrize("every", [1, 4])
+def test_with_a_loudness_the_last_steps_are_run_anew(every: int) -> None:
+    """Each decision is the network's on the last steps, counted from the loudest of them, silence before there are."""
+    encoder = encoder_of(3, "levels", bank=True, channels=1, relative=True)
+    program, network = program_of(encoder), network_of(encoder)
+    recording = np.random.default_rng(8).integers(-900, 900, 6 * 3 * 16) * np.repeat([1, 20, 3], 96)
+    found = list(cn.listen(program, np.split(recording, [50, 170]), hysteresis=0.0, every=every))
+    values = encoder.coding.values_of(np.pad(recording, (0, 64))[None].astype(np.int32), 18)[0]
+    assert [d.step for d in found] == [n for n in range(1, 19) if n % every == 0 or n % 6 == 0]
+    for decision in found:
+        kept = values[max(0, decision.step - 6) : decision.step]
+        window = np.concatenate([kept, np.zeros((6 - len(kept), values.shape[1]), np.int64)])
+        spikes = encoder.coded((window - window.max())[None])
+        assert decision.logits.tolist() == network.forward(spikes)[0].tolist()
+        assert (decision.chip is not None) == (decision.step % 6 == 0)
+    default = list(cn.listen(program, [recording]))
+    assert [d.step for d in default] == list(range(1, 19))  # an eighth of 6 steps, at least one
+    assert found[-1].chip is not None
+    assert found[-1].chip.latency_s > 0
+    kept_state = list(cn.listen(program, [recording], every=0, window=50))
+    assert [d.step for d in kept_state] == list(range(1, 19))
+    assert kept_state[-1].logits.tolist() != found[-1].logits.tolist()
 
 
 def test_decisions_come_as_samples_do_and_slide_on() -> None:

@@ -70,6 +70,32 @@ def test_eight_bits_by_onnxruntimes_own_tool(seed: int, tmp_path: Path) -> None:
     assert (network.predict(x)[sure] == classes).mean() >= 0.97
 
 
+@pytest.mark.parametrize("seed", [1012, 1016])
+@pytest.mark.parametrize("neuron", ["threshold", "multithreshold"])
+def test_maxima_behind_activations_of_a_few_values(seed: int, neuron: str, tmp_path: Path) -> None:
+    """Of neurons that share their weights, one a threshold."""
+    model, shape = onnx_qdq.few(seed)
+    assert "MaxPool" in [node.op_type for node in model.graph.node]
+    onnx.save(model, tmp_path / "a.onnx")
+    x = np.random.default_rng(seed).random((200, *shape))
+    expected = onnx_graphs.logits(model, x, as_written=True)
+    network = cn.import_network(tmp_path / "a.onnx", neuron=neuron)
+    sure = clear(expected, 1e-4)
+    np.testing.assert_array_equal(network.predict(x.reshape(200, -1))[sure], expected.argmax(axis=1)[sure])
+    assert sum(isinstance(layer, cn.MaxPool) for layer in network.layers) == 1
+
+
+@pytest.mark.parametrize("seed", [1054, 1083])
+def test_groups_beside_what_is_shifted_before_its_padding(seed: int, tmp_path: Path) -> None:
+    """The convolution with groups, or the one before it: a channel more, which all groups see, stands for the shift."""
+    model = float_graphs.random_graph(seed)
+    assert any(a.i > 1 for node in model.graph.node for a in node.attribute if a.name == "group")
+    report, network, x, expected = eight_bits(seed, tmp_path)
+    assert any(layer.plane is not None for layer in report.net.layers)
+    sure = clear(expected, 0.05 * float(expected.std()))
+    assert (network.predict(x)[sure] == expected.argmax(axis=1)[sure]).mean() >= 0.97
+
+
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     scaled, cut = (eight_bits(seed, tmp_path)[0].net.notes for seed in (0, 2))
     assert any("rounding of the scaled input is left out" in note for note in scaled)

@@ -14,7 +14,7 @@ from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.exchange.onnx.graph import Graph, Node
 from conntra_neuro.exchange.onnx.ops import evaluate_constant
 from conntra_neuro.exchange.onnx.shapes import RESHAPING, constant_pad, convolution_of, window_of
-from conntra_neuro.exchange.relu.branches import chained, identity
+from conntra_neuro.exchange.relu.branches import chained, identity, without_groups
 from conntra_neuro.exchange.relu.net import FloatLayer, FloatNet, Grid, Part, Pool
 from conntra_neuro.exchange.relu.view import AFFINE, View, affine, by_channel, moved
 
@@ -71,7 +71,7 @@ class _Reader:
         last.weight, last.bias = last.weight[found.index], last.bias[found.index]
         last.parts = tuple(replace(part, weight=part.weight[found.index]) for part in last.parts)
         single = len(last.bias) == 1
-        layers = chained(self.layers, found.layer, self.shape)
+        layers = without_groups(chained(self.layers, found.layer, self.shape))
         for layer in layers:
             parts = [layer.weight, layer.bias, *([] if layer.plane is None else [layer.plane])]
             if not all((np.abs(part) < _LARGEST).all() for part in parts):

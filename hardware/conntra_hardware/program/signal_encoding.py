@@ -202,7 +202,10 @@ class SignalEncoder:
         return np.concatenate(parts).reshape(-1, self.n_out)
 
     def _encode(self, x: npt.NDArray[Any]) -> SpikeArray:
-        found = self.coding.analyse(x)
+        return self.coded(self.coding.analyse(x))
+
+    def coded(self, found: Integers) -> SpikeArray:
+        """Return the spikes (n, steps, n_out) of values (n, steps, values), as ``SignalCoding.analyse`` gives them."""
         if self.coding.code == "delta":
             from conntra_hardware.program.signal_kernel import send_on_delta
 

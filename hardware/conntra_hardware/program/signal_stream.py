@@ -61,16 +61,26 @@ class SignalStream:
 
         InputError for samples of another shape, or of more than 16 bits.
         """
-        rows = self._checked(samples)
-        self._waiting = np.concatenate([self._waiting, rows], axis=1)
-        there, per_step = self._waiting.shape[1], self.encoder.coding.per_step
-        return self._steps(max(0, (there - self._needed) // per_step + 1))
+        return self._coded(self.values(samples))
 
     def finish(self, multiple: int = 1) -> SpikeArray:
         """Return the spikes of what is left, followed by silence up to a whole step, and a ``multiple`` of all steps.
 
         The recording is over; ``reset`` begins another.
         """
+        return self._coded(self.rest(multiple))
+
+    def values(self, samples: ArrayLike) -> npt.NDArray[np.int64]:
+        """Take more ``samples`` as ``push``, and return the values (steps, values) of steps that are complete, not
+        counted from any other; InputError as there.
+        """
+        rows = self._checked(samples)
+        self._waiting = np.concatenate([self._waiting, rows], axis=1)
+        there, per_step = self._waiting.shape[1], self.encoder.coding.per_step
+        return self._steps(max(0, (there - self._needed) // per_step + 1))
+
+    def rest(self, multiple: int = 1) -> npt.NDArray[np.int64]:
+        """Return the values (steps, values) of what is left, as ``finish`` has it."""
         left = -(-self._waiting.shape[1] // self.encoder.coding.per_step)
         return self._steps(left + -(self.steps + left) % whole(multiple, "signal: multiple", 1))
 
@@ -84,28 +94,26 @@ class SignalStream:
             raise InputError(f"stream: samples of type {array.dtype}; whole numbers of 16 bits expected")
         return np.ascontiguousarray(shaped.T, np.int32)
 
-    def _steps(self, count: int) -> SpikeArray:
-        """Encode the next ``count`` steps; samples that are not there are silence."""
-        values = self._values(count)
-        self._waiting = self._waiting[:, count * self.encoder.coding.per_step :]
-        self.steps += count
-        rows = [self._coded(row) for row in values]
-        return np.stack(rows) if rows else np.zeros((0, self.encoder.n_out), np.uint8)
-
-    def _values(self, count: int) -> npt.NDArray[np.int64]:
+    def _steps(self, count: int) -> npt.NDArray[np.int64]:
+        """Return the values of the next ``count`` steps; samples that are not there are silence."""
         coding = self.encoder.coding
         size = count * coding.per_step + self.latency
         rows = self._waiting[:, :size]
         rows = np.pad(rows, ((0, 0), (0, size - rows.shape[1])))
-        found = coding.values_of(rows, count)[0] if count else np.zeros((0, coding.values), np.int64)
-        if not self._relative:
-            return found
-        for row in found:
-            self._loudest.append(int(row.max()))
-            row -= max(self._loudest)
-        return found
+        self._waiting = self._waiting[:, count * coding.per_step :]
+        self.steps += count
+        return coding.values_of(rows, count)[0] if count else np.zeros((0, coding.values), np.int64)
 
-    def _coded(self, values: npt.NDArray[np.int64]) -> SpikeArray:
+    def _coded(self, found: npt.NDArray[np.int64]) -> SpikeArray:
+        rows = []
+        for values in found:
+            if self._relative:
+                self._loudest.append(int(values.max()))
+                values = values - max(self._loudest)
+            rows.append(self._of_step(values))
+        return np.stack(rows) if rows else np.zeros((0, self.encoder.n_out), np.uint8)
+
+    def _of_step(self, values: npt.NDArray[np.int64]) -> SpikeArray:
         if self.encoder.coding.code == "delta":
             return self._deltas(values)
         above = (values > self.encoder.levels_of).ravel().view(np.uint8)
