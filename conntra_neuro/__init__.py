@@ -45,7 +45,7 @@ if _TYPE_CHECKING:
     from conntra_neuro.datasets.events.given import from_events
     from conntra_neuro.estimator import ConntraClassifier, ConntraRegressor
     from conntra_neuro.exchange import export, import_network
-    from conntra_neuro.live import decide
+    from conntra_neuro.live import decide, listen
     from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork, Flatten, MaxPool, Recurrent, Residual, SumPool
     from conntra_neuro.network.levels import BINARY, TERNARY, Levels, parse_levels
     from conntra_neuro.network.storage import MemoryReport, load, memory_report, save
@@ -83,7 +83,7 @@ _HOMES = {
     "conntra_neuro.datasets.events.given": ("from_events",),
     "conntra_neuro.estimator": ("ConntraClassifier", "ConntraRegressor"),
     "conntra_neuro.exchange": ("export", "import_network"),
-    "conntra_neuro.live": ("decide",),
+    "conntra_neuro.live": ("decide", "listen"),
     "conntra_neuro.network": (
         "Conv2d",
         "Dense",
@@ -150,6 +150,7 @@ __all__ = [
     "fit_encoder",
     "from_events",
     "import_network",
+    "listen",
     "load",
     "load_chip",
     "load_dataset",

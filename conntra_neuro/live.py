@@ -1,10 +1,10 @@
-"""Live streams: events as they come, a program that keeps its state, and sliding decisions.
+"""Live streams: events or samples as they come, a program that keeps its state, and sliding decisions.
 
 Time is cut into steps of the duration that the network was trained on, from the first event on. A step's spikes enter
 the program when an event of a later step arrives, or the stream ends. A decision looks at the last ``program.steps``
 steps: what the readout has added up in them, its largest value in them, its value now, or the spikes of a last layer
 that spikes. After as many steps it is what ``program.run`` says of such a sample; then it slides on, with all state
-kept.
+kept. Samples of a microphone or another sensor go through the program's own encoder, step by step.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.arguments import whole
+from conntra_hardware.base.arrays import ArrayLike
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.cost.coefficients import load_coefficients
 from conntra_hardware.cost.energy import estimate
@@ -26,7 +27,11 @@ from conntra_hardware.program import Program
 from conntra_neuro.datasets.events.binning import Binning
 from conntra_neuro.datasets.events.recording import Recording
 
-__all__ = ["Chip", "Decision", "decide", "parse_events"]
+if TYPE_CHECKING:
+    from conntra_hardware.program.signal_encoding import SignalEncoder
+    from conntra_hardware.program.signal_stream import SignalStream
+
+__all__ = ["Chip", "Decision", "decide", "listen", "parse_events"]
 
 Event = tuple[int, ...]
 
@@ -59,7 +64,7 @@ class Decision:
               the other one leads, and hysteresis still holds the class
     changed   whether it was another one before
     logits    (classes,) of the last ``program.steps`` steps
-    events    so far, ``dropped`` how many of these no input saw: isolated ones, or of the other polarity
+    events    or samples so far, ``dropped`` how many of these no input saw: isolated ones, or of the other polarity
     chip      of the last ``program.steps`` steps, at the end of each so many; None in between
     """
 
@@ -91,10 +96,7 @@ def decide(
     """
     if isinstance(binning, Mapping):
         binning = Binning.from_dict(binning)
-    if not 0 <= hysteresis <= 1:
-        raise InputError(f"hysteresis {hysteresis}: a share from 0 to 1 expected")
-    if program.value is not None:
-        raise InputError("stream: the program answers with a value; decisions are between classes: give one of classes")
+    _check(program, hysteresis)
     if program.encoder is not None:
         raise InputError(
             f"stream: the program encodes {program.encoder.n_features} features; events are spikes already"
@@ -104,14 +106,115 @@ def decide(
             f"stream: events of {binning.sensor} give {binning.n_inputs} inputs, the program takes {program.n_inputs}; "
             "say the sensor's size with --sensor"
         )
-    return _decisions(_Live(program, binning, hysteresis), _steps(events, binning), program.steps)
+    return _decisions(_Live(program, _step_s(binning), hysteresis), _steps(events, binning), binning)
 
 
-def _decisions(live: _Live, steps: Iterable[tuple[int, Recording]], window: int) -> Iterator[Decision]:
+def _decisions(live: _Live, steps: Iterable[tuple[int, Recording]], binning: Binning) -> Iterator[Decision]:
+    seen, silence = binning.unseen(), live.silence
     for step, found in steps:
-        yield from live.silence(step - live.step)
-        yield live.advance(found)
-    yield from live.silence(-live.step % window)
+        for _ in range(step - live.step):
+            yield live.advance(silence)
+        row, kept = _row(found, binning, seen)
+        yield live.advance(row, len(kept), int((~kept).sum()))
+    for _ in range(-live.step % live.window):
+        yield live.advance(silence)
+
+
+def listen(
+    program: Program,
+    samples: Iterable[ArrayLike],
+    hysteresis: float = 0.1,
+    every: int | None = None,
+    window: int | None = None,
+) -> Iterator[Decision]:
+    """Yield decisions on ``samples``, as they come.
+
+    program     with an encoder of signals, whose state and filter bank go on from step to step
+    samples     parts of a recording of any length, whole numbers of 16 bits, (k,), or (k, channels)
+    hysteresis  as in ``decide``
+    every       0: the program keeps its state, and a decision comes at the end of every step. Else one comes after so
+                many steps: on the last ``program.steps`` steps anew, as ``program.run`` has them, from no state, their
+                loudness counted over them alone; while there are fewer, silence follows. None: 0, but of codings that
+                are ``relative`` and do not send on delta an eighth of a sample's steps
+    window      with 0: steps that loudness is counted over, see ``SignalStream``; None: as many as a sample has
+
+    A step is run as soon as all samples of its frames are there. At the end, steps of silence complete the last
+    ``program.steps`` ones. InputError for another program, and for samples of another shape, or of more than 16 bits.
+    """
+    from conntra_hardware.program.signal_encoding import SignalEncoder
+    from conntra_hardware.program.signal_stream import SignalStream
+
+    _check(program, hysteresis)
+    if not isinstance(program.encoder, SignalEncoder):
+        raise InputError(
+            "stream: the program has no encoder of signals; one of a network on audio: or series: expected"
+        )
+    coding = program.encoder.coding
+    stream, step_s = SignalStream(program.encoder, window), coding.per_step / coding.rate
+    if every is None:
+        counted = coding.relative and coding.bands > 0 and coding.code != "delta"
+        every = max(1, coding.steps // 8) if counted else 0
+    if not whole(every, "stream: every", 0):
+        return _heard(_Live(program, step_s, hysteresis), stream, samples)
+    return _heard_anew(_Anew(program, step_s, hysteresis, every), program.encoder, stream, samples)
+
+
+def _heard(live: _Live, stream: SignalStream, samples: Iterable[ArrayLike]) -> Iterator[Decision]:
+    new = 0
+    for part in samples:
+        rows, new = stream.push(part), new + len(np.asarray(part))
+        for row in rows:
+            yield live.advance(row, new)
+            new = 0
+    for row in stream.finish(live.window):
+        yield live.advance(row, new)
+        new = 0
+
+
+def _heard_anew(
+    live: _Anew, encoder: SignalEncoder, stream: SignalStream, samples: Iterable[ArrayLike]
+) -> Iterator[Decision]:
+    coding, new = encoder.coding, 0
+    last: deque[npt.NDArray[np.int64]] = deque(maxlen=coding.steps)
+
+    def steps() -> Iterator[npt.NDArray[np.int64]]:
+        nonlocal new
+        for part in samples:
+            new += len(np.asarray(part))
+            yield from stream.values(part)
+        yield from stream.rest(live.window)
+
+    for number, row in enumerate(steps(), start=1):
+        last.append(row)
+        if number % live.every and number % live.window:
+            continue
+        found = np.zeros((1, coding.steps, coding.values), np.int64)
+        found[0, : len(last)] = np.stack(last)
+        found -= found.max() if coding.relative and coding.bands else 0
+        yield live.anew(encoder.coded(found)[0], number, new)
+        new = 0
+
+
+def _check(program: Program, hysteresis: float) -> None:
+    if not 0 <= hysteresis <= 1:
+        raise InputError(f"hysteresis {hysteresis}: a share from 0 to 1 expected")
+    if program.value is not None:
+        raise InputError("stream: the program answers with a value; decisions are between classes: give one of classes")
+
+
+def _step_s(binning: Binning) -> float:
+    return whole(binning.recipe.step_us, "stream: step_us", 1) * 1e-6
+
+
+def _row(recording: Recording, binning: Binning, seen: Any) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """Return a step's input spikes, and which of the events an input has seen."""
+    if (recording.p is not None) != binning.sensor.is_camera:
+        raise InputError(f"{recording.name}: another form than that of the sensor, {binning.sensor}")
+    recording.check_within(binning.sensor)
+    inputs, kept = binning.inputs(recording, seen)
+    row = np.zeros(binning.n_inputs, np.uint8)
+    row[inputs[kept]] = 1
+    return row, kept
 
 
 def parse_events(lines: Iterable[str], name: str, camera: bool) -> Iterator[Event]:
@@ -163,9 +266,10 @@ def _recording(events: list[Event], count: int) -> Recording:
 class _Live:
     """A program, its state, and the last ``program.steps`` steps of what it did."""
 
-    def __init__(self, program: Program, binning: Binning, hysteresis: float) -> None:
-        self._program, self._binning, self._hysteresis = program, binning, hysteresis
-        self._stream, self._seen = program.stream(), binning.unseen()
+    def __init__(self, program: Program, step_s: float, hysteresis: float) -> None:
+        self._program, self._step_s, self._hysteresis = program, step_s, hysteresis
+        self._stream, self.window = program.stream(), program.steps
+        self.silence = np.zeros(program.n_inputs, np.uint8)
         self._outputs: deque[npt.NDArray[np.int64]] = deque(maxlen=program.steps + 1)
         self._inputs: list[npt.NDArray[np.uint8]] = []
         self._sent: list[list[npt.NDArray[Any]]] = []
@@ -173,34 +277,23 @@ class _Live:
         # Everything once, so that what is compiled is loaded before the first event.
         self.step, self._events, self._dropped, self._held = 0, 0, 0, -1
         for _ in range(program.steps):
-            self.advance(None)
+            self.advance(self.silence)
         self._stream.reset()
         self._outputs.clear()
         self.step, self._held = 0, -1
 
-    def advance(self, recording: Recording | None) -> Decision:
-        """Run one step, of silence where there is no recording."""
-        row = np.zeros((1, self._program.n_inputs), np.uint8)
-        if recording is not None:
-            if (recording.p is not None) != self._binning.sensor.is_camera:
-                raise InputError(f"{recording.name}: another form than that of the sensor, {self._binning.sensor}")
-            recording.check_within(self._binning.sensor)
-            inputs, kept = self._binning.inputs(recording, self._seen)
-            row[0, inputs[kept]] = 1
-            self._events += len(kept)
-            self._dropped += int((~kept).sum())
+    def advance(self, spikes: npt.NDArray[np.uint8], events: int = 0, dropped: int = 0) -> Decision:
+        """Run one step with input ``spikes`` (inputs,), of so many new ``events``."""
+        row = spikes[None]
+        self._events += events
+        self._dropped += dropped
         self._outputs.append(self._stream.push(row)[0].astype(np.int64))
         self._inputs.append(row)
         self._sent.append(self._stream.sent)
         self.step += 1
-        return self._decision()
+        return self._decision(self._chip() if self.step % self._program.steps == 0 else None)
 
-    def silence(self, steps: int) -> Iterator[Decision]:
-        """Run so many steps without an event."""
-        for _ in range(steps):
-            yield self.advance(None)
-
-    def _decision(self) -> Decision:
+    def _decision(self, chip: Chip | None) -> Decision:
         logits = self._logits()
         best, held = int(logits.argmax()), self._held
         spread = max(int(logits.max() - logits.min()), 1)
@@ -220,13 +313,8 @@ class _Live:
             logits=logits,
             events=self._events,
             dropped=self._dropped,
-            chip=self._chip() if self.step % self._program.steps == 0 else None,
+            chip=chip,
         )
-
-    @property
-    def _step_s(self) -> float:
-        assert self._binning.recipe.step_us is not None
-        return self._binning.recipe.step_us * 1e-6
 
     def _logits(self) -> npt.NDArray[np.int64]:
         """Return what the last ``program.steps`` steps say."""
@@ -240,8 +328,10 @@ class _Live:
             return recent[-1]
         return recent[-1] - self._outputs[0]  # the potential grows for ever: what it has grown by
 
-    def _chip(self) -> Chip:
-        """Return the model's figures for the steps since the last call: ``program.steps``."""
+    def _chip(self, duration_s: float | None = None, waits: int = 0) -> Chip:
+        """Return the model's figures for the ``program.steps`` steps since the last call, in the time of so many; of a
+        decision that so many steps have to be computed for before its own, ``waits``.
+        """
         program = self._program
         sent = {
             population.name: np.concatenate([row[at] for row in self._sent])
@@ -251,11 +341,30 @@ class _Live:
         counts = count_events(program, np.concatenate(self._inputs), sent)
         self._inputs, self._sent = [], []
         found = estimate(counts, program, self._costs)
-        duration_s = program.steps * self._step_s
+        duration_s = program.steps * self._step_s if duration_s is None else duration_s
         return Chip(
             dynamic_w=found.dynamic_j / duration_s,
             power_w=found.dynamic_j / duration_s + self._costs.leakage_w * program.chip.chips,
             duty=found.step_time_s * program.steps / duration_s,
-            latency_s=program.depth * found.step_time_s,
+            latency_s=(program.depth + waits) * found.step_time_s,
             coefficients=self._costs.name,
         )
+
+
+class _Anew(_Live):
+    """A program that runs the last ``program.steps`` steps anew after ``every`` ones."""
+
+    def __init__(self, program: Program, step_s: float, hysteresis: float, every: int) -> None:
+        super().__init__(program, step_s, hysteresis)
+        self.every = every
+
+    def anew(self, spikes: npt.NDArray[np.uint8], step: int, events: int) -> Decision:
+        """Run ``spikes`` (program.steps, inputs) from no state, at the end of ``step``, of so many new ``events``."""
+        passed, self.step = step - self.step, step
+        self._events += events
+        self._stream.reset()
+        self._outputs.clear()
+        self._outputs.extend(self._stream.push(spikes).astype(np.int64))
+        self._inputs, self._sent = [spikes], [self._stream.sent]
+        ends = step % self._program.steps == 0
+        return self._decision(self._chip(passed * self._step_s, self._program.steps - 1) if ends else None)

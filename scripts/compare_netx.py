@@ -17,12 +17,14 @@ import sys
 import tempfile
 import types
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 
 import conntra_neuro as cn
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+from lava_hops import behind  # type: ignore[import-not-found]
 
 STEPS = 12
 
@@ -86,19 +88,9 @@ def by_netx(path: Path, data: np.ndarray) -> np.ndarray:
 def by_us(path: Path, data: np.ndarray) -> np.ndarray:
     """Return the sums of the imported network at each step, (steps, size), every layer a step behind."""
     network = cn.import_network(path, steps=STEPS)
-    layers = [network.layers[0], *(_later(layer) for layer in network.layers[1:])]
-    behind = cn.DiscreteNetwork(layers, network.encoder, steps=STEPS)
-    return behind.stream().push(network.encode(data.reshape(1, -1))).cumsum(axis=0)
-
-
-def _later(layer: Any) -> Any:
-    if isinstance(layer, cn.Dense):
-        return cn.Dense(layer.weight, layer.bias, layer.neuron, delay=1)
-    if not isinstance(layer, cn.Conv2d):
-        return layer
-    g = layer.geometry
-    window = {"stride": g.stride, "padding": g.padding, "dilation": g.dilation, "groups": g.groups}
-    return cn.Conv2d(layer.weight, layer.bias, layer.neuron, input_shape=g.input_shape, delay=1, **window)
+    layers = [network.layers[0], *map(behind, network.layers[1:])]
+    hops = cn.DiscreteNetwork(layers, network.encoder, steps=STEPS)
+    return hops.stream().push(network.encode(data.reshape(1, -1))).cumsum(axis=0)
 
 
 def exported(path: Path, seed: int) -> tuple[int, int, int]:

@@ -24,7 +24,7 @@ API_GROUPS = {
     "Levels of weights": ("Levels", "BINARY", "TERNARY", "parse_levels"),
     "Files and exchange": ("save", "load", "import_network", "export", "memory_report", "MemoryReport"),
     "Chips and programs": ("chip_names", "load_chip", "Chip", "check", "Violation", "compile", "Program", "ValueScale"),
-    "Running": ("run", "decide", "RunResult", "Host", "EventCounts", "Measured"),
+    "Running": ("run", "decide", "listen", "RunResult", "Host", "EventCounts", "Measured"),
     "Verification": ("verify", "Certificate"),
     "Energy and latency": ("estimate", "estimate_all", "EnergyEstimate"),
     "Errors": ("ConntraError", "InputError", "FileFormatError", "DoesNotFit", "DoesNotVerify", "BackendError"),

@@ -204,8 +204,8 @@ def imports(run: Run) -> None:
             spikes[which][tuple(file[which].T.astype(int))] = 1
     published = spikes["output"][2:]
     run.add("oxford_published", [published.sum()], "spikes")
-    for rule in ("slayer", "lava"):
-        network = import_network(data / "oxford.net", steps=2000, semantics=rule)
+    for rule, semantics in (("slayer", "slayer-0.3"), ("lava", "lava")):
+        network = import_network(data / "oxford.net", steps=2000, semantics=semantics)
         found = network.outputs(spikes["input"][None])[-1]
         run.add(f"oxford_{rule}", [(found & published).sum()], "spikes")
     run.commands.append("python scripts/measure_results.py imports")

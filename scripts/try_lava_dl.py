@@ -30,12 +30,12 @@ def oxford(folder: Path) -> None:
     x = np.zeros((1, 2000, 200), np.uint8)
     x[0, np.rint(events[:, 2]).astype(int), events[:, 0].astype(int)] = 1
     before = np.zeros(0)
-    for rule in ("slayer", "lava"):
+    for rule in ("slayer-0.3", "lava"):
         network = cn.import_network(folder / "oxford.net", steps=2000, semantics=rule)
         hidden, found = network.outputs(x)
         same = int((found & expected[2:]).sum())
         print(f"oxford, {rule}: {found.sum():,} spikes, {same:,} of the {len(truth):,} published ones")
-        if rule == "slayer":
+        if rule == "slayer-0.3":
             before = hidden
         else:
             step, neuron = np.argwhere(before != hidden)[0]

@@ -113,7 +113,7 @@ def import_(
     semantics: Annotated[
         str | None,
         typer.Option(
-            help="NetX: rule at the threshold: slayer (CUBA neurons spike at it, as in training) or lava (above it).",
+            help="NetX: whose rules: slayer (training since lava-dl 0.4), slayer-0.3 (before), lava (its loader).",
             show_default="slayer",
         ),
     ] = None,
@@ -130,19 +130,21 @@ def import_(
         str | None,
         typer.Option(
             metavar="PACKAGE",
-            help="NIR, spiking: the package that wrote it: snntorch, norse, sinabs or paper.",
+            help="NIR, spiking: the package that wrote it: snntorch, norse, sinabs, rockpool, spikingjelly, spyx, "
+            "nengo, lava-dl or paper.",
             show_default="a guess from time constants",
         ),
     ] = None,
     dt: Annotated[float | None, typer.Option(metavar="SECONDS", help="NIR, spiking: duration of a time step.")] = None,
     reset: Annotated[
-        str | None, typer.Option(help="NIR, spiking: zero, subtract, or subtract-late (a step after the spike).")
+        str | None,
+        typer.Option(help="NIR, spiking: zero or subtract, or zero-late, subtract-late (a step after the spike)."),
     ] = None,
     spikes: Annotated[
         str | None,
         typer.Option(
             help="NIR, spiking: one a step, or several (as many as the threshold goes into v).",
-            show_default="what the source does: sinabs several",
+            show_default="what the source does: sinabs and rockpool several",
         ),
     ] = None,
     bits: Annotated[

@@ -49,7 +49,9 @@ def run(
     stream: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="Read events from this file (- is standard input), lines of t,x,y,p or t,unit."
+            metavar="FILE",
+            help="Read events from this file (- is standard input), lines of t,x,y,p or t,unit; or samples of 16 bits, "
+            "raw, or a .wav file.",
         ),
     ] = None,
     time_step: Annotated[

@@ -1,11 +1,11 @@
-"""``conntra run PROGRAM --stream FILE|-``: events as they come, decisions line by line."""
+"""``conntra run PROGRAM --stream FILE|-``: events or samples as they come, decisions line by line."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -33,9 +33,14 @@ def run_stream(
     Into the folder ``plot`` the decisions over time are drawn, once the stream ends or is stopped.
     """
     from conntra_hardware.program.program_file import load_program
+    from conntra_hardware.program.signal_encoding import SignalEncoder
     from conntra_neuro.network.storage import load_info
 
     program = load_program(path)
+    if isinstance(program.encoder, SignalEncoder):
+        if step is not None or sensor is not None:
+            raise InputError("--step, --sensor: of events; the program has an encoder of signals, leave them out")
+        return Outcome({}, lines=_heard(program, stream, hysteresis, plot))
     binning = _binning(program, load_info(path).get("events"), step, sensor)
     return Outcome({}, lines=_lines(program, stream, binning, hysteresis, plot))
 
@@ -67,24 +72,48 @@ def _lines(
 ) -> Iterator[tuple[Mapping[str, Any], str]]:
     from conntra_neuro.live import decide, parse_events
 
-    file = _opened(stream)
+    file, name = _opened(stream), "--stream" if stream == "-" else stream
+
+    def decisions() -> Iterable[Decision]:
+        events = parse_events(_texts(file, stream), name, binning.sensor.is_camera)
+        return decide(program, events, binning, hysteresis)
+
+    try:
+        yield from _course(decisions, program, name, "events", plot)
+    finally:
+        if file is not sys.stdin:
+            file.close()
+
+
+def _heard(
+    program: Program, stream: str, hysteresis: float, plot: Path | None
+) -> Iterator[tuple[Mapping[str, Any], str]]:
+    from conntra_neuro.cli.samples import samples_of
+    from conntra_neuro.live import listen
+
+    def decisions() -> Iterable[Decision]:
+        return listen(program, samples_of(program, stream), hysteresis)
+
+    return _course(decisions, program, "--stream" if stream == "-" else stream, "samples", plot)
+
+
+def _course(
+    decisions: Callable[[], Iterable[Decision]], program: Program, name: str, what: str, plot: Path | None
+) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Yield a line for each decision that changes, and after as many steps as a sample has; draw them at the end."""
     course: deque[Decision] = deque(maxlen=_DRAWN_STEPS + 1)  # one more, whose events came before
     try:
-        last = None
-        events = parse_events(_texts(file, stream), "--stream" if stream == "-" else stream, binning.sensor.is_camera)
-        decisions = decide(program, events, binning, hysteresis)
+        last, found = None, decisions()
         start = time.perf_counter()
-        for decision in decisions:
+        for decision in found:
             last = decision
             if plot is not None:
                 course.append(decision)
             if decision.changed or decision.chip is not None:
-                yield _line(decision, time.perf_counter() - start)
+                yield _line(decision, time.perf_counter() - start, what)
         if last is None:
-            raise InputError(f"{'--stream' if stream == '-' else stream}: no events")
+            raise InputError(f"{name}: no {what}")
     finally:
-        if file is not sys.stdin:
-            file.close()
         if plot is not None and course:
             _draw(course, program, plot)
 
@@ -127,8 +156,8 @@ def _texts(file: TextIO, stream: str) -> Iterator[str]:
         raise FileFormatError(f"{stream}: no text of UTF-8 ({error.reason}); lines of events expected") from None
 
 
-def _line(decision: Any, seconds: float) -> tuple[dict[str, Any], str]:
-    """Return a decision as JSON values, and as a line for people."""
+def _line(decision: Any, seconds: float, what: str) -> tuple[dict[str, Any], str]:
+    """Return a decision as JSON values, and as a line for people; ``what`` came so far: events, or samples."""
     from conntra_neuro.report.units import count, percent, si
 
     chip, rate = decision.chip, decision.events / max(seconds, 1e-9)
@@ -140,14 +169,14 @@ def _line(decision: Any, seconds: float) -> tuple[dict[str, Any], str]:
         "lead": decision.lead,
         "changed": decision.changed,
         "logits": decision.logits.tolist(),
-        "events": decision.events,
+        what: decision.events,
         "dropped": decision.dropped,
-        "events_per_s": rate,
+        f"{what}_per_s": rate,
         "run_seconds": seconds,
         "chip": None if chip is None else {**asdict(chip), "modelled": True},
     }
     words = [f"{decision.time_s:10.3f} s  {decision.label!s:<12} lead {percent(decision.lead, 0)}"]
-    words += [f"{count(decision.events)} events, {si(rate, 'events/s')}"]
+    words += [f"{count(decision.events)} {what}, {si(rate, f'{what}/s')}"]
     if chip is not None:
         power = f"{si(chip.power_w, 'W')} ({si(chip.dynamic_w, 'W')} dynamic)"
         words += [f"model: {power}, {si(chip.latency_s, 's')} a decision, {percent(chip.duty)} busy"]

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lava_hops import behind
 
 import conntra_neuro as cn
 from conntra_hardware.backends import load_backend
@@ -205,17 +206,6 @@ def test_the_command_line_takes_frames(tmp_path: Path, capsys: pytest.CaptureFix
     capsys.readouterr()
     assert main(["import", str(path), "--steps", "5", "--frames", "--out", model, "--quiet"]) == 2
     assert "no input block of SDNN neurons; leave --frames out" in capsys.readouterr().err
-
-
-def behind(layer: Any) -> Any:
-    """Return the layer a step later: Lava runs each a step behind the one before, from the first step on."""
-    if isinstance(layer, cn.Dense):
-        return cn.Dense(layer.weight, layer.bias, layer.neuron, delay=1)
-    if not isinstance(layer, cn.Conv2d):
-        return layer
-    g = layer.geometry
-    window = {"stride": g.stride, "padding": g.padding, "dilation": g.dilation, "groups": g.groups}
-    return cn.Conv2d(layer.weight, layer.bias, layer.neuron, input_shape=g.input_shape, delay=1, **window)
 
 
 @published

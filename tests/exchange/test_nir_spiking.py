@@ -245,7 +245,7 @@ BELOW_ZERO = nir.LIF(tau=TWO, r=TWO, v_leak=TWO, v_threshold=-TWO, v_reset=0 * T
     ("graph", "options", "message"),
     [
         (lambda: chain(EYE, LIF), {"steps": None}, "give --steps T"),
-        (lambda: chain(EYE, LIF), {"dt": None}, "give --source snntorch, norse, sinabs, paper, or --dt SECONDS"),
+        (lambda: chain(EYE, LIF), {"dt": None}, r"give --source \(snntorch, norse, .*, paper\), or --dt SECONDS"),
         (lambda: chain(EYE, LIF), {"source": "torch"}, "source 'torch': unknown"),
         (lambda: chain(EYE, LIF), {"reset": "late"}, "reset 'late': unknown; allowed: zero, subtract, subtract-late"),
         (lambda: chain(EYE, LIF), {"bits": 9}, "bits 9"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import wave
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from conntra_hardware.base.errors import FileFormatError, InputError
 
-__all__ = ["read_wav"]
+__all__ = ["read_wav", "wav_parts"]
 
 
 def read_wav(path: Path) -> tuple[npt.NDArray[np.int16], int]:
@@ -35,6 +36,28 @@ def read_wav(path: Path) -> tuple[npt.NDArray[np.int16], int]:
         raise InputError(f"{path}: no samples; take the recording out of the set")
     samples = _whole(data, width).reshape(frames, channels).sum(axis=1) // channels
     return samples.astype(np.int16), rate
+
+
+def wav_parts(path: Path, rate: int, seconds: float) -> Iterator[npt.NDArray[np.int16]]:
+    """Yield the samples of a WAV file (k,), so many ``seconds`` at a time; errors as ``read_wav``, and InputError for
+    another ``rate``.
+    """
+    try:
+        with wave.open(str(path), "rb") as file:
+            channels, width, found, frames = file.getparams()[:4]
+            if found != rate:
+                raise InputError(f"{path}: {found} samples a second, the network takes {rate}; bring it to that rate")
+            at_once, left = max(1, round(rate * seconds)), frames
+            while left:
+                count = min(at_once, left)
+                data = file.readframes(count)
+                if len(data) != count * channels * width:
+                    raise EOFError(f"it ends {left * channels * width - len(data)} bytes too early")
+                left -= count
+                yield (_whole(data, width).reshape(count, channels).sum(axis=1) // channels).astype(np.int16)
+    except (OSError, EOFError, wave.Error, RuntimeError, struct.error) as error:
+        said = " ".join(str(error).split()) or "it ends too early"
+        raise FileFormatError(f"{path}: no WAV of whole numbers (PCM), or damaged ({said}); convert it") from None
 
 
 def _whole(data: bytes, width: int) -> npt.NDArray[Any]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.base.errors import MALFORMED, ConntraError, FileFormatError, InputError, in_short
-from conntra_hardware.neurons import FORGETS, Lif, Neuron, Readout
+from conntra_hardware.neurons import FORGETS, Lif, Neuron, Readout, Threshold
 from conntra_hardware.program.input_encoding import DrivenEncoder, Encoder
 from conntra_neuro.exchange.assume import steps_or_assumed
 from conntra_neuro.exchange.lava_dl.blocks import Block, ChangeValues, NeuronValues, read_blocks
@@ -20,8 +20,8 @@ from conntra_neuro.network.layers import Layer
 
 __all__ = ["SEMANTICS", "read_lava_dl"]
 
-SEMANTICS = ("slayer", "lava")
-"""Whose rule at the threshold: that of lava-dl's training, or that of Lava, which is strict always."""
+SEMANTICS = ("slayer", "slayer-0.3", "lava")
+"""Whose rules: those of lava-dl's training since 0.4, those of before, or those of Lava's loader."""
 
 _NEVER = 2**17 - 1
 """The largest threshold of the chip: lava-dl gives it to a last layer whose potential is read."""
@@ -39,8 +39,9 @@ def read_lava_dl(
     LOIHI and SDNN neurons, delays, weight exponents, refractory delays.
 
     steps      time steps of a sample, which the file does not say
-    semantics  "slayer" (None): CUBA neurons spike at the threshold, LOIHI ones above it, as in training; "lava": all
-               above it, as Lava's loader runs them
+    semantics  "slayer" (None): as lava-dl trains: neurons spike above the threshold, and a recurrent block's delays are
+               those of its outputs; "slayer-0.3": as before lava-dl 0.4, when CUBA neurons spiked at the threshold;
+               "lava": as Lava's loader runs files: above it, and a way back takes as long as the block's inputs
     drive      without an input block: features are encoded by neurons that add them up and fire above this threshold
     assumed    gets a line where steps are assumed; None: they are refused
     frames     with an input block of SDNN neurons: a sample's features are a frame for each step, and not one for all
@@ -94,6 +95,7 @@ def _add_layers(
 ) -> list[Recurrent]:
     """Add the layers of ``blocks`` to ``layers``, and return what leads from one to itself."""
     recurrent: list[Recurrent] = []
+    late: IntArray | None = None  # by how many steps the outputs of the block before come later
     for number, block in enumerate(blocks):
         where = f"{path}: {block.where}"
         if block.kind == "input":
@@ -108,11 +110,22 @@ def _add_layers(
             continue
         last = number == len(blocks) - 1
         if block.kind == "average":
-            layers.append(_groups(block, n_in, last, where))
+            layers.append(_groups(block, n_in, last, where, late))
+            late = None
             continue
         assert block.weight is not None
         neuron, shift = _neuron(block, rule, steps, last, where)
-        options: dict[str, Any] = {"delay": _delay(block, n_in, where)}
+        own = _delay(block, n_in, where)
+        back: int | IntArray = 0
+        behind: IntArray | None = None
+        if block.recurrent is not None and block.delay is not None:
+            n_out = len(block.weight)
+            by_neuron = np.broadcast_to(own, (n_out, n_in))[:, :1] if block.delay.size in (1, n_out) else None
+            if not isinstance(block.neuron, NeuronValues):
+                raise InputError(f"{where}: delays beside a way back of neurons that are not leaky; export it without")
+            own, back, behind = _ways(own, by_neuron, rule, where)
+        options: dict[str, Any] = {"delay": own if late is None else np.broadcast_to(own, block.weight.shape) + late}
+        late = behind
         bias = _bias(block, len(block.weight), where)
         bias = None if bias is None else bias << shift
         if block.kind == "conv":
@@ -126,10 +139,31 @@ def _add_layers(
         if layer.n_out != expected:
             raise InputError(f"{where}: its weights make {layer.n_out} neurons, its shape says {block.shape}")
         if block.recurrent is not None:
-            recurrent.append(Recurrent(len(layers), block.recurrent))
+            recurrent.append(Recurrent(len(layers), block.recurrent, back))
         layers.append(layer)
         shape = layer.output_shape
+        if (
+            last and late is not None and late.any() and neuron.spikes
+        ):  # neurons that send on what they take, each at its time
+            relay = np.eye(len(late), dtype=np.int64)
+            layers.append(Dense(relay, None, Threshold(), delay=np.broadcast_to(late, relay.shape)))
     return recurrent
+
+
+def _ways(
+    own: int | IntArray, by_neuron: IntArray | None, rule: str, where: str
+) -> tuple[int | IntArray, int | IntArray, IntArray | None]:
+    """Return the delays of a recurrent block's inputs, of its way back, and of its outputs, each None or 0 without.
+
+    ``own`` as Lava's loader takes it; ``by_neuron`` (n_out, 1) where it is one a neuron.
+    """
+    if by_neuron is None and rule != "lava":
+        return own, 0, None
+    if by_neuron is None:
+        raise InputError(f"{where}: delays by input beside a way back; one for all, or one a neuron expected")
+    if rule == "lava":
+        return own, np.repeat(by_neuron, len(by_neuron), axis=1), None
+    return 0, 0, by_neuron.ravel()
 
 
 def _neuron(block: Block, rule: str, steps: int, last: bool, where: str) -> tuple[Neuron, int]:
@@ -146,14 +180,15 @@ def _neuron(block: Block, rule: str, steps: int, last: bool, where: str) -> tupl
     return neuron, shift
 
 
-def _groups(block: Block, n_in: int, last: bool, where: str) -> Dense:
+def _groups(block: Block, n_in: int, last: bool, where: str, late: IntArray | None) -> Dense:
     """Return an average block: as many outputs in a row as each of its groups has, summed."""
     groups = int(np.prod(block.shape))
     if not last or n_in % groups:
         raise InputError(
             f"{where}: {groups} groups of {n_in} outputs; the last block, and groups of one size, expected"
         )
-    return Dense(np.kron(np.eye(groups, dtype=np.int64), np.ones((1, n_in // groups), np.int64)), None, Readout())
+    weight = np.kron(np.eye(groups, dtype=np.int64), np.ones((1, n_in // groups), np.int64))
+    return Dense(weight, None, Readout(), delay=0 if late is None else np.broadcast_to(late, weight.shape))
 
 
 def _inputs(block: Block, shape: tuple[int, ...] | None) -> int:
@@ -169,7 +204,7 @@ def _lif(values: NeuronValues, rule: str) -> Lif:
         voltage_decay=values.voltage_decay,
         current_decay=values.current_decay,
         refractory=values.refractory,
-        strict=rule == "lava" or values.kind == "LOIHI",
+        strict=rule != "slayer-0.3" or values.kind == "LOIHI",
     )
 
 

@@ -38,14 +38,14 @@ def delta_input(values: ChangeValues, shape: tuple[int, ...], steps: int, frames
 def change_neuron(block: Block, values: ChangeValues, rule: str, where: str) -> tuple[Neuron, int]:
     """Return the neurons of a block, and by how many bits its bias is shifted.
 
-    Lava's loader takes the activation for ReLU, whatever it is: by the ``rule`` "slayer" others are refused.
+    Lava's loader takes the activation for ReLU, whatever it is: by another ``rule`` than "lava" others are refused.
     """
     if values.summed:
         if block.bias is not None and block.bias.any():
             raise InputError(f"{where}: a sigma output with a bias, which Lava's Sigma has not; export it without")
         # What it sends adds up to its sum, which may have 24 bits; a readout's potential stands as 64 times as much.
         return SigmaDelta(0, activation="linear"), 0
-    if rule == "slayer" and values.activation != "relu":
+    if rule != "lava" and values.activation != "relu":
         raise InputError(
             f"{where}: activation {values.activation!r} has no counterpart here; relu has, and is what Lava's loader "
             "runs: --semantics lava"

@@ -6,18 +6,15 @@ NIR's equations are in continuous time. Who exported a graph ran it in steps of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-import numpy as np
-import numpy.typing as npt
 
 from conntra_hardware.base.errors import InputError
 
-__all__ = ["CONVENTIONS", "RESETS", "Convention", "convention", "likely_source"]
+__all__ = ["CONVENTIONS", "RESETS", "Convention", "convention"]
 
-RESETS = ("zero", "subtract", "subtract-late")
-"""After a spike v is 0, or less by the threshold; or less by it one step later, after the decay."""
+RESETS = ("zero", "subtract", "subtract-late", "zero-late")
+"""After a spike v is 0, or less by the threshold; or less by it one step later, after the decay; or 0 one step later,
+whatever it would be by then."""
 
 
 SPIKES = ("one", "several")
@@ -26,23 +23,58 @@ SPIKES = ("one", "several")
 
 @dataclass(frozen=True)
 class Convention:
-    """``dt``: seconds of a step (forward Euler). ``reset``: one of ``RESETS``. ``strict``: spikes above the threshold,
-    else at it. ``several``: as many spikes in a step as the threshold goes into v.
+    """How a graph's equations are stepped through.
+
+    dt       seconds of a step
+    reset    one of ``RESETS``; ``reset_beside_current``: of neurons with a current of their own, where it is another;
+             ``zero_late``: of neurons with a current, or a way back, "zero" is "zero-late"
+    strict   spikes above the threshold, else at it
+    several  as many spikes in a step as the threshold goes into v
+    decay    "euler": v keeps 1 - dt / tau of itself; "exponential": exp(-dt / tau)
+    gains    what inputs add: "written": by r and w_in, as the equations say; "current": those of a current add 1,
+             whatever w_in; "one": all add 1; "decayed": what is added to a current, or to an LI, decays at once;
+             "seconds": as written, of neurons without a leak r dt
+    entry    where the input of a nested graph leads into the weights of its way back: whether it is meant for the
+             neurons (None: such graphs are refused)
     """
 
     dt: float
     reset: str = "zero"
     strict: bool = True
     several: bool = False
+    decay: str = "euler"
+    gains: str = "written"
+    reset_beside_current: str | None = None
+    zero_late: bool = False
+    entry: str | None = None
+
+    def reset_of(self, kind: str, recurrent: bool) -> str:
+        """Return the reset of neurons of NIR's ``kind``, which may lead back to themselves."""
+        current = kind == "CubaLIF"
+        if self.zero_late and self.reset == "zero" and (current or recurrent):
+            return "zero-late"
+        return self.reset_beside_current or self.reset if current else self.reset
 
 
 CONVENTIONS: dict[str, Convention] = {
-    # mem[t + 1] = beta mem[t] + input - spike[t] threshold; reset_mechanism="zero" is --reset zero.
-    "snntorch": Convention(1e-4, "subtract-late"),
-    # tau is written as dt / tau_inv, and v moves by dt tau_inv a step: at dt = 1e-3 by 1e-6 / tau.
-    "norse": Convention(1e-6, "zero"),
-    # tau counts steps; fires at the threshold, by default several times a step.
-    "sinabs": Convention(1.0, "subtract", strict=False, several=True),
+    # mem[t + 1] = beta mem[t] + input - spike[t] threshold; reset_mechanism="zero" is --reset zero: in the step of the
+    # spike for Leaky, in the one after it for the others.
+    "snntorch": Convention(1e-4, "subtract-late", zero_late=True),
+    # tau is written as dt / tau_inv, and v moves by dt tau_inv a step: at dt = 1e-3 by 1e-6 / tau. LIFCell's current
+    # takes inputs as they are; w_in is not written.
+    "norse": Convention(1e-6, "zero", gains="current"),
+    # tau counts steps, v keeps exp(-1 / tau); fires at the threshold, by default several times a step.
+    "sinabs": Convention(1.0, "subtract", strict=False, several=True, decay="exponential"),
+    # isyn = (isyn + input) exp(-dt / tau_syn), vmem = vmem exp(-dt / tau_mem) + isyn, whatever r says.
+    "rockpool": Convention(1e-3, "subtract", strict=False, several=True, decay="exponential", gains="decayed"),
+    # tau = steps dt; IF has r = 1 / dt; fires at the threshold.
+    "spikingjelly": Convention(1e-4, "zero", strict=False, gains="seconds"),
+    # V = beta V + input, r is written as beta; CuBaLIF takes the threshold off before the decay, others after.
+    "spyx": Convention(1.0, "subtract-late", gains="one", reset_beside_current="subtract", entry="neurons"),
+    # NIR's own example of a converter: tau_rc in seconds, exact between steps.
+    "nengo": Convention(1e-3, "zero", decay="exponential"),
+    # NIR's own example of a converter of .net files: CUBA neurons fire at the threshold.
+    "lava-dl": Convention(1e-4, "zero", strict=False),
     # The NIR paper's own.
     "paper": Convention(1e-4, "zero"),
 }
@@ -55,8 +87,8 @@ def convention(source: str | None, dt: float | None, reset: str | None, spikes: 
         raise InputError(f"source {source!r}: unknown; allowed: {', '.join(CONVENTIONS)}")
     if source is None and dt is None:
         raise InputError(
-            "the graph does not say how long a time step is: give --source "
-            f"{', '.join(CONVENTIONS)}, or --dt SECONDS (1e-4 in snnTorch and the NIR paper)"
+            f"the graph does not say how long a time step is: give --source ({', '.join(CONVENTIONS)}), or --dt "
+            "SECONDS (1e-4 in snnTorch and the NIR paper)"
         )
     found = CONVENTIONS[source] if source is not None else Convention(1e-4)
     if dt is not None:
@@ -66,23 +98,9 @@ def convention(source: str | None, dt: float | None, reset: str | None, spikes: 
     if reset is not None:
         if reset not in RESETS:
             raise InputError(f"reset {reset!r}: unknown; allowed: {', '.join(RESETS)}")
-        found = replace(found, reset=reset)
+        found = replace(found, reset=reset, reset_beside_current=None)
     if spikes is not None:
         if spikes not in SPIKES:
             raise InputError(f"spikes {spikes!r}: unknown; allowed: {', '.join(SPIKES)}")
         found = replace(found, several=spikes == "several")
     return found
-
-
-def likely_source(constants: Sequence[npt.NDArray[np.float64]]) -> str:
-    """Return whose convention the time ``constants`` of a graph's layers suggest; NIR's own where they tell nothing.
-
-    Steps are counted by sinabs (1 and more), seconds divided by a rate by Norse (below 1e-4, which is shorter than a
-    step elsewhere). snnTorch and the NIR paper share a dt: the graph's own reset, to zero, is taken.
-    """
-    found = np.concatenate([values[np.isfinite(values) & (values > 0)] for values in constants])
-    if not found.size:
-        return "paper"
-    if found.min() >= 1:
-        return "sinabs"
-    return "norse" if found.min() < 1e-4 else "paper"

@@ -16,6 +16,7 @@ from conntra_neuro.exchange.nir.nodes import conv_window, pair_of
 __all__ = ["FloatLayer", "FloatNeuron", "Map", "float_layers", "is_spiking"]
 
 Array = npt.NDArray[np.float64]
+_ENDLESS = ("tau", "tau_mem", "tau_syn", "r", "w_in")
 _SPIKING = ("LIF", "CubaLIF", "LI", "CubaLI", "I")
 
 
@@ -74,24 +75,26 @@ class _Chain:
     layers: list[FloatLayer] = field(default_factory=list)
 
 
-def is_spiking(graph: Any) -> bool:
-    """Return whether a graph has nodes that make sense in time only, or integrate-and-fire neurons of float weights."""
+def is_spiking(graph: Any, conventions: bool = False) -> bool:
+    """Return whether a graph has nodes that make sense in time only, or integrate-and-fire neurons: of float weights,
+    or, where ``conventions`` of whoever wrote it are given, of any.
+    """
     for node in graph.nodes.values():
         kind = type(node).__name__
-        if kind in _SPIKING or (kind == "NIRGraph" and is_spiking(node)):
+        if kind in _SPIKING or (kind == "NIRGraph" and is_spiking(node, conventions)):
             return True
     floats = [n for n in graph.nodes.values() if type(n).__name__ in ("Affine", "Linear", "Conv2d")]
     fires = any(type(n).__name__ == "IF" for n in graph.nodes.values())
-    return fires and any(np.any(np.asarray(n.weight) != np.rint(n.weight)) for n in floats)
+    return fires and (conventions or any(np.any(np.asarray(n.weight) != np.rint(n.weight)) for n in floats))
 
 
-def float_layers(graph: Any) -> tuple[int, list[FloatLayer]]:
+def float_layers(graph: Any, entry: str | None = None) -> tuple[int, list[FloatLayer]]:
     """Return the number of inputs and the layers of a chain of weights and neurons.
 
-    Nested graphs are opened, edges from neurons through weights back to themselves become recurrent weights. InputError
-    names what stands in the way.
+    Nested graphs are opened, edges from neurons through weights back to themselves become recurrent weights;
+    ``entry``: as in ``Convention``. InputError names what stands in the way.
     """
-    nodes, edges = _opened(graph)
+    nodes, edges = _opened(graph, entry)
     into: dict[str, list[str]] = {name: [] for name in nodes}
     out: dict[str, list[str]] = {name: [] for name in nodes}
     for source, target in edges:
@@ -120,7 +123,7 @@ def float_layers(graph: Any) -> tuple[int, list[FloatLayer]]:
     return n_in, chain.layers
 
 
-def _opened(graph: Any, prefix: str = "") -> tuple[dict[str, Any], list[tuple[str, str]]]:
+def _opened(graph: Any, entry: str | None, prefix: str = "") -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """Return nodes and edges of a graph whose nested graphs are opened, names joined by dots."""
     nodes: dict[str, Any] = {}
     edges: list[tuple[str, str]] = []
@@ -130,7 +133,7 @@ def _opened(graph: Any, prefix: str = "") -> tuple[dict[str, Any], list[tuple[st
             nodes[prefix + name] = node
             ends[name] = (prefix + name, prefix + name)
             continue
-        inner, between = _opened(node, f"{prefix}{name}.")
+        inner, between = _opened(node, entry, f"{prefix}{name}.")
         kinds = {n: type(x).__name__ for n, x in inner.items()}
         first = [n for n, kind in kinds.items() if kind == "Input"]
         last = [n for n, kind in kinds.items() if kind == "Output"]
@@ -140,6 +143,7 @@ def _opened(graph: Any, prefix: str = "") -> tuple[dict[str, Any], list[tuple[st
         leaving = [s for s, t in between if t == last[0]]
         if len(entering) != 1 or len(leaving) != 1:
             raise InputError(f"node {prefix}{name}: a nested graph with several ways in or out")
+        entering = [_entry(entering[0], between, inner, entry)]
         nodes |= {n: x for n, x in inner.items() if n not in (first[0], last[0])}
         edges += [(s, t) for s, t in between if s != first[0] and t != last[0]]
         ends[name] = (entering[0], leaving[0])
@@ -148,6 +152,19 @@ def _opened(graph: Any, prefix: str = "") -> tuple[dict[str, Any], list[tuple[st
             source, target = (_renamed(end, graph, ends) for end in (source, target))
         edges.append((ends[source][1], ends[target][0]))
     return nodes, edges
+
+
+def _entry(name: str, edges: list[tuple[str, str]], nodes: dict[str, Any], entry: str | None) -> str:
+    """Return the node that the input of a nested graph is for: Spyx leads it into the weights of the way back."""
+    behind = [target for source, target in edges if source == name]
+    if not hasattr(nodes[name], "weight") or len(behind) != 1 or (behind[0], name) not in edges:
+        return name
+    if entry is None:
+        raise InputError(
+            f"node {name}: a nested graph leads its input into the weights of its way back, as Spyx writes it; give "
+            "--source spyx to have it lead into the neurons, as Spyx runs it"
+        )
+    return behind[0]
 
 
 def _renamed(name: str, graph: Any, ends: dict[str, Any]) -> str:
@@ -238,7 +255,7 @@ def _neuron(node: Any, shape: tuple[int, ...], what: str) -> FloatNeuron:
 
     def of(attribute: str, default: float) -> Array:
         value = getattr(node, attribute, None)
-        array = np.full(size, default) if value is None else finite(value, f"{what}: {attribute}")
+        array = np.full(size, default) if value is None else _number(value, attribute, f"{what}: {attribute}")
         if array.size not in (1, size):
             raise InputError(f"{what}: {array.size} values of {attribute}; one, or {size} expected")
         return np.broadcast_to(array.ravel(), size).astype(np.float64)
@@ -257,7 +274,18 @@ def _neuron(node: Any, shape: tuple[int, ...], what: str) -> FloatNeuron:
         tau = np.zeros(size)
     if np.any(tau < 0) or (spikes and np.any(threshold <= 0) and kind != "Threshold"):
         raise InputError(f"{what}: a time constant below 0, or a threshold that is not above 0")
-    return FloatNeuron(kind, tau, of("tau_syn", 0.0), of("r", 1.0), of("w_in", 1.0), of("v_leak", 0.0), threshold)
+    tau_syn, r, w_in = of("tau_syn", 0.0), of("r", 1.0), of("w_in", 1.0)
+    if np.any(np.isinf(r) & np.isfinite(tau)) or np.any(np.isinf(w_in) & np.isfinite(tau_syn)) or np.any(tau_syn < 0):
+        raise InputError(f"{what}: a gain without end beside a time constant that has one, or tau_syn below 0")
+    return FloatNeuron(kind, tau, tau_syn, r, w_in, of("v_leak", 0.0), threshold)
+
+
+def _number(value: Any, attribute: str, what: str) -> npt.NDArray[Any]:
+    """Return an array of finite numbers; of what never decays, lava-dl's graphs have infinite constants and gains."""
+    array = np.asarray(value)
+    if attribute in _ENDLESS and array.dtype.kind == "f":
+        return np.where(np.isposinf(array), np.inf, finite(np.where(np.isposinf(array), 1.0, array), what))
+    return finite(value, what)
 
 
 def _bias(node: Any, size: int, what: str) -> Array:

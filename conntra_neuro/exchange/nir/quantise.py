@@ -2,9 +2,9 @@
 
 A neuron's weights, bias and threshold may all be multiplied by one positive number without a change of its spikes. So
 each gets the one at which whole weights of ``bits`` bits miss least (a channel of a convolution shares one): of the
-potentials on data, else of the weights. Weights stand as multiples of a power of two, which a chip has in an exponent,
-so that thresholds and biases are finer than they: weights are rounded once, thresholds hardly. Decays are rounded to
-12 bits.
+potentials on data, else of the weights. Layers that are whole numbers already, at a power of two, stay as they are.
+Weights stand as multiples of a power of two, which a chip has in an exponent, so that thresholds and biases are finer
+than they: weights are rounded once, thresholds hardly. Decays are rounded to 12 bits.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.exchange.nir.conventions import Convention
 from conntra_neuro.exchange.nir.fitting import Seen, by_weights_alone, on_data
 from conntra_neuro.exchange.nir.float_graph import FloatLayer
-from conntra_neuro.exchange.nir.simulate import applied, euler, simulate
+from conntra_neuro.exchange.nir.simulate import applied, simulate, stepped
+from conntra_neuro.exchange.nir.whole import ROUNDING, whole_scales
 from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork, Recurrent, SumPool
 from conntra_neuro.network.layers import Layer
 
@@ -103,11 +104,13 @@ class _Quantiser:
     ) -> None:
         self.layer, self.how, self.last, self.seen, self.rng = layer, how, last, seen, rng
         self.most, self.unit = 2 ** (bits - 1) - 1, 2 ** (_FINEST - bits)
-        self.stays_u, self.stays_v, self.into_u, self.into_v = euler(layer.neuron, how.dt)
+        self.stays_u, self.stays_v, self.into_u, self.into_v = stepped(layer.neuron, how)
+        self.reset = how.reset_of(layer.neuron.kind, layer.recurrent is not None)
         self.notes: list[str] = []
         self.clipped = 0
-        if np.any(self.stays_u < 0) or np.any(self.stays_v < 0):
+        if np.any(self.stays_u < -ROUNDING) or np.any(self.stays_v < -ROUNDING):
             raise InputError(f"node {layer.name}: a time constant below dt = {how.dt:g} s; give the graph's own --dt")
+        self.stays_u, self.stays_v = (np.maximum(part, 0) for part in (self.stays_u, self.stays_v))
 
     @property
     def spikes(self) -> bool:
@@ -120,12 +123,13 @@ class _Quantiser:
         *before, main = layer.maps
         pools, weight = self._before(before, main.weight, main.geometry)
         geometry = main.geometry
-        per_channel = geometry is not None
-        if per_channel and np.ptp(gain) > 1e-12 * np.abs(gain).max():
+        # Exporters write them in float32.
+        by_channel = gain.reshape(len(weight), -1)
+        if (np.ptp(by_channel, axis=1) > ROUNDING * np.abs(gain).max()).any():
             raise InputError(
-                f"node {layer.name}: time constants that differ within a convolution; one for all expected"
+                f"node {layer.name}: time constants that differ within a channel of a convolution; one for all expected"
             )
-        rows = weight.reshape(len(weight), -1) * (gain[: len(weight), None] if not per_channel else gain[0])
+        rows = weight.reshape(len(weight), -1) * by_channel[:, :1]
         back = None if layer.recurrent is None else layer.recurrent * gain[:, None]
         threshold, late = self._thresholds()
         weights, scale, missing = self._fitted(before, rows, self._cap(back, late, geometry), geometry)
@@ -180,7 +184,7 @@ class _Quantiser:
     def _thresholds(self) -> tuple[Array, Array | None]:
         """Return the thresholds, and what a spike takes off more by the next step than a soft reset does."""
         threshold = self.layer.neuron.threshold
-        if not self.spikes or self.how.reset != "subtract-late" or self.layer.neuron.kind == "Threshold":
+        if not self.spikes or self.reset != "subtract-late" or self.layer.neuron.kind == "Threshold":
             return threshold, None
         # theta comes off after the decay: a soft reset takes it off before, and leaves (1 - decay) of it gone.
         return threshold, -(1 - self.stays_v) * threshold
@@ -208,6 +212,9 @@ class _Quantiser:
         """
         shared, limit = not self.spikes, np.maximum(cap / self.unit, 1e-6)
         limit = np.where(np.isfinite(limit), limit, 1e12)
+        whole = self._whole(rows, limit, shared)
+        if whole is not None:
+            return np.rint(rows * whole[:, None]).astype(np.int64), whole * self.unit, np.zeros(len(rows))
         grouped = geometry is not None and geometry.groups > 1
         if self.seen is None or grouped or self.layer.recurrent is not None or len(self.seen.exact) == 0:
             found = by_weights_alone(rows, self.most, limit, shared)
@@ -225,6 +232,15 @@ class _Quantiser:
         self.clipped += int(np.count_nonzero(capped < scale))
         return weight.astype(np.int64), capped * self.unit, missing * self.unit
 
+    def _whole(self, rows: Array, limit: Array, shared: bool) -> Array | None:
+        """Return the scales at which nothing is rounded; None where there are none."""
+        units, gain = len(rows), self.into_u * self.into_v
+        ways = np.zeros((units, 0)) if self.layer.recurrent is None else self.layer.recurrent * gain[:, None]
+        weights = np.concatenate([rows, ways], axis=1)
+        thresholds = self.layer.neuron.threshold if self.spikes else np.zeros(self.layer.size)
+        biases, thresholds = (part.reshape(units, -1) for part in (self._exact_bias(gain), thresholds))
+        return whole_scales(weights, biases, thresholds, self.unit, self.most, _LARGEST_BIAS, limit, shared)
+
     def _pooled(self, before: Sequence[Any]) -> Seen:
         """Return what the weights see: sums over windows as whole numbers; weights before weights are merged."""
         assert self.seen is not None
@@ -237,15 +253,21 @@ class _Quantiser:
         return Seen(*(part.reshape(n, steps, -1) for part in sums))
 
     def _bias(self, scale: Array, gain: Array, missing: Array) -> npt.NDArray[np.int64]:
-        neuron, layer = self.layer.neuron, self.layer
-        steady = gain / np.maximum(1 - self.stays_u, 1e-12)
-        given = layer.bias if layer.recurrent_bias is None else layer.bias + layer.recurrent_bias
-        if np.any(self.stays_u > 0) and np.any(given != 0):
+        if np.any(self.stays_u > 0) and np.any(self._given_bias() != 0):
             self.notes.append("biases go to v at once, and not through the current: at their steady value")
-        exact = scale * (steady * given + (1 - self.stays_v) * neuron.v_leak) + missing
+        exact = scale * self._exact_bias(gain) + missing
         rounded = np.clip(np.rint(exact), -_LARGEST_BIAS, _LARGEST_BIAS)
         self.clipped += int(np.count_nonzero(np.abs(exact) > _LARGEST_BIAS + 0.5))
         return rounded.astype(np.int64)
+
+    def _given_bias(self) -> Array:
+        layer = self.layer
+        return layer.bias if layer.recurrent_bias is None else layer.bias + layer.recurrent_bias
+
+    def _exact_bias(self, gain: Array) -> Array:
+        """Return what a step adds to v without spikes."""
+        steady = gain / np.maximum(1 - self.stays_u, 1e-12)
+        return steady * self._given_bias() + (1 - self.stays_v) * self.layer.neuron.v_leak
 
     def _loops(self, back: Array | None, late: Array | None, scale: Array) -> list[tuple[Any, int]]:
         """Return the recurrent weights and their delays."""
@@ -276,12 +298,14 @@ class _Quantiser:
         # A threshold between two integers is as good as the one below it, strictly; at it, as the one above.
         rounded = np.floor(exact + 0.5 - 1e-9).astype(np.int64)
         rounded = np.clip(rounded, 0 if strict else 1, _LARGEST_THRESHOLD)
-        reset = "hard" if self.how.reset == "zero" or self.layer.neuron.kind == "Threshold" else "soft"
+        reset = "hard" if self.reset.startswith("zero") or self.layer.neuron.kind == "Threshold" else "soft"
         if self.how.several:
             self.notes.append(
                 "neurons send one spike a step, where the package sends as many as the threshold goes into v"
             )
-        return Lif(rounded, **decays, reset=reset, strict=strict)  # type: ignore[arg-type]
+        # A v that is 0 for a step more is one that does not move in it.
+        refractory = int(self.reset == "zero-late" and self.layer.neuron.kind != "Threshold")
+        return Lif(rounded, **decays, reset=reset, strict=strict, refractory=refractory)  # type: ignore[arg-type]
 
     def _decay_error(self) -> float:
         shares = [1 - stays for stays in (self.stays_u, self.stays_v)]

@@ -66,7 +66,8 @@ def read_nir_with_report(
         raise FileFormatError(f"{path}: a single {type(graph).__name__} node; a graph of nodes expected")
     try:
         own = _own(graph, steps)
-        if own is None and is_spiking(graph):
+        conventions = any(options.get(name) is not None for name in ("source", "dt", "reset", "spikes"))
+        if own is None and is_spiking(graph, conventions):
             found = import_spiking(path, graph, steps, assumed=assumed, **options)
             return found.network, found
         given = [name for name, value in options.items() if value is not None and name not in ("bits", "data", "seed")]

@@ -13,8 +13,9 @@ from conntra_hardware.base.arrays import ArrayLike, as_spikes
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import MAX_STEPS
 from conntra_neuro.exchange.assume import steps_or_assumed
-from conntra_neuro.exchange.nir.conventions import Convention, convention, likely_source
+from conntra_neuro.exchange.nir.conventions import CONVENTIONS, Convention, convention
 from conntra_neuro.exchange.nir.float_graph import FloatLayer, float_layers
+from conntra_neuro.exchange.nir.guess import likely_source
 from conntra_neuro.exchange.nir.quantise import Rounding, quantised
 from conntra_neuro.exchange.nir.simulate import simulate
 from conntra_neuro.network import DiscreteNetwork
@@ -150,10 +151,11 @@ def import_spiking(
     steps = steps_or_assumed(steps, assumed, refusal)
     if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MAX_STEPS:
         raise InputError(f"steps {steps!r}: an integer from 1 to {MAX_STEPS} expected")
-    n_in, layers = float_layers(graph)
     guessed = source is None and dt is None and assumed is not None
+    known = CONVENTIONS.get("spyx" if guessed else source or "")
+    n_in, layers = float_layers(graph, None if known is None else known.entry)
     if guessed:
-        source = likely_source([np.concatenate([layer.neuron.tau, layer.neuron.tau_syn]) for layer in layers])
+        source = likely_source(graph, layers)
     how = convention(source, dt, reset, spikes)
     if guessed and assumed is not None:
         assumed.append(

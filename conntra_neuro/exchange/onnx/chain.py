@@ -44,9 +44,9 @@ class Chain:
         """Index of the last layer; -1 is the input."""
         return len(self.layers) - 1
 
-    def spiking(self, pending: Pending, signs: IntArray, k: IntArray) -> Settled:
+    def spiking(self, pending: Pending, signs: IntArray, k: IntArray, one_by_one: bool = False) -> Settled:
         """Add neurons that spike where ``signs * u >= k``, k (copies, columns): a layer of as many copies of each unit,
-        or of graded neurons that count them, unless maxima follow, which take 0/1 spikes.
+        or of graded neurons that count them, unless maxima follow (``one_by_one``), which take 0/1 spikes.
 
         Maxima that ``pending`` has waiting follow. Return the layer's outputs, whose integers count the copies.
         """
@@ -57,7 +57,7 @@ class Chain:
             at_least = at_least - np.repeat(signs, each) * pending.border
         terms, divisors = _reduced(pending, signs)
         above = -(-at_least // np.repeat(divisors, each)) - 1  # a spike where the sum is above it
-        if self.graded and copies > 1 and not pending.pools and pending.border is None:
+        if self.graded and copies > 1 and not one_by_one and not pending.pools and pending.border is None:
             neuron = MultiThreshold(above.reshape(copies, columns * each).T)
             self._add(pending, terms, np.zeros(columns, np.int64), neuron, 1)
             return Settled(self.last, pending.size, columns, copies)

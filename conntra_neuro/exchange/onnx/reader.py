@@ -180,7 +180,7 @@ class _Reader:
             for column in np.flatnonzero((1 - k).max(axis=0) > MOST_BIAS):
                 k[:, column], signs[column] = (1 - k[:, column])[::-1], -signs[column]
                 levels[:, column] = levels[::-1, column]
-        base = self.chain.spiking(pending, signs, k)
+        base = self.chain.spiking(pending, signs, k, one_by_one=rises)
         settled = Tensor(base, value.index, levels, value.pad)
         for name, other in self.values.items():  # others that take the same
             if other is value:
@@ -269,6 +269,7 @@ class _Reader:
             and isinstance(value, Tensor)
             and isinstance(value.base, Pending)
             and _step(value) is None
+            and is_line(value)  # else an activation of several values, whose neurons come first
         ):
             return self._pool_of_sums(node, value, value.base)
         largest = node.op == "MaxPool"

@@ -19,7 +19,7 @@ from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.exchange.onnx.windows import in_one_window, ungrouped
 from conntra_neuro.exchange.relu.net import FloatLayer, Part
 
-__all__ = ["chained", "identity"]
+__all__ = ["chained", "identity", "without_groups"]
 
 Array = npt.NDArray[Any]
 Key = tuple[Any, ...]
@@ -45,6 +45,24 @@ def chained(layers: Sequence[FloatLayer], output: int, shape: tuple[int, ...]) -
     if all(not node.parts and node.source == index - 1 for index, node in enumerate(nodes)):
         return list(nodes)
     return _Chain(nodes, shape).result()
+
+
+def without_groups(layers: Sequence[FloatLayer]) -> list[FloatLayer]:
+    """Return ``layers`` in which what is shifted before it is padded has no groups, nor what comes before: a channel
+    that always sends the same stands for the shift.
+    """
+    found = list(layers)
+    for index, layer in enumerate(layers):
+        if layer.plane is not None:
+            found[max(index - 1, 0) : index + 1] = map(_ungrouped, found[max(index - 1, 0) : index + 1])
+    return found
+
+
+def _ungrouped(layer: FloatLayer) -> FloatLayer:
+    if layer.geometry is None:
+        return layer
+    weight, geometry = ungrouped(layer.weight, layer.geometry)
+    return replace(layer, weight=weight, geometry=geometry)
 
 
 def _parts(layer: FloatLayer, index: int) -> list[Part]:

@@ -14,7 +14,7 @@ from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.exchange.onnx.graph import Graph, Node
 from conntra_neuro.exchange.onnx.ops import evaluate_constant
 from conntra_neuro.exchange.onnx.shapes import RESHAPING, constant_pad, convolution_of, window_of
-from conntra_neuro.exchange.relu.branches import chained, identity
+from conntra_neuro.exchange.relu.branches import chained, identity, without_groups
 from conntra_neuro.exchange.relu.net import FloatLayer, FloatNet, Grid, Part, Pool
 from conntra_neuro.exchange.relu.view import AFFINE, View, affine, by_channel, moved
 
@@ -44,6 +44,7 @@ class _Reader:
         self.layers: list[FloatLayer] = []
         self.notes: list[str] = []
         self.grid: Grid | None = None
+        self.cut: set[int] = set()  # layers whose Relu is a quantisation's
         self.order = np.arange(int(np.prod(graph.input_shape)))
         self.shape: tuple[int, ...] = self.order.shape
         self.values: dict[str, Any] = {**graph.constants, graph.input: View.of(-1, graph.input_shape)}
@@ -61,13 +62,16 @@ class _Reader:
         if not isinstance(found, View) or found.layer < 0:
             raise InputError("output: not that of a last weighted layer; logits or a softmax of them expected there")
         last = self.layers[found.layer]
+        if last.rectified and found.layer in self.cut and not last.pools:
+            last.rectified, last.grid = False, None
+            self.notes.append("output: logits below 0, which their quantisation cuts off, are kept")
         if last.rectified or found.waiting or last.geometry is not None:
             raise InputError("output: no sums of a dense layer; logits or a softmax of them expected there")
         self._fold(found, last, "output")
         last.weight, last.bias = last.weight[found.index], last.bias[found.index]
         last.parts = tuple(replace(part, weight=part.weight[found.index]) for part in last.parts)
         single = len(last.bias) == 1
-        layers = chained(self.layers, found.layer, self.shape)
+        layers = without_groups(chained(self.layers, found.layer, self.shape))
         for layer in layers:
             parts = [layer.weight, layer.bias, *([] if layer.plane is None else [layer.plane])]
             if not all((np.abs(part) < _LARGEST).all() for part in parts):
@@ -159,11 +163,8 @@ class _Reader:
             parts += made
             bias = bias + shift
         first, *rest = parts
-        self.layers.append(
-            FloatLayer(
-                str(node), first.weight, bias, first.geometry, first.plane, source=first.source, parts=tuple(rest)
-            )
-        )
+        more: dict[str, Any] = {"source": first.source, "parts": tuple(rest)}
+        self.layers.append(FloatLayer(str(node), first.weight, bias, first.geometry, first.plane, **more))
         return replace(View.of(len(self.layers) - 1, one.shape), index=one.index)
 
     def _summand(self, node: Node, view: View) -> tuple[list[Part], Array]:
@@ -306,13 +307,13 @@ class _Reader:
             raise InputError(f"{node}: of an activation that no QuantizeLinear made; QuantizeLinear expected before it")
         view = replace(view, grid=None)
         if view.layer < 0:
-            if not view.plain:
-                raise InputError(f"{node}: quantises an input that was scaled before; quantise the features themselves")
-            self.grid = grid
+            self.grid = grid if view.plain else self.grid
+            self.notes += [] if view.plain else [f"{node}: rounding of the scaled input is left out"]
             return view
         layer = self.layers[view.layer]
         if not layer.rectified and grid.low == grid.zero:  # what is below 0 is cut off: a Relu
             view = self._rectified(node, view, np.inf)
+            self.cut.add(view.layer)
         maxima = all(pool.kind == "max" for pool in layer.pools)
         if layer.rectified and maxima and view.plain and layer.grid in (None, grid):
             layer.grid = grid  # rounding and maximum may change places

@@ -128,20 +128,24 @@ class SignalCoding:
 
     def analyse(self, x: ArrayLike) -> Integers:
         """Return the values (n, steps, values) of samples (n, channels * samples): what is coded."""
-        samples = self._samples(x)
+        found = self.values_of(self._samples(x).reshape(-1, self.steps * self.per_step), self.steps)
+        return found - found.max((1, 2), keepdims=True) if self.relative and self.bands else found
+
+    def values_of(self, rows: npt.NDArray[np.int32], steps: int) -> Integers:
+        """Return the values (n, steps, values) of ``rows`` (n * channels, samples), not counted from any other.
+
+        Frames look into samples beyond the steps where there are any, and into silence behind these.
+        """
         if self.bands == 0:
-            sums = samples.reshape(-1, self.channels, self.steps, self.per_step).sum(axis=3, dtype=np.int64)
-            return np.ascontiguousarray((sums // self.per_step).transpose(0, 2, 1))
+            parts = rows[:, : steps * self.per_step].reshape(-1, self.channels, steps, self.per_step)
+            return np.ascontiguousarray((parts.sum(axis=3, dtype=np.int64) // self.per_step).transpose(0, 2, 1))
         from conntra_hardware.program.signal_kernel import band_energies
 
-        tables = filter_bank(self)
-        out = np.empty((len(samples) * self.channels, self.steps, self.bands), np.int64)
-        rows = samples.reshape(len(out), self.steps * self.per_step)
+        out = np.empty((len(rows), steps, self.bands), np.int64)
         loops: Any = band_energies
-        loops(rows, self.per_step // self.hops, self.hops, *tables, out)
-        found = log2(out).reshape(len(samples), self.channels, self.steps, self.bands).transpose(0, 2, 1, 3)
-        found = np.ascontiguousarray(found.reshape(len(samples), self.steps, self.values))
-        return found - found.max((1, 2), keepdims=True) if self.relative else found
+        loops(np.ascontiguousarray(rows), self.per_step // self.hops, self.hops, *filter_bank(self), out)
+        found = log2(out).reshape(-1, self.channels, steps, self.bands).transpose(0, 2, 1, 3)
+        return np.ascontiguousarray(found).reshape(-1, steps, self.values)
 
     def _samples(self, x: ArrayLike) -> npt.NDArray[np.int32]:
         # Here, because input_encoding knows this module.
@@ -198,7 +202,10 @@ class SignalEncoder:
         return np.concatenate(parts).reshape(-1, self.n_out)
 
     def _encode(self, x: npt.NDArray[Any]) -> SpikeArray:
-        found = self.coding.analyse(x)
+        return self.coded(self.coding.analyse(x))
+
+    def coded(self, found: Integers) -> SpikeArray:
+        """Return the spikes (n, steps, n_out) of values (n, steps, values), as ``SignalCoding.analyse`` gives them."""
         if self.coding.code == "delta":
             from conntra_hardware.program.signal_kernel import send_on_delta
 

@@ -1,0 +1,150 @@
+"""Hold what `conntra import` makes of random NIR graphs to what the packages themselves sent, or to NIR's equations.
+
+    .venv/bin/python scripts/measure_nir.py FOLDER [--json out.json]
+    .venv/bin/python scripts/measure_nir.py [--count 300] [--seed 0] [--json out.json]
+    .venv/bin/python scripts/measure_nir.py FOLDER --pack tests/data/nir_packages.npz --count 10
+
+FOLDER is what scripts/make_nir_graphs.py wrote. Without it, graphs in the notations of tests/support/nir_notations.py
+are made, and held to tests/support/nir_graph_loops.py, which runs NIR's equations node by node in plain loops. --pack
+puts the first few of each package into one archive, for the tests.
+
+For each package or notation: graphs, how many are refused, layers of neurons, values at all steps, how many of the
+float simulation differ (spikes that are not equal, potentials further apart than 1e-4 of the largest), and how many of
+the integer network's spikes do; of spikes of the reference, how many the integers have at that step or beside it; and
+of how many graphs the source is guessed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+
+from conntra_hardware.base.errors import ConntraError
+from conntra_neuro.exchange.files import import_with_report
+from conntra_neuro.exchange.nir.guess import likely_source
+from conntra_neuro.exchange.nir.spiking import SpikingImport
+
+SUPPORT = Path(__file__).parents[1] / "tests" / "support"
+COLUMNS = ("graphs", "refused", "layers", "values", "differ", "integers", "spikes", "within_a_step", "guessed")
+STEPS = 16
+Case = tuple[str, Path, np.ndarray, list[np.ndarray], dict[str, Any]]
+
+
+def packages(folder: Path) -> Iterator[Case]:
+    """Return name, graph, inputs, what each layer sends, and how it is read, of all that a folder has."""
+    for found in sorted(folder.glob("*.npz")):
+        with np.load(found) as archive:
+            read = {key: value for key, value in json.loads(str(archive["read"])).items() if value is not None}
+            sent = [archive[f"spikes{index}"] for index in range(len(archive.files) - 2)]
+            yield found.stem.split("-")[0], found.with_suffix(".nir"), archive["inputs"], sent, read
+
+
+def pack(folder: Path, count: int, target: Path) -> None:
+    """Write the first ``count`` cases of each package into one archive: the graph's bytes, spikes, how to read it."""
+    arrays: dict[str, Any] = {}
+    seen: dict[str, int] = {}
+    for name, path, inputs, sent, read in packages(folder):
+        number = seen[name] = seen.get(name, -1) + 1
+        if number >= count:
+            continue
+        arrays[f"{name}-{number}/graph"] = np.frombuffer(path.read_bytes(), np.uint8)
+        arrays[f"{name}-{number}/read"] = json.dumps(read)
+        arrays[f"{name}-{number}/inputs"] = inputs
+        arrays |= {f"{name}-{number}/{index}": rows.astype(np.float32) for index, rows in enumerate(sent)}
+    np.savez_compressed(target, **arrays)
+
+
+def notations(folder: Path, count: int, seed: int) -> Iterator[Case]:
+    """Return the same of graphs in notations, made one after the other in ``folder``."""
+    sys.path.insert(0, str(SUPPORT))
+    from nir_graph_loops import run_graph  # type: ignore[import-not-found]
+    from nir_notations import NOTATIONS, WHOLE  # type: ignore[import-not-found]
+
+    from conntra_neuro.exchange.nir.conventions import convention
+
+    path = folder / "graph.nir"
+    for name, make in {**NOTATIONS, **WHOLE}.items():
+        for number in range(seed, seed + count):
+            graph, n_in, read = make(number)
+            nir.write(path, graph)
+            how = convention(read["source"], None, read.get("reset"), read.get("spikes"))
+            given = {part: getattr(how, part) for part in ("dt", "reset", "strict", "several", "decay")}
+            x = (np.random.default_rng(number).random((2, STEPS, n_in)) < 0.4).astype(np.uint8)
+            runs = [run_graph(graph, sample, given) for sample in x]
+            yield name, path, x, [np.stack([run[node] for run in runs]) for node in _in_order(graph)], read
+
+
+def _in_order(graph: Any) -> list[str]:
+    kinds = ("IF", "LIF", "CubaLIF", "LI", "CubaLI", "I")
+    return [name for name, node in graph.nodes.items() if type(node).__name__ in kinds]
+
+
+def compared(case: Case, of: dict[str, int]) -> None:
+    """Count a graph."""
+    name, path, inputs, sent, read = case
+    of["graphs"] += 1
+    try:
+        network, report = import_with_report(path, steps=inputs.shape[1], **read)
+    except ConntraError as error:
+        of["refused"] += 1
+        print(error)
+        return
+    assert isinstance(report, SpikingImport)
+    of["guessed"] += likely_source(nir.read(path, type_check=False), report.layers) == read["source"]
+    given = network.outputs(inputs)
+    integers = [out for out, layer in zip(given, network.layers, strict=True) if layer.neuron is not None]
+    for index, (ours, whole) in enumerate(zip(report.simulate(inputs), integers, strict=True)):
+        theirs = sent[index]
+        # Spyx sends a step after v passes the threshold, layer by layer.
+        shift = (index + 1) * (read["source"] == "spyx")
+        theirs, ours = theirs[:, shift:], ours[:, : ours.shape[1] - shift]
+        wrong = np.abs(theirs - ours) > 1e-4 * max(1.0, float(np.abs(theirs).max()))
+        of["layers"] += 1
+        of["values"] += ours.size
+        of["differ"] += int(wrong.sum())
+        if wrong.any():
+            print(f"{name} {path.name} layer {index}: {wrong.sum()} of {ours.size} differ")
+        if not np.isfinite(report.layers[index].neuron.threshold).all():
+            continue  # potentials of a last layer, in units of their own
+        whole = whole.reshape(inputs.shape[0], inputs.shape[1], -1)[:, : ours.shape[1]]
+        near = whole > 0
+        near[:, 1:] |= whole[:, :-1] > 0
+        near[:, :-1] |= whole[:, 1:] > 0
+        of["integers"] += int((whole != theirs).sum())
+        of["spikes"] += int((theirs > 0).sum())
+        of["within_a_step"] += int((near & (theirs > 0)).sum())
+
+
+def main() -> None:
+    """Compare, and print a line a package or notation."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--pack", type=Path)
+    args = parser.parse_args()
+    if args.pack:
+        pack(args.folder, args.count, args.pack)
+        return
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as own:
+        cases = packages(args.folder) if args.folder else notations(Path(own), args.count, args.seed)
+        for case in cases:
+            compared(case, found.setdefault(case[0], dict.fromkeys(COLUMNS, 0)))
+    for name, of in found.items():
+        print(name, of)
+    if args.json:
+        args.json.write_text(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
