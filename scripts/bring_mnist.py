@@ -3,8 +3,8 @@
     readers/bin/python scripts/bring_mnist.py train NAME mnist.npz FOLDER [--seed 0] [--seconds 150]
     .venv/bin/python scripts/bring_mnist.py measure FOLDER [--repair 60] [--only NAME-sSEED] [-- OPTIONS OF IMPORT]
 
-``train`` runs in an environment with the package (and its exporter), without this project; NAME is one of
-bring_mnist_networks.py (``--list``). ``measure`` runs ``conntra import --json`` on each file of FOLDER.
+``train`` runs in an environment with the package (and its exporter), without this project; NAME is a key of
+NETWORKS in bring_mnist_networks.py. ``measure`` runs ``conntra import --json`` on each file of FOLDER.
 
 Splits: the first 40,000 training images train the float network. The last 10,000 training images choose scales and
 weights at import, and repair moves weights on them (a tenth of them decides what is kept); the float network has not
@@ -115,9 +115,10 @@ def main() -> None:
     two.add_argument("--repair", type=float, default=60.0, help="seconds; 0: none")
     two.add_argument("--only", help="beginnings of names, with commas between")
     two.add_argument("--json", type=Path)
-    two.add_argument("options", nargs="*", help="of conntra import, behind --")
     two.set_defaults(verb=measure)
-    args = parser.parse_args()
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)  # behind it: options of conntra import
+    args = parser.parse_args(sys.argv[1:end])
+    args.options = sys.argv[end + 1 :]
     args.verb(args)
 
 
