@@ -14,6 +14,8 @@ from conntra_neuro.cli.verb_result import Outcome
 
 __all__ = ["export", "import_"]
 
+_AGREEMENT = 1_000  # samples whose spikes are compared layer by layer
+
 
 def export(
     file: Annotated[
@@ -157,7 +159,8 @@ def import_(
         str | None,
         typer.Option(
             metavar="DATA",
-            help="Compare on its test samples; ONNX: find scales on its training samples; NIR: samples (n, T, ...).",
+            help="Compare on its test samples; ONNX: find scales on its training samples; NIR: samples (n, T, ...). An "
+            "npz:FILE may lack y_train: what the float network says stands in.",
         ),
     ] = None,
     neuron: Annotated[
@@ -178,7 +181,7 @@ def import_(
         str | None,
         typer.Option(
             help="Of repair: labels, the classes of DATA; float, what the float network says of its samples; or both.",
-            show_default="both",
+            show_default="both; float of DATA without classes",
         ),
     ] = None,
     seed: Seed = 0,
@@ -193,7 +196,7 @@ def import_(
     chip's integers, and the table reports what was lost. What has no counterpart is refused in one line that names it.
     """
     from conntra_hardware.base.files import check_writable
-    from conntra_neuro.datasets import load_dataset
+    from conntra_neuro.datasets import Dataset, load_dataset, unlabelled
     from conntra_neuro.datasets.dataset import refuse_values
     from conntra_neuro.exchange.files import import_with_report
     from conntra_neuro.network.storage import save
@@ -220,8 +223,8 @@ def import_(
             "targets": targets,
             "repair": repair,
         }
-        dataset = None if data is None else load_dataset(data, seed=seed)
-        if dataset is not None:
+        dataset = None if data is None else unlabelled(data, seed=seed) or load_dataset(data, seed=seed)
+        if isinstance(dataset, Dataset):
             refuse_values(dataset, "import")
         if dataset is not None and (format or file.suffix.lower()) in ("onnx", ".onnx", "nir", ".nir"):
             options |= {"data": dataset, "seed": seed}
@@ -261,8 +264,18 @@ def _bits(bits: int | None, levels: str | None) -> int | None:
 
 def _compared(network: Any, rounded: Any, dataset: Any) -> dict[str, Any]:
     """Return how the integer network does on the test samples of ``dataset``, and beside its float simulation."""
+    from conntra_neuro.datasets import Unlabelled
+
     if dataset is None or not len(dataset.x_test):
         return {}
+    if isinstance(dataset, Unlabelled):
+        if not hasattr(rounded, "float_logits"):
+            return {}
+        told = dataset.told(lambda x: rounded.float_logits(x).argmax(axis=1), network.n_classes)
+        found = _compared(network, rounded, told)
+        del found["float_accuracy"]  # its own classes: all are right
+        names = {"accuracy": "same_class", "accuracy_before_repair": "same_class_before_repair"}
+        return {names.get(name, name): value for name, value in found.items()}
     if hasattr(rounded, "compared"):
         return rounded.compared(dataset)
     found: dict[str, Any] = {"accuracy": 1 - network.error(dataset.x_test, dataset.y_test)}
@@ -270,11 +283,9 @@ def _compared(network: Any, rounded: Any, dataset: Any) -> dict[str, Any]:
         before = 1 - rounded.before.error(dataset.x_test, dataset.y_test)
         found |= {"accuracy_before_repair": before, "repair": rounded.repair.to_dict()}
     if rounded is not None and hasattr(rounded, "simulate"):
-        exact = rounded.simulate(dataset.x_test)[-1]
-        spiking = network.layers[-1].neuron.spikes
-        logits = exact.sum(axis=1) if spiking else exact[:, -1]
+        logits = rounded.float_logits(dataset.x_test)
         found["float_accuracy"] = float((logits.argmax(axis=1) == dataset.y_test).mean())
-        found["agreement"] = [asdict(layer) for layer in rounded.agreement(dataset.x_test)]
+        found["agreement"] = [asdict(layer) for layer in rounded.agreement(dataset.x_test[:_AGREEMENT])]
     return found
 
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from conntra_hardware.base.errors import MALFORMED, FileFormatError, InputError
 from conntra_neuro.datasets.mapped import array_header, map_member
 
-__all__ = ["existing", "find_idx", "read_arrays", "read_idx", "read_npz"]
+__all__ = ["existing", "find_idx", "read_arrays", "read_idx", "read_npz", "read_samples"]
 
 _AGAIN = "get the file anew"
 _IDX_UNSIGNED_BYTES = 0x08
@@ -52,6 +52,11 @@ def read_npz(path: str | Path) -> dict[str, npt.NDArray[Any]]:
     path = existing(path)
     arrays, found = _npz(path, _MEMBERS)
     return _complete(path, arrays, found)
+
+
+def read_samples(path: str | Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays x_train and, where the file has it, x_test, as ``read_npz``; classes are not asked for."""
+    return _npz(existing(path), ("x_train", "x_test"))[0]
 
 
 def read_arrays(path: str | Path) -> dict[str, npt.NDArray[Any]]:

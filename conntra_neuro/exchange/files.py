@@ -16,6 +16,7 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.base.files import check_writable, write_atomically
 from conntra_hardware.base.suggest import did_you_mean
 from conntra_hardware.program import Program
+from conntra_neuro.datasets import Unlabelled
 from conntra_neuro.exchange.from_program import network_of_program
 from conntra_neuro.exchange.time import refuse_other_outputs, refuse_ways_through_time
 from conntra_neuro.network import DiscreteNetwork
@@ -75,7 +76,8 @@ def import_network(path: str | Path, format: str | None = None, **options: Any) 
                       divided by before they enter the graph
     data              the Dataset on whose training samples scales are found, of ONNX with weights in floating point or
                       8-bit activations, and that ``repair`` is done on: seconds for CoNNTrA to move the integer weights
-                      until the network does as well again; ``bits`` of a weight; ``seed``;
+                      until the network does as well again; ``bits`` of a weight; ``seed``. Samples without classes
+                      (``datasets.Unlabelled``) serve, too: what the float network says of them stands in;
                       ``targets``: what repair aims at, "labels", "float" (what the float network says, where
                       there are no labels to trust), or "both", half of each, without
     neuron            ONNX in floating point: "relu" (graded) or "ifT", integrate-and-fire over T steps; of activations
@@ -192,9 +194,11 @@ def _repaired(network: DiscreteNetwork, found: SpikingImport | None, options: Op
     if found is None:
         raise InputError(f"repair: {_EXACT}")
     if data is None:
-        raise InputError("repair: give --data DATA, spikes over time (n, T, ...) and their classes")
-    seed, y, wanted = options.get("seed") or 0, data.y_train, None
+        raise InputError("repair: give --data DATA, spikes over time (n, T, ...), with their classes or without")
     aim = _targets(options)
+    if isinstance(data, Unlabelled):
+        data = data.told(lambda x: found.float_logits(x).argmax(axis=1), network.n_classes)
+    seed, y, wanted = options.get("seed") or 0, data.y_train, None
     if aim != "labels":
         wanted = found.probabilities(data.x_train, y if aim == "both" else None)
         y = wanted.argmax(axis=1) if aim == "float" else y
@@ -209,9 +213,12 @@ TARGETS = ("both", "labels", "float")
 
 
 def _targets(options: Options) -> str:
-    found = options.get("targets") or TARGETS[0]
+    bare = isinstance(options.get("data"), Unlabelled)
+    found = options.get("targets") or ("float" if bare else TARGETS[0])
     if found not in TARGETS:
         raise InputError(f"targets {found!r}: unknown{did_you_mean(found, TARGETS)}; allowed: {', '.join(TARGETS)}")
+    if bare and found != "float":
+        raise InputError(f"targets {found!r}: {options['data'].name} has no y_train; float expected, or data with it")
     return found
 
 

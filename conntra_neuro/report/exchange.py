@@ -69,7 +69,9 @@ def import_table(document: Mapping[str, Any]) -> RenderableType:
     if "repair" in document:
         how = document["repair"]
         before, after = (100 * (1 - how[end][0]) for end in ("before", "after"))
-        what = f"{100 * document['accuracy_before_repair']:.2f} % before; {how['seconds']:.0f} s, {how['sweeps']:.1f} "
+        earlier = document.get("accuracy_before_repair", document.get("same_class_before_repair"))
+        what = "" if earlier is None else f"{100 * earlier:.2f} % before; "
+        what += f"{how['seconds']:.0f} s, {how['sweeps']:.1f} "
         what += f"sweeps; {before:.2f} to {after:.2f} % of {how['held_out']:,} held-out training samples"
         rows.append(("repair", what))
     if "same_class" in document:

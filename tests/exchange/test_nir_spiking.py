@@ -17,6 +17,7 @@ from conntra_neuro.exchange.files import import_with_report
 from conntra_neuro.exchange.nir.conventions import RESETS, Convention, convention
 from conntra_neuro.exchange.nir.float_graph import float_layers
 from conntra_neuro.exchange.nir.simulate import simulate
+from conntra_neuro.exchange.nir.spiking import SpikingImport
 
 nir = pytest.importorskip("nir")
 
@@ -241,6 +242,29 @@ RESETS_TO_ONE = nir.LIF(tau=TWO, r=TWO, v_leak=TWO, v_threshold=TWO, v_reset=TWO
 BELOW_ZERO = nir.LIF(tau=TWO, r=TWO, v_leak=TWO, v_threshold=-TWO, v_reset=0 * TWO)
 
 
+def test_last_weights_without_neurons_add_up_all_steps(tmp_path: Path) -> None:
+    """As a network that sinabs converted ends, and its users read it."""
+    rng = np.random.default_rng(3)
+    first, last = rng.integers(-3, 4, (2, 2)) / 4, rng.integers(-127, 128, (4, 2)) / 127
+    bias = rng.integers(-9, 10, 4) / 127
+    neurons = nir.IF(r=TWO, v_threshold=TWO)
+    nir.write(tmp_path / "a.nir", chain(nir.Affine(first, np.zeros(2)), neurons, nir.Affine(last, bias)))
+    assumed: list[str] = []
+    network, found = import_with_report(tmp_path / "a.nir", steps=9, source="sinabs", spikes="one", assumed=assumed)
+    x = rng.integers(0, 2, (20, 9, 2)).astype(np.uint8)
+    expected, v = np.zeros((20, 4)), np.zeros((20, 2))
+    for step in range(9):
+        v = v + x[:, step] @ first.T
+        fired = v >= 1
+        v, expected = v - fired, expected + fired @ last.T + bias
+    assert isinstance(found, SpikingImport)
+    np.testing.assert_allclose(found.simulate(x)[-1][:, -1], expected, atol=1e-12)
+    ours = network.forward(network.encode(x))
+    np.testing.assert_allclose(ours / (64 * found.rounded[-1].scale[0]), expected, atol=0.02)
+    np.testing.assert_allclose(found.float_logits(x) / (64 * found.rounded[-1].scale[0]), expected, atol=1e-12)
+    assert any("sums over all steps are the logits" in line for line in assumed)
+
+
 @pytest.mark.parametrize(
     ("graph", "options", "message"),
     [
@@ -251,7 +275,6 @@ BELOW_ZERO = nir.LIF(tau=TWO, r=TWO, v_leak=TWO, v_threshold=-TWO, v_reset=0 * T
         (lambda: chain(EYE, LIF), {"bits": 9}, "bits 9"),
         (lambda: chain(EYE, LIF), {"dt": 2.0}, "time constant below dt"),
         (lambda: chain(EYE, LIF), {"dt": -1.0}, "dt -1.0"),
-        (lambda: chain(EYE, LIF, EYE), {}, "without neurons between"),
         (lambda: chain(LIF), {}, "neurons without weights before them"),
         (
             lambda: chain(EYE, RESETS_TO_ONE),

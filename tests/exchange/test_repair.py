@@ -19,6 +19,7 @@ from conntra_neuro.exchange.relu import repair as module
 from conntra_neuro.exchange.relu.calibrate import calibrated
 from conntra_neuro.exchange.relu.read import read_float_net
 from conntra_neuro.exchange.relu.repair import repair_ints
+from conntra_neuro.exchange.relu.spiking import calibrated_over_time
 from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork, SumPool
 from conntra_neuro.training.repair import loop
 from conntra_neuro.training.repair import network as networks
@@ -47,11 +48,38 @@ def random_ints(seed: int, folder: Path) -> tuple[Any, np.ndarray]:
 def test_stages_compute_what_the_network_does_and_go_back_as_they_came(seed: int, tmp_path: Path) -> None:
     ints, x = random_ints(seed, tmp_path)
     stages = module._stages(ints, 4)
-    y = module._images(ints, ints.code.encoder.codes(x))
+    y = module._entering(ints, x)
     with Threads(1) as threads:
         for stage in stages:
             y, _ = stage.forward(y, threads)
     assert np.array_equal(y, ints.network().forward(ints.network().encode(x)))
+    for before, after in zip(ints.layers, module._layers(ints, stages), strict=True):
+        assert np.array_equal(before.weight, after.weight)
+        assert np.array_equal(before.bias, after.bias)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 5, 8, 10, 15, 17, 25, 29, 34])  # the others have maxima, or are alike
+def test_stages_over_time_compute_what_the_network_does_and_go_back_as_they_came(seed: int, tmp_path: Path) -> None:
+    """Integrate-and-fire neurons: spike for spike, with averages, groups, and a channel that always sends."""
+    onnx.save(float_graphs.random_graph(seed), tmp_path / "net.onnx")
+    net = read_float_net(load_graph(tmp_path / "net.onnx"))
+    x = np.random.default_rng(seed).integers(0, 256, (30, len(net.order))).astype(np.uint8)
+    ints = calibrated_over_time(net, x, 255.0, 9, bits=4)[0]
+    stages = module._stages(ints, 4)
+    y, shapes = module._entering(ints, x), []
+    with Threads(1) as threads:
+        traces = []
+        for stage in stages:
+            shapes.append(y.shape)
+            y, trace = stage.forward(y, threads)
+            traces.append(trace)
+        assert np.array_equal(y, ints.network().forward(ints.network().encode(x)))
+        gain = np.ones_like(y)
+        for stage, trace, shape in zip(stages[::-1], traces[::-1], shapes[::-1], strict=True):
+            terms = stage.backward(gain, trace, threads)
+            assert stage.scores(terms, trace).shape == stage.weight.shape
+            gain = stage.down(terms, shape[0], shape, threads)
+            assert gain.shape == (len(x), *shape[1:])
     for before, after in zip(ints.layers, module._layers(ints, stages), strict=True):
         assert np.array_equal(before.weight, after.weight)
         assert np.array_equal(before.bias, after.bias)
@@ -68,7 +96,7 @@ def test_scores_are_the_slope_of_the_objective(seed: int, tmp_path: Path) -> Non
         stage.shift, stage.ceiling = np.zeros_like(stage.shift), np.full_like(stage.ceiling, 2**22)
         stage.weight[:-1] = np.clip(stage.weight[:-1], 0, 2)
         stage.weight[-1] = 1
-    given = module._images(ints, ints.code.encoder.codes(x[:3]) % 3)
+    given = module._images(ints, ints.code.rows(x[:3]) % 3)
     wanted = np.full((3, stages[-1].weight.shape[1]), 1 / stages[-1].weight.shape[1], np.float32)
 
     def objective() -> float:
@@ -278,3 +306,29 @@ def test_stages_with_ways_back_and_units_compute_what_the_network_does(seed: int
     for layer, stage, (_, before) in zip(network.layers, stages, places, strict=True):
         again = networks._layer(layer, stage, before)
         assert np.array_equal(again.weight, layer.weight)  # type: ignore[attr-defined]
+
+
+def test_integrate_and_fire_is_repaired() -> None:
+    data = load_dataset("digits")
+    options: dict[str, Any] = {"data": data, "bits": 2, "neuron": "if12", "scale": 1.0}
+    _, found = import_with_report(FILES / "sklearn_digits.onnx", **options, repair=4.0)
+    report = found.compared(data)  # type: ignore[union-attr]
+    assert report["repair"]["after"][0] < report["repair"]["before"][0]
+    assert report["accuracy"] > report["accuracy_before_repair"]
+    assert cn.check(found.network, chip="loihi1").fits  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_stages_of_residual_networks_compute_what_the_network_does(seed: int, tmp_path: Path) -> None:
+    onnx.save(float_graphs.residual_graph(seed), tmp_path / "net.onnx")
+    net = read_float_net(load_graph(tmp_path / "net.onnx"))
+    x = np.random.default_rng(seed).integers(0, 256, (60, len(net.order))).astype(np.uint8)
+    ints = calibrated(net, x, 255.0, bits=4)[0]
+    stages, y = module._stages(ints, 4), module._entering(ints, x)
+    with Threads(1) as threads:
+        for stage in stages:
+            y, _ = stage.forward(y, threads)
+    assert np.array_equal(y, ints.network().forward(ints.network().encode(x)))
+    after, how = repair_ints(ints, x, np.arange(60) % net.layers[-1].size, 4, batches=20, fraction=0.02)
+    assert how.after <= how.before
+    assert cn.check(after.network(), chip="loihi2").fits

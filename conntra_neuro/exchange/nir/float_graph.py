@@ -91,8 +91,9 @@ def is_spiking(graph: Any, conventions: bool = False) -> bool:
 def float_layers(graph: Any, entry: str | None = None) -> tuple[int, list[FloatLayer]]:
     """Return the number of inputs and the layers of a chain of weights and neurons.
 
-    Nested graphs are opened, edges from neurons through weights back to themselves become recurrent weights;
-    ``entry``: as in ``Convention``. InputError names what stands in the way.
+    Nested graphs are opened, edges from neurons through weights back to themselves become recurrent weights; weights
+    that lead into the output drive neurons that add up all steps. ``entry``: as in ``Convention``. InputError names
+    what stands in the way.
     """
     nodes, edges = _opened(graph, entry)
     into: dict[str, list[str]] = {name: [] for name in nodes}
@@ -105,22 +106,31 @@ def float_layers(graph: Any, entry: str | None = None) -> tuple[int, list[FloatL
         raise InputError(f"{len(starts)} Input nodes; a network has 1")
     chain = _Chain(_input_shape(nodes[starts[0]]))
     n_in = int(np.prod(chain.shape))
-    name, seen = starts[0], {starts[0]}
+    name, last, seen = starts[0], "", {starts[0]}
     while type(nodes[name]).__name__ != "Output":
         loops = _loops(name, nodes, into, out)
         following = [n for n in out[name] if n not in loops]
         if len(following) != 1:
             raise InputError(f"node {name}: leads to {len(following)} nodes; a chain leads to 1")
-        name = following[0]
+        last, name = name, following[0]
         if name in seen:
             raise InputError(f"node {name}: part of a cycle through other neurons; a layer may lead to itself only")
         seen.add(name)
         _visit(name, nodes[name], _loops(name, nodes, into, out), nodes, chain)
-    if chain.maps:
-        raise InputError("weights lead into the output without neurons between; put LI or LIF there")
     if not chain.layers:
         raise InputError("no neurons; a network has at least one layer of them")
+    if chain.maps:
+        _summed(last, chain)
     return n_in, chain.layers
+
+
+def _summed(name: str, chain: _Chain) -> None:
+    """Have the last weights, which lead into the output, drive neurons that add up all steps, as their users do."""
+    size = int(np.prod(chain.shape))
+    none, ones, never = np.zeros(size), np.ones(size), np.full(size, np.inf)
+    neuron = FloatNeuron("I", tau=never, tau_syn=none, r=ones, w_in=ones, v_leak=none, threshold=never)
+    bias = none if chain.bias is None else chain.bias
+    chain.layers.append(FloatLayer(name, tuple(chain.maps), bias, neuron, chain.shape))
 
 
 def _opened(graph: Any, entry: str | None, prefix: str = "") -> tuple[dict[str, Any], list[tuple[str, str]]]:

@@ -8,6 +8,7 @@ layer's spikes reach the next one in the same step, itself in the next.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,18 +39,18 @@ def applied(maps: Sequence[Map], rows: Array) -> Array:
         if linear.geometry is None:
             rows = rows @ linear.weight.reshape(len(linear.weight), -1).T
         else:
-            rows = rows @ _matrix(linear).T
+            rows = np.ascontiguousarray((_matrix(linear) @ rows.T).T)
     return rows
 
 
-def _matrix(linear: Map) -> Array:
-    """Return a convolution as a matrix (n_out, n_in), from the places of its kernel's weights."""
+def _matrix(linear: Map) -> Any:
+    """Return a convolution as a sparse matrix (n_out, n_in), from the places of its kernel's weights."""
     assert linear.geometry is not None
     size = linear.weight.size
     places = linear.geometry.matrix(np.arange(1, size + 1).reshape(linear.weight.shape))
     matrix = places.astype(np.float64)
     matrix.data = linear.weight.ravel()[places.data.astype(np.intp) - 1]
-    return matrix.toarray()
+    return matrix.tocsr()
 
 
 def stepped(neuron: FloatNeuron, how: Convention) -> tuple[Array, Array, Array, Array]:

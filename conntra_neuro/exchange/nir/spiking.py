@@ -73,7 +73,9 @@ class SpikingImport:
         blocks = [self.simulate(given[first : first + _BLOCK])[-1] for first in range(0, len(given), _BLOCK)]
         if self._counts:
             return np.concatenate([block.sum(axis=1) for block in blocks])
-        return np.concatenate([block[:, -1] for block in blocks]) * self.rounded[-1].scale[0]
+        neuron = self.network.layers[-1].neuron
+        unit = 1 if neuron is None else 2**neuron.facts.fraction_bits  # of v, which a leaky readout has in its register
+        return np.concatenate([block[:, -1] for block in blocks]) * self.rounded[-1].scale[0] * unit
 
     def probabilities(self, spikes: ArrayLike, y: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.float64]:
         """Return what the float simulation says of samples (n, steps, ...): probabilities (n, classes).
@@ -157,6 +159,8 @@ def import_spiking(
     if guessed:
         source = likely_source(graph, layers)
     how = convention(source, dt, reset, spikes)
+    if layers[-1].neuron.kind == "I" and assumed is not None:
+        assumed.append(f"node {layers[-1].name}: its sums over all steps are the logits")
     if guessed and assumed is not None:
         assumed.append(
             f"source {source} (dt {how.dt:g}, reset {how.reset}), a guess: graphs do not say, and a wrong one gives "

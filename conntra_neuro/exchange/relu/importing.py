@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from conntra_hardware.base.arguments import seconds, whole
 from conntra_hardware.base.errors import InputError
+from conntra_neuro.datasets import Unlabelled
 from conntra_neuro.exchange.onnx.graph import Graph
 from conntra_neuro.exchange.onnx.run import evaluator_name, outputs_of
 from conntra_neuro.exchange.relu.calibrate import Rounded, calibrated
@@ -142,7 +143,7 @@ def _rows(features: Array, net: FloatNet) -> Array:
 def import_relu(
     path: str | Path,
     graph: Graph,
-    data: Dataset,
+    data: Dataset | Unlabelled,
     scale: float | None,
     *,
     bits: int = 8,
@@ -161,6 +162,8 @@ def import_relu(
         net = read_float_net(graph)
     whole(bits, "bits", 2, 8)
     classes = 2 if net.single else len(net.layers[-1].bias)
+    if isinstance(data, Unlabelled):
+        data, scale = _told(net, data, classes, scale)
     if classes != len(data.labels):
         raise InputError(
             f"{classes} classes; {data.name} has {len(data.labels)}: give --data of what it was trained on"
@@ -181,8 +184,6 @@ def import_relu(
         assumed += net.notes
     before, how = None, None
     if repair is not None:
-        if ints.steps > 1:
-            raise InputError("repair of integrate-and-fire neurons: graded ones (--neuron relu) can be repaired")
         before = ints
         rows = _rows(data.x_train, net)
         y, wanted = data.y_train, None
@@ -195,6 +196,22 @@ def import_relu(
         ints, how = repair_ints(ints, rows, y, bits, seed, wanted=wanted, seconds=seconds(repair, "repair"))
     network = ints.network(data.labels)
     return ReluImport(str(path), network, tuple(rounded), ints, net, graph, taken, before, how)
+
+
+def _told(net: FloatNet, data: Unlabelled, classes: int, scale: float | None) -> tuple[Dataset, float]:
+    """Return samples with the classes that the float network gives them, and the scale; InputError where it is open."""
+    if scale is None and float(data.x_train.max()) > 1:
+        raise InputError(
+            f"scale: {data.name} has features up to {float(data.x_train.max()):g} and no classes that would tell what "
+            "they are divided by; give --scale, as 255, or 1"
+        )
+    taken = 1.0 if scale is None else scale
+
+    def classes_of(features: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return net.logits((_rows(features, net) / taken).astype(np.float32)).argmax(axis=1)
+
+    return data.told(classes_of, classes), taken
 
 
 def _softmax(logits: Array) -> Array:

@@ -21,7 +21,7 @@ from conntra_neuro.exchange.relu.codes import input_code
 from conntra_neuro.exchange.relu.integer import InputCode, IntLayer, IntNet, largest_of
 from conntra_neuro.exchange.relu.net import FloatLayer, FloatNet
 
-__all__ = ["calibrated_over_time"]
+__all__ = ["calibrated_over_time", "code_spikes"]
 
 _BYTES = 1.5e8  # of the spikes that a layer is fitted on
 _SHARES = (1.0, 0.8, 0.6, 0.45, 0.3)  # of the largest activation that a threshold may stand for
@@ -48,7 +48,7 @@ def calibrated_over_time(
     code, step, low = input_code(net, features, scale)
     top = 2**code.encoder.bits - 1
     code = replace(code, constant=top if code.constant else 0)
-    spikes = _code_spikes(code, features, steps)
+    spikes = code_spikes(code, features, steps)
     ones = np.ones(spikes.shape[2])
     inputs = Inputs(spikes.mean(axis=1, dtype=np.float32), step * top, low, ones, float(bool(code.constant)))
     activity = net.activity((features / scale).astype(np.float32))
@@ -79,17 +79,15 @@ def _refuse_pools(net: FloatNet) -> None:
                 raise InputError(f"{layer.name}: averages of windows that overlap; side by side with --neuron ifT")
 
 
-def _code_spikes(code: InputCode, features: Array, steps: int) -> npt.NDArray[np.uint8]:
-    """Return what the layer of codes sends, (n, steps, codes)."""
+def code_spikes(code: InputCode, features: Array, steps: int) -> npt.NDArray[np.uint8]:
+    """Return what the layer of codes sends, (n, steps, codes): a neuron's code drives it alike at every step."""
     rows = code.rows(features, np.int64)
     top = 2**code.encoder.bits - 1
-    neuron, half = IntegrateAndFire(top, steps, "soft"), top // (2 * steps)
-    own = code.encoder.n_features
+    drive = np.arange(top + 1) + top // (2 * steps)  # that of a constant channel is top itself, and fires as often
+    table = IntegrateAndFire(top, steps, "soft").respond(np.repeat(drive[None, None], steps, axis=1))[0]
     out = np.empty((len(rows), steps, rows.shape[1]), np.uint8)
-    for part in _parts(len(rows), steps * rows.shape[1]):
-        sums = np.repeat(rows[part, None], steps, axis=1)
-        sums[:, :, :own] += half
-        out[part] = neuron.respond(sums)
+    for step in range(steps):
+        out[:, step] = table[step][rows]
     return out
 
 
