@@ -40,10 +40,13 @@ class _Child:
 
     def __init__(self, server: _Server, pid: int) -> None:
         self._server, self.pid = server, pid
+        self._status: int | None = None
 
     def poll(self) -> int | None:
-        self._server.listen(0)
-        return self._server.ended.get(self.pid)
+        if self._status is None:
+            self._server.listen(0)
+            self._status = self._server.ended.pop(self.pid, None)
+        return self._status
 
     def wait(self, timeout: float | None = None) -> int:
         deadline = time.monotonic() + (10**6 if timeout is None else timeout)
@@ -87,6 +90,7 @@ class _Server:
         *lines, self._rest = (self._rest + read).split(b"\n")
         for pid, status in map(json.loads, lines):
             if status is None:
+                self.ended.pop(pid, None)  # of a child that nobody asked about: numbers come back after some 30,000
                 self._started.append(pid)
             else:
                 self.ended[pid] = status

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -128,15 +129,20 @@ def load_chip(name_or_path: str | Path) -> Chip:
     """
     text = str(name_or_path)
     if text in chip_names():
-        return _read(_CHIPS / f"{text}.toml")
+        return _packaged(text)
     several = _SEVERAL.fullmatch(text)
     if several and several["name"] in chip_names():
-        return _read(_CHIPS / f"{several['name']}.toml").times(int(several["chips"]))
+        return _packaged(several["name"]).times(int(several["chips"]))
     if text.endswith(".toml"):
         return _read(Path(text))
     names = ", ".join(chip_names())
     meant = did_you_mean(text, chip_names())
     raise InputError(f"chip {text!r}: unknown{meant}; allowed: {names}, several of one as in loihi1x2, or a .toml file")
+
+
+@cache  # files of the package do not change while it runs; each takes 8 ms to parse
+def _packaged(name: str) -> Chip:
+    return _read(_CHIPS / f"{name}.toml")
 
 
 def _read(path: Path) -> Chip:
