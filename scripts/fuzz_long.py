@@ -66,7 +66,7 @@ def _children() -> AbstractContextManager[Any]:
     if not hasattr(os, "fork") or os.environ.get("CONNTRA_COLD_CHILDREN"):
         return nullcontext()
     sys.path.append(str(_SUPPORT))
-    from warm_children import warm_children
+    from warm_children import warm_children  # pyright: ignore[reportMissingImports]
 
     return warm_children()
 

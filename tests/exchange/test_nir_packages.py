@@ -116,8 +116,12 @@ def test_a_whole_graph_without_a_convention_is_exact_as_before(tmp_path: Path) -
     assert report is None
     x = np.ones((1, 4, 2), np.uint8)
     assert network.outputs(x)[0][:, 0].tolist() == [0, 1, 0, 1]
-    with pytest.raises(ConntraError, match="without neurons between"):
-        import_with_report(tmp_path / "a.nir", steps=4, source="sinabs")
+    network, report = import_with_report(tmp_path / "a.nir", steps=4, source="sinabs")
+    assert report is not None
+    assert network.outputs(x)[0][:, 0].tolist() == [0, 1, 1, 0]  # at 3, which comes off: 2, 4, 3, 2
+    logits = report.float_logits(x)  # the last weights' sums over all steps, in one unit
+    assert logits[0, 0] > 0
+    np.testing.assert_array_equal(logits, network.forward(x))
 
 
 def test_an_input_that_leads_into_the_way_back_asks_for_its_source(tmp_path: Path) -> None:

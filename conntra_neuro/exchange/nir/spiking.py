@@ -159,8 +159,9 @@ def import_spiking(
     if guessed:
         source = likely_source(graph, layers)
     how = convention(source, dt, reset, spikes)
-    if layers[-1].neuron.kind == "I" and assumed is not None:
-        assumed.append(f"node {layers[-1].name}: its sums over all steps are the logits")
+    last = layers[-1]
+    if last.neuron.kind == "I" and type(graph.nodes.get(last.name)).__name__ != "I" and assumed is not None:
+        assumed.append(f"node {last.name}: its sums over all steps are the logits")
     if guessed and assumed is not None:
         assumed.append(
             f"source {source} (dt {how.dt:g}, reset {how.reset}), a guess: graphs do not say, and a wrong one gives "
