@@ -14,6 +14,7 @@ import conntra_neuro as cn
 from conntra_hardware.base.errors import ConntraError, FileFormatError, InputError
 from conntra_hardware.program.input_encoding import DrivenEncoder, encoder_from_dict
 from conntra_neuro.cli.app import main
+from conntra_neuro.exchange.files import import_with_report
 
 h5py = pytest.importorskip("h5py")
 
@@ -58,6 +59,17 @@ def test_oxford_is_another_network_by_lavas_rule() -> None:
 
 
 @published
+@pytest.mark.parametrize("semantics", [None, "slayer", "slayer-0.3"])
+def test_the_rule_at_the_threshold_is_said_where_it_is_assumed(semantics: str | None) -> None:
+    assumed: list[str] = []
+    import_with_report(OXFORD / "oxford.net", semantics=semantics, assumed=assumed)
+    assert [line for line in assumed if "time steps" not in line] == (
+        ["CUBA neurons spike above the threshold, as lava-dl since 0.4 (trained before: --semantics slayer-0.3)"]
+        if semantics is None
+        else []
+    )
+
+
 def test_tiny_gives_lava_dls_own_output() -> None:
     network = cn.import_network(PUBLISHED / "tiny.net", steps=15)
     drive = array("tiny_input_bias").astype(int).transpose(2, 1, 0).reshape(1, -1)  # (x, y, channel)

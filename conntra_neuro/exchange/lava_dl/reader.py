@@ -43,7 +43,7 @@ def read_lava_dl(
                those of its outputs; "slayer-0.3": as before lava-dl 0.4, when CUBA neurons spiked at the threshold;
                "lava": as Lava's loader runs files: above it, and a way back takes as long as the block's inputs
     drive      without an input block: features are encoded by neurons that add them up and fire above this threshold
-    assumed    gets a line where steps are assumed; None: they are refused
+    assumed    gets a line where steps, and the rule at the threshold, are assumed; None: such steps are refused
     frames     with an input block of SDNN neurons: a sample's features are a frame for each step, and not one for all
 
     Neurons of an input block become the encoder: features are what drives them, integers in weight units, in the order
@@ -63,6 +63,10 @@ def read_lava_dl(
         raise FileFormatError(f"{path}: not a sound .net file ({in_short(error)}); export it again") from None
     refusal = f"{path}: lava-dl's files do not say how many time steps a sample takes; give --steps T"
     steps = steps_or_assumed(steps, assumed, refusal)
+    if semantics is None and assumed is not None and any(getattr(b.neuron, "kind", "") == "CUBA" for b in blocks):
+        assumed.append(
+            "CUBA neurons spike above the threshold, as lava-dl since 0.4 (trained before: --semantics slayer-0.3)"
+        )
     first, *rest = blocks
     encoder: Encoder | None = None
     layers: list[Layer] = []
