@@ -134,7 +134,7 @@ def import_(
             metavar="PACKAGE",
             help="NIR, spiking: the package that wrote it: snntorch, norse, sinabs, rockpool, spikingjelly, spyx, "
             "nengo, lava-dl or paper.",
-            show_default="a guess from time constants",
+            show_default="a guess from gains and time constants",
         ),
     ] = None,
     dt: Annotated[float | None, typer.Option(metavar="SECONDS", help="NIR, spiking: duration of a time step.")] = None,

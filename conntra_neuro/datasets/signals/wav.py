@@ -15,6 +15,8 @@ from conntra_hardware.base.errors import FileFormatError, InputError
 
 __all__ = ["read_wav", "wav_parts"]
 
+_DAMAGED = (OSError, EOFError, wave.Error, RuntimeError, struct.error)  # `wave` seeks as a file says
+
 
 def read_wav(path: Path) -> tuple[npt.NDArray[np.int16], int]:
     """Return the samples (n,), and how many there are in a second; channels are averaged, other widths made 16 bits.
@@ -25,17 +27,15 @@ def read_wav(path: Path) -> tuple[npt.NDArray[np.int16], int]:
         with wave.open(str(path), "rb") as file:
             channels, width, rate, frames = file.getparams()[:4]
             data = file.readframes(frames)
-    except (OSError, EOFError, wave.Error, RuntimeError, struct.error) as error:  # `wave` seeks as a file says
-        said = " ".join(str(error).split()) or "it ends too early"
-        raise FileFormatError(f"{path}: no WAV of whole numbers (PCM), or damaged ({said}); convert it") from None
+    except _DAMAGED as error:
+        raise _refused(path, error) from None
     if len(data) != frames * channels * width:
         raise FileFormatError(
             f"{path}: damaged or truncated, {len(data)} bytes of {frames * channels * width}; get the file anew"
         )
     if frames == 0:
         raise InputError(f"{path}: no samples; take the recording out of the set")
-    samples = _whole(data, width).reshape(frames, channels).sum(axis=1) // channels
-    return samples.astype(np.int16), rate
+    return _mono(data, channels, width), rate
 
 
 def wav_parts(path: Path, rate: int, seconds: float) -> Iterator[npt.NDArray[np.int16]]:
@@ -54,10 +54,19 @@ def wav_parts(path: Path, rate: int, seconds: float) -> Iterator[npt.NDArray[np.
                 if len(data) != count * channels * width:
                     raise EOFError(f"it ends {left * channels * width - len(data)} bytes too early")
                 left -= count
-                yield (_whole(data, width).reshape(count, channels).sum(axis=1) // channels).astype(np.int16)
-    except (OSError, EOFError, wave.Error, RuntimeError, struct.error) as error:
-        said = " ".join(str(error).split()) or "it ends too early"
-        raise FileFormatError(f"{path}: no WAV of whole numbers (PCM), or damaged ({said}); convert it") from None
+                yield _mono(data, channels, width)
+    except _DAMAGED as error:
+        raise _refused(path, error) from None
+
+
+def _refused(path: Path, error: BaseException) -> FileFormatError:
+    said = " ".join(str(error).split()) or "it ends too early"
+    return FileFormatError(f"{path}: no WAV of whole numbers (PCM), or damaged ({said}); convert it")
+
+
+def _mono(data: bytes, channels: int, width: int) -> npt.NDArray[np.int16]:
+    """Return the average of the channels (n,)."""
+    return (_whole(data, width).reshape(-1, channels).sum(axis=1) // channels).astype(np.int16)
 
 
 def _whole(data: bytes, width: int) -> npt.NDArray[Any]:
