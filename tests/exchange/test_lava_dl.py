@@ -58,7 +58,6 @@ def test_oxford_is_another_network_by_lavas_rule() -> None:
     assert (step, neuron, slayer[step, neuron], lava[step, neuron]) == (0, 2, 1, 0)
 
 
-@published
 @pytest.mark.parametrize("semantics", [None, "slayer", "slayer-0.3"])
 def test_the_rule_at_the_threshold_is_said_where_it_is_assumed(semantics: str | None) -> None:
     assumed: list[str] = []
@@ -70,6 +69,7 @@ def test_the_rule_at_the_threshold_is_said_where_it_is_assumed(semantics: str | 
     )
 
 
+@published
 def test_tiny_gives_lava_dls_own_output() -> None:
     network = cn.import_network(PUBLISHED / "tiny.net", steps=15)
     drive = array("tiny_input_bias").astype(int).transpose(2, 1, 0).reshape(1, -1)  # (x, y, channel)
