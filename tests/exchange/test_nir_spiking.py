@@ -383,5 +383,6 @@ def test_every_published_network_comes_without_an_option(path: Path, tmp_path: P
     pytest.importorskip("onnx")
     assert main(["import", str(path), "--out", str(tmp_path / "a.conntra"), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)["assumed"]
-    assert len(said) == {".nir": 2, ".net": 1, ".onnx": 0}[path.suffix]
+    cuba = path.name in ("oxford.net", "mnist_cuba.net")  # whose rule at the threshold depends on lava-dl's version
+    assert len(said) == {".nir": 2, ".net": 2 if cuba else 1, ".onnx": 0}[path.suffix]
     assert cn.load(tmp_path / "a.conntra").n_in > 0
