@@ -33,7 +33,8 @@ import numpy as np
 from reader_bombs import BOMBS
 from reader_confined import MAP_SIZE, Verdict, confined, fault_of
 from reader_mutations import mutate
-from reader_targets import READERS, make_sound
+from reader_targets import READERS
+from sound_files import make_sound
 
 
 @dataclass
