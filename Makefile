@@ -11,6 +11,7 @@ help: ## what there is to make
 
 demo: base ## digits: train, compile, run on Lava, cross-check, report
 	$(BIN)/conntra demo
+	@echo "conntra is $(BIN)/conntra; '. $(BIN)/activate' puts it on the PATH of this shell"
 
 test: dev ## the tests; make test ARGS="-k lava -x" for some of them
 	$(PYTEST) $(ARGS)

@@ -150,6 +150,13 @@ def _onnx_seeds(sound: Path) -> list[bytes]:
     ]
 
 
+def _table_seeds(sound: Path) -> list[bytes]:
+    rows = [[1.5 * i, -(i % 7), f"{i}e-3", "ab"[i % 2]] for i in range(24)]
+    lines = [";".join(map(str, row)) for row in rows]
+    named = ["id,a,b,label", *(",".join(map(str, [f'"{i}"', *row[:2], i % 3])) for i, row in enumerate(rows))]
+    return ["\n".join(named).encode(), "\r\n".join(lines).encode("utf-8-sig")]
+
+
 def _spikes_seeds(sound: Path) -> list[bytes]:
     found = []
     for array in (np.random.default_rng(4).integers(0, 2, (8, 8)).astype(np.uint8), np.ones((8, 8))):
@@ -270,6 +277,11 @@ READERS: dict[str, Reader] = {
         ".npz",
         _of("data.npz"),
         _alone("d.npz", "train", "--quiet", "npz:d.npz", "--layers", "3", "--sweeps", "1", "--out", "m.conntra"),
+    ),
+    "csv": Reader(
+        ".csv",
+        _table_seeds,
+        _alone("d.csv", "train", "--quiet", "csv:d.csv", "--layers", "3", "--sweeps", "1", "--out", "m.conntra"),
     ),
     "events": Reader(
         ".npz",
