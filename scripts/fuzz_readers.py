@@ -62,6 +62,7 @@ def main() -> int:
     _remember_options()
     names = [name for name in asked.only.split(",") if name] or list(READERS)
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["CONNTRA_CACHE"] = f"{folder}/cache"
         sound = Path(folder) / "sound"
         sound.mkdir()
         make_sound(sound)

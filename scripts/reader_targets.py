@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -101,8 +100,6 @@ def _among_images(data: bytes, folder: Path, sound: Path) -> list[str]:
         for index in range(6):
             (folder / "images" / "train" / name / f"{index}.png").write_bytes(sane)
     (folder / "images" / "train" / "a" / "0.png").write_bytes(data)
-    os.environ["CONNTRA_CACHE"] = str(folder.with_suffix(".cache"))
-    shutil.rmtree(folder.with_suffix(".cache"), ignore_errors=True)
     return ["train", "--quiet", "images:images?size=8", "--layers", "3", "--sweeps", "1", "--out", "m.conntra"]
 
 
