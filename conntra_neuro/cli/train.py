@@ -231,7 +231,7 @@ _SHOWN = """conntra train needs DATA. Three examples:
       images that come with the package
 
   conntra train csv:mine.csv --layers 256,64 --out mine.conntra
-      your own table, classes in the last column; npz:mine.npz: arrays of any shape
+      your own table, classes in its last column; npz: for arrays of any shape
 
   conntra train 'images:photos?size=64' --layers conv16k5s2,128
       folders of images, one folder for each class
