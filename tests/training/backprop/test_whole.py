@@ -62,9 +62,12 @@ def _assert_same(task: Task, gear: WholeStraightThrough, dtype: Any, centred: bo
     outputs, logits = network.activity(_rows(task))
     with double_precision():
         x = gear._gather(np.arange(len(task.y)), None).astype(dtype)
-        found = steps.whole_activity(
-            gear._tree, x, task.levels.values, np.float32(0.35), arch, gear._units, centred=centred
-        )
+        # Compiled in one piece, as in training, and not an operation at a time, which takes longer.
+        found = jax.jit(
+            lambda tree, x: steps.whole_activity(
+                tree, x, task.levels.values, np.float32(0.35), arch, gear._units, centred=centred
+            )
+        )(gear._tree, x)
     assert all(part.dtype == dtype for part in found)
     for number, expected in enumerate(outputs):
         given = np.asarray(found[number + 1])
