@@ -45,3 +45,17 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sound")
     make_sound(folder)
     return folder
+
+
+@pytest.fixture
+def repair_of_60_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have repair of ReLU networks take mini-batches: what seconds are worth depends on the machine."""
+    from conntra_neuro.exchange.relu import importing
+
+    repair = importing.repair_ints
+
+    def briefly(*arguments: Any, seconds: float, **options: Any) -> Any:
+        assert seconds > 0
+        return repair(*arguments, **options, batches=60)
+
+    monkeypatch.setattr(importing, "repair_ints", briefly)

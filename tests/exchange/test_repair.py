@@ -15,7 +15,6 @@ from conntra_hardware.neurons import Lif, Readout
 from conntra_neuro.datasets import Dataset, load_dataset
 from conntra_neuro.exchange.files import import_with_report
 from conntra_neuro.exchange.onnx.graph import load_graph
-from conntra_neuro.exchange.relu import importing
 from conntra_neuro.exchange.relu import repair as module
 from conntra_neuro.exchange.relu.calibrate import calibrated
 from conntra_neuro.exchange.relu.read import read_float_net
@@ -309,12 +308,8 @@ def test_stages_with_ways_back_and_units_compute_what_the_network_does(seed: int
         assert np.array_equal(again.weight, layer.weight)  # type: ignore[attr-defined]
 
 
-def test_integrate_and_fire_is_repaired(monkeypatch: pytest.MonkeyPatch) -> None:
-    def briefly(*arguments: Any, seconds: float, **options: Any) -> Any:
-        assert seconds == 4
-        return repair_ints(*arguments, **options, batches=60)  # what seconds are worth depends on the machine
-
-    monkeypatch.setattr(importing, "repair_ints", briefly)
+@pytest.mark.usefixtures("repair_of_60_batches")
+def test_integrate_and_fire_is_repaired() -> None:
     data = load_dataset("digits")
     options: dict[str, Any] = {"data": data, "bits": 2, "neuron": "if12", "scale": 1.0}
     _, found = import_with_report(FILES / "sklearn_digits.onnx", **options, repair=4.0)
