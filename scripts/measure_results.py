@@ -174,7 +174,7 @@ def _energy(run: Run, ran: list[dict[str, Any]]) -> None:
 
 def fuzz(run: Run) -> None:
     """Random programs on every simulator that is installed."""
-    found = run.document("verify --fuzz 300 --budget 120 --seed 0")
+    found = run.document("verify --fuzz 300 --budget 30 --seed 0")
     for name, row in found["backends"].items():
         for key in ("programs", "refused", "spikes", "potentials", "mismatches"):
             run.add(f"{name}_{key}", [row[key]], key)
