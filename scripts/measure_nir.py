@@ -1,7 +1,7 @@
 """Hold what `conntra import` makes of random NIR graphs to what the packages themselves sent, or to NIR's equations.
 
-    .venv/bin/python scripts/measure_nir.py FOLDER [--json out.json]
-    .venv/bin/python scripts/measure_nir.py [--count 300] [--seed 0] [--json out.json]
+    .venv/bin/python scripts/measure_nir.py FOLDER [--json out.json] [--bits 8]
+    .venv/bin/python scripts/measure_nir.py [--count 300] [--seed 0] [--json out.json] [--bits 8]
     .venv/bin/python scripts/measure_nir.py FOLDER --pack tests/data/nir_packages.npz --count 10
 
 FOLDER is what scripts/make_nir_graphs.py wrote. Without it, graphs in the notations of tests/support/nir_notations.py
@@ -87,12 +87,12 @@ def _in_order(graph: Any) -> list[str]:
     return [name for name, node in graph.nodes.items() if type(node).__name__ in kinds]
 
 
-def compared(case: Case, of: dict[str, int]) -> None:
+def compared(case: Case, of: dict[str, int], bits: int) -> None:
     """Count a graph."""
     name, path, inputs, sent, read = case
     of["graphs"] += 1
     try:
-        network, report = import_with_report(path, steps=inputs.shape[1], **read)
+        network, report = import_with_report(path, steps=inputs.shape[1], bits=bits, **read)
     except ConntraError as error:
         of["refused"] += 1
         print(error)
@@ -100,8 +100,7 @@ def compared(case: Case, of: dict[str, int]) -> None:
     assert isinstance(report, SpikingImport)
     of["guessed"] += likely_source(nir.read(path, type_check=False), report.layers) == read["source"]
     given = network.outputs(inputs)
-    integers = [out for out, layer in zip(given, network.layers, strict=True) if layer.neuron is not None]
-    for index, (ours, whole) in enumerate(zip(report.simulate(inputs), integers, strict=True)):
+    for index, (ours, view) in enumerate(zip(report.simulate(inputs), report.views, strict=True)):
         theirs = sent[index]
         # Spyx sends a step after v passes the threshold, layer by layer.
         shift = (index + 1) * (read["source"] == "spyx")
@@ -114,7 +113,7 @@ def compared(case: Case, of: dict[str, int]) -> None:
             print(f"{name} {path.name} layer {index}: {wrong.sum()} of {ours.size} differ")
         if not np.isfinite(report.layers[index].neuron.threshold).all():
             continue  # potentials of a last layer, in units of their own
-        whole = whole.reshape(inputs.shape[0], inputs.shape[1], -1)[:, : ours.shape[1]]
+        whole = view.of(given[view.layer].reshape(*inputs.shape[:2], -1))[:, : ours.shape[1]]
         near = whole > 0
         near[:, 1:] |= whole[:, :-1] > 0
         near[:, :-1] |= whole[:, 1:] > 0
@@ -129,6 +128,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--bits", type=int, default=8)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--pack", type=Path)
     args = parser.parse_args()
@@ -139,7 +139,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as own:
         cases = packages(args.folder) if args.folder else notations(Path(own), args.count, args.seed)
         for case in cases:
-            compared(case, found.setdefault(case[0], dict.fromkeys(COLUMNS, 0)))
+            compared(case, found.setdefault(case[0], dict.fromkeys(COLUMNS, 0)), args.bits)
     for name, of in found.items():
         print(name, of)
     if args.json:

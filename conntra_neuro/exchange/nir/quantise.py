@@ -10,7 +10,7 @@ than they: weights are rounded once, thresholds hardly. Decays are rounded to 12
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,43 +20,29 @@ from conntra_hardware.base.arguments import whole
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import FORGETS, Lif, Neuron, Readout
 from conntra_hardware.program.convolution import Geometry
+from conntra_neuro.exchange.nir.constants import with_constants
 from conntra_neuro.exchange.nir.conventions import Convention
-from conntra_neuro.exchange.nir.fitting import Seen, by_weights_alone, on_data
+from conntra_neuro.exchange.nir.fitting import Fit, Seen, Units, by_weights_alone, fitted_units, nearest, on_data
 from conntra_neuro.exchange.nir.float_graph import FloatLayer
-from conntra_neuro.exchange.nir.simulate import applied, simulate, stepped
+from conntra_neuro.exchange.nir.pooling import most_summed, pooled, pools_before
+from conntra_neuro.exchange.nir.rounding import Quantised, Rounding, View
+from conntra_neuro.exchange.nir.several import MOST_HELD, copied, held_by
+from conntra_neuro.exchange.nir.simulate import simulate, stepped
 from conntra_neuro.exchange.nir.whole import ROUNDING, whole_scales
-from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork, Recurrent, SumPool
+from conntra_neuro.network import Conv2d, Dense, DiscreteNetwork, Recurrent
 from conntra_neuro.network.layers import Layer
 
-__all__ = ["Rounding", "quantised"]
+__all__ = ["MOST_BITS", "quantised"]
 
 _LARGEST_THRESHOLD = 2**17 - 1
 _LARGEST_BIAS = 2**12 - 1
+MOST_BITS = 12
+_REACH = 2**17 - 1  # of a step's sum, in units of weights
 _FINEST = 10  # bits of a unit of weights and what it is a multiple of
 _MOST_LOOP = 127
+_COARSEST_LATE = 8  # the largest unit of what a late reset takes off
 
 Array = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Rounding:
-    """What became of a layer: ``name``; ``scale``, integers to its float unit, from and to; how many weights were
-    ``rounded`` (of ``weights``), and the largest error of one in integer units; thresholds or biases ``clipped``;
-    the largest error of a decay; and ``notes`` on what integers cannot say.
-    """
-
-    name: str
-    scale: tuple[float, float]
-    weights: int
-    rounded: int
-    largest_error: float
-    clipped: int
-    decay_error: float
-    notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return {**asdict(self), "scale": list(self.scale), "notes": list(self.notes)}
 
 
 def quantised(
@@ -66,28 +52,45 @@ def quantised(
     bits: int = 8,
     data: npt.NDArray[np.integer] | None = None,
     seed: int = 0,
-) -> tuple[DiscreteNetwork, list[Rounding]]:
+) -> Quantised:
     """Return the integer network of float ``layers`` and what each was rounded by.
 
-    ``bits`` of a weight, 2 to 8, the sign among them; ``data``: spikes (n, steps, inputs) that weights and scales are
-    chosen on. InputError for what the chip's neurons cannot be.
+    ``bits`` of a weight, 2 to 12, the sign among them: with 9 the signs are in lists of their own on the chip, with
+    more a weight is two synapses. ``data``: spikes (n, steps, inputs) that weights and scales are chosen on. InputError
+    for what the chip's neurons cannot be.
     """
-    whole(bits, "bits", 2, 8)
+    whole(bits, "bits", 2, MOST_BITS)
     found: list[Layer] = []
     loops: list[Recurrent] = []
     notes: list[Rounding] = []
+    views: list[View] = []
+    sizes = [layer.size for layer in layers]
+    layers = with_constants(layers, how)
     exact = [] if data is None else [data.astype(np.float64), *simulate(layers, data, how)]
     for number, layer in enumerate(layers):
-        seen = None
+        seen, copies = None, views[-1].copies if views else None
         if data is not None:
             sent = data if not found else DiscreteNetwork(found, steps=steps, recurrent=loops).outputs(data)[-1]
-            seen = Seen(exact[number], sent.reshape(len(data), steps, -1).astype(np.float64))
-        quantiser = _Quantiser(layer, how, bits, number == len(layers) - 1, seen, np.random.default_rng(seed))
+            sent = sent.reshape(len(data), steps, -1)
+            sent = sent if copies is None else copies.added(sent)
+            seen = Seen(exact[number], sent.astype(np.float64), exact[number + 1])
+        quantiser = _Quantiser(layer, how, bits, number == len(layers) - 1, seen, seed)
+        quantiser.steady = (number > 0 and layers[number - 1].size > sizes[number - 1], layer.size > sizes[number])
         made, back, note = quantiser.result()
+        made, copies = made if copies is None else copies.before(made), None
+        if quantiser.counts is not None:
+            *pools, main = made
+            main, own, copies = copied(main, quantiser.counts, quantiser.stays_v, quantiser.held)  # type: ignore[arg-type]
+            made, back = [*pools, main], [(own, 0)]
         found += made
         loops += [Recurrent(len(found) - 1, weight, delay) for weight, delay in back]
         notes.append(note)
-    return DiscreteNetwork(found, steps=steps, recurrent=loops), notes
+        views.append(View(len(found) - 1, sizes[number], copies))
+    if views[-1].copies is not None:
+        # Spikes of a neuron's copies are added up, and over the steps, by a neuron that is read.
+        classes = np.arange(layers[-1].size)
+        found.append(Dense((classes[:, None] == views[-1].copies.units).astype(np.int64), None, "readout"))
+    return Quantised(DiscreteNetwork(found, steps=steps, recurrent=loops), tuple(notes), tuple(views))
 
 
 class _Quantiser:
@@ -100,28 +103,44 @@ class _Quantiser:
         bits: int,
         last: bool,
         seen: Seen | None,
-        rng: np.random.Generator,
+        seed: int,
     ) -> None:
-        self.layer, self.how, self.last, self.seen, self.rng = layer, how, last, seen, rng
-        self.most, self.unit = 2 ** (bits - 1) - 1, 2 ** (_FINEST - bits)
+        self.layer, self.how, self.last, self.seen, self.seed = layer, how, last, seen, seed
+        self.most, self.unit = 2 ** (bits - 1) - 1, 2 ** max(0, _FINEST - bits)
         self.stays_u, self.stays_v, self.into_u, self.into_v = stepped(layer.neuron, how)
-        self.reset = how.reset_of(layer.neuron.kind, layer.recurrent is not None)
-        self.notes: list[str] = []
-        self.clipped = 0
         if np.any(self.stays_u < -ROUNDING) or np.any(self.stays_v < -ROUNDING):
             raise InputError(f"node {layer.name}: a time constant below dt = {how.dt:g} s; give the graph's own --dt")
         self.stays_u, self.stays_v = (np.maximum(part, 0) for part in (self.stays_u, self.stays_v))
+        self.reset = how.reset_of(layer.neuron.kind, layer.recurrent is not None)
+        self.notes: list[str] = []
+        self.clipped = 0
+        self.steady: tuple[bool, bool] = (False, False)  # whether its last input, its last neuron spikes at every step
+        self.counts = self._counts()
+        self.held = 1  # what thresholds are multiples of
 
     @property
     def spikes(self) -> bool:
         """Whether its neurons ever do."""
         return bool(np.isfinite(self.layer.neuron.threshold).all())
 
+    def _counts(self) -> npt.NDArray[np.int64] | None:
+        """Return how many neurons stand for each, of a convolution for each channel; None where it is one for all."""
+        layer, how = self.layer, self.how
+        plain = self.reset == "subtract" and layer.recurrent is None and np.all(self.stays_u < ROUNDING)
+        if not (how.several and how.most > 1 and self.spikes and plain) or layer.neuron.kind == "Threshold":
+            return None
+        geometry = layer.maps[-1].geometry
+        counts = np.full(layer.size if geometry is None else geometry.out_channels, how.most)
+        if self.seen is not None and len(self.seen.sent):
+            sent = np.clip(self.seen.sent.max(axis=(0, 1)), 1, how.most).astype(np.int64)
+            counts = sent if geometry is None else np.full_like(counts, sent.max())
+        return counts if counts.max() > 1 else None
+
     def result(self) -> tuple[list[Layer], list[tuple[Any, int]], Rounding]:
         """Return the integer layers (pooling before it is one), recurrent weights by delay, and what was rounded."""
         layer, gain = self.layer, self.into_u * self.into_v
         *before, main = layer.maps
-        pools, weight = self._before(before, main.weight, main.geometry)
+        pools, weight = pools_before(layer, main.weight, main.geometry)
         geometry = main.geometry
         # Exporters write them in float32.
         by_channel = gain.reshape(len(weight), -1)
@@ -132,12 +151,15 @@ class _Quantiser:
         rows = weight.reshape(len(weight), -1) * by_channel[:, :1]
         back = None if layer.recurrent is None else layer.recurrent * gain[:, None]
         threshold, late = self._thresholds()
-        weights, scale, missing = self._fitted(before, rows, self._cap(back, late, geometry), geometry)
-        exact = rows * scale[:, None] / self.unit
-        integers = weights * self.unit
+        if self.spikes:
+            fit, whole = self._spiking(before, rows, back, late, geometry)
+        else:
+            fit, whole = self._reading(before, rows), None
+        scale, integers = fit.scale, fit.weight[:, : rows.shape[1]].astype(np.int64)
+        exact, weights = rows * scale[:, None] / self.unit, integers / self.unit
         wide = np.repeat(scale, geometry.positions) if geometry is not None else scale
-        bias = self._bias(wide, gain, missing if geometry is None else np.repeat(missing, geometry.positions))
-        loops = self._loops(back, late, wide)
+        bias = self._bias(wide, fit.missing if geometry is None else np.repeat(fit.missing, geometry.positions))
+        loops = self._loops(whole, late, wide)
         neuron = self._neuron(threshold, wide)
         made: Layer
         if geometry is None:
@@ -164,23 +186,6 @@ class _Quantiser:
             ),
         )
 
-    def _before(self, maps: Sequence[Any], weight: Array, geometry: Geometry | None) -> tuple[list[Layer], Array]:
-        """Return sums over windows before the weights as layers; an average and a scale go into the weights."""
-        pools: list[Layer] = []
-        for linear in maps:
-            if linear.geometry is not None and linear.geometry.depthwise:
-                g = linear.geometry
-                share = float(linear.weight.flat[0])
-                if np.ptp(linear.weight) > 0:
-                    raise InputError(f"node {self.layer.name}: two convolutions without neurons between")
-                pools.append(SumPool(g.kernel, input_shape=g.input_shape, stride=g.stride, padding=g.padding))
-                weight = weight * share
-            elif linear.geometry is None and geometry is None:
-                weight = weight @ linear.weight
-            else:
-                raise InputError(f"node {self.layer.name}: weights behind weights without neurons between")
-        return pools, weight
-
     def _thresholds(self) -> tuple[Array, Array | None]:
         """Return the thresholds, and what a spike takes off more by the next step than a soft reset does."""
         threshold = self.layer.neuron.threshold
@@ -189,103 +194,164 @@ class _Quantiser:
         # theta comes off after the decay: a soft reset takes it off before, and leaves (1 - decay) of it gone.
         return threshold, -(1 - self.stays_v) * threshold
 
-    def _cap(self, back: Array | None, late: Array | None, geometry: Geometry | None) -> Array:
-        """Return the largest scale of each neuron, of a convolution of each channel: thresholds and ways back fit."""
-        threshold = self.layer.neuron.threshold
-        channels = len(threshold) if geometry is None else geometry.out_channels
-        if not self.spikes:
-            return np.full(channels, np.inf)
-        limit = threshold.reshape(channels, -1).max(axis=1)
-        loops = np.zeros(channels) if late is None else np.abs(late).reshape(channels, -1).max(axis=1)
-        if back is not None:
-            own = back if late is None else back + np.diag(late)
-            loops = np.abs(own).max(axis=1, initial=0)
-        # Ways back have an exponent of their own, so that they may be multiples of the same unit.
-        by_loops = np.divide(_MOST_LOOP * self.unit, loops, out=np.full(channels, np.inf), where=loops > 0)
-        return np.minimum(by_loops, _LARGEST_THRESHOLD / np.maximum(limit, 1e-30))
+    def _spiking(
+        self, before: Sequence[Any], rows: Array, back: Array | None, late: Array | None, geometry: Geometry | None
+    ) -> tuple[Fit, npt.NDArray[np.int64] | None]:
+        """Return whole weights of neurons that spike, those of their own spikes last, and all of these as a matrix."""
+        seen = None if self.seen is None or len(self.seen.exact) == 0 else pooled(self.seen, before)
+        if back is None:
+            units = self._units(rows, None, late, geometry, 1)
+            same = self._whole(rows, units.cap)
+            if same is not None and self._holds(same):
+                return self._unrounded(rows, same), None
+            if self.counts is not None:
+                largest = (units.scales() * units.threshold[:, None]).max()
+                if np.all(self.stays_v == 1):  # what leaks is no multiple: two synapses hold it
+                    self.held = held_by(float(largest), int(self.counts.max()))
+                units = replace(units, multiple=self.held, spikes=int(self.counts.max()))
+            return fitted_units(units, seen, geometry, False, self.seed), None
+        same = self._whole(np.hstack([rows, back]), self._units(rows, back, late, geometry, self.unit).cap)
+        if same is not None:
+            ways = back * same[:, None] + np.diag(np.zeros(len(rows)) if late is None else late * same)
+            return self._unrounded(rows, same), self._multiples(ways)
+        # Ways back have an exponent of their own, so that they may be multiples of another unit.
+        tried = [self._units(rows, back, late, geometry, 2**power) for power in range(_FINEST)]
+        units = min(tried, key=lambda units: float(nearest(units).error(units).sum()))
+        fit = fitted_units(units, seen, geometry, True, self.seed)
+        own = units.own_step * np.rint(fit.scale * units.own / units.own_step)
+        return fit, (fit.weight[:, rows.shape[1] :] + np.diag(own)).astype(np.int64)
 
-    def _fitted(
-        self, before: Sequence[Any], rows: Array, cap: Array, geometry: Geometry | None
-    ) -> tuple[npt.NDArray[np.int64], Array, Array]:
-        """Return whole weights, the scale of each row (whole units to a float unit, times ``unit``), and what biases
-        are off by at these scales.
-        """
-        shared, limit = not self.spikes, np.maximum(cap / self.unit, 1e-6)
-        limit = np.where(np.isfinite(limit), limit, 1e12)
-        whole = self._whole(rows, limit, shared)
-        if whole is not None:
-            return np.rint(rows * whole[:, None]).astype(np.int64), whole * self.unit, np.zeros(len(rows))
-        grouped = geometry is not None and geometry.groups > 1
-        if self.seen is None or grouped or self.layer.recurrent is not None or len(self.seen.exact) == 0:
-            found = by_weights_alone(rows, self.most, limit, shared)
-            weight, scale, missing = found.weight, found.scale, np.zeros(len(rows))
-        else:
-            seen = self._pooled(before)
-            units = len(rows)
-            stays = tuple(part.reshape(units, -1)[:, 0] for part in (self.stays_u, self.stays_v))
-            weight, scale, missing = on_data(rows, seen, geometry, stays, self.most, limit, shared, self.rng)  # type: ignore[arg-type]
-        idle = ~(weight != 0).any(axis=1)
-        scale = np.where(
-            idle & (not shared), np.minimum(limit, self.most / np.maximum(np.abs(rows).max(axis=1), 1e-9)), scale
-        )
-        capped = np.minimum(scale, limit * 1.05)
-        self.clipped += int(np.count_nonzero(capped < scale))
-        return weight.astype(np.int64), capped * self.unit, missing * self.unit
-
-    def _whole(self, rows: Array, limit: Array, shared: bool) -> Array | None:
-        """Return the scales at which nothing is rounded; None where there are none."""
-        units, gain = len(rows), self.into_u * self.into_v
-        ways = np.zeros((units, 0)) if self.layer.recurrent is None else self.layer.recurrent * gain[:, None]
-        weights = np.concatenate([rows, ways], axis=1)
+    def _whole(self, weights: Array, cap: Array, shared: bool = False) -> Array | None:
+        """Return the scales, up to ``cap``, at which nothing is rounded; None where there are none."""
         thresholds = self.layer.neuron.threshold if self.spikes else np.zeros(self.layer.size)
-        biases, thresholds = (part.reshape(units, -1) for part in (self._exact_bias(gain), thresholds))
-        return whole_scales(weights, biases, thresholds, self.unit, self.most, _LARGEST_BIAS, limit, shared)
+        biases, thresholds = (part.reshape(len(weights), -1) for part in (self._exact_bias(), thresholds))
+        limit = cap / self.unit
+        found = whole_scales(weights, biases, thresholds, self.unit, self.most, _LARGEST_BIAS, limit, shared)
+        return None if found is None else found * self.unit
 
-    def _pooled(self, before: Sequence[Any]) -> Seen:
-        """Return what the weights see: sums over windows as whole numbers; weights before weights are merged."""
-        assert self.seen is not None
-        maps = [linear for linear in before if linear.geometry is not None]
-        if not maps:
-            return self.seen
-        share = float(np.prod([linear.weight.flat[0] for linear in maps]))
-        n, steps, _ = self.seen.exact.shape
-        sums = (applied(maps, x.reshape(n * steps, -1)) / share for x in (self.seen.exact, self.seen.integers))
-        return Seen(*(part.reshape(n, steps, -1) for part in sums))
+    def _unrounded(self, rows: Array, scale: Array) -> Fit:
+        return Fit(self.unit * np.rint(rows * scale[:, None] / self.unit), scale, np.zeros(len(rows)))
 
-    def _bias(self, scale: Array, gain: Array, missing: Array) -> npt.NDArray[np.int64]:
-        if np.any(self.stays_u > 0) and np.any(self._given_bias() != 0):
+    def _holds(self, scale: Array) -> bool:
+        """Return whether synapses hold what copies lose at ``scale``; take over what thresholds are multiples of."""
+        if self.counts is None or np.any(self.stays_v < 1):  # what leaks is no multiple: two synapses hold it
+            return True
+        thresholds = np.rint(self.layer.neuron.threshold.reshape(len(scale), -1) * scale[:, None])
+        held = held_by(float(thresholds.max()), int(self.counts.max()))
+        self.held = held if np.all(thresholds % held == 0) else self.held
+        return bool(self.held == held)
+
+    def _units(
+        self, rows: Array, back: Array | None, late: Array | None, geometry: Geometry | None, step: int
+    ) -> Units:
+        """Return the neurons, or channels, that ``rows`` are the weights of; ways back are multiples of ``step``."""
+        count, inputs = rows.shape
+
+        def of(values: Array) -> Array:
+            """Return the largest value of a channel's neurons."""
+            return values.reshape(count, -1).max(axis=1)
+
+        threshold, bias = self.layer.neuron.threshold, np.abs(self._exact_bias()).reshape(count, -1)
+        own = np.zeros(count) if late is None else late.reshape(count, -1)[:, 0]
+        most = np.full(inputs, float(self.most))
+        steps, constants = np.full(inputs, float(self.unit)), (inputs - 1,) * self.steady[0]
+        copies = 1 if self.counts is None else int(self.counts.max())
+        cap = _LARGEST_THRESHOLD / np.maximum(copies * of(threshold), 1e-30)
+        if copies > 1:
+            cap = np.minimum(cap, MOST_HELD / np.maximum((copies - 1) * of(threshold), 1e-30))
+        cap = np.minimum(cap, (_LARGEST_BIAS - 0.5) / np.maximum(bias.max(axis=1), 1e-30))
+        reach = np.maximum(np.maximum(rows, 0).sum(axis=1), np.maximum(-rows, 0).sum(axis=1)) * most_summed(
+            self.layer.maps[:-1]
+        )
+        cap = np.minimum(cap, _REACH * self.unit / np.maximum(reach, 1e-30))
+        largest = max(_MOST_LOOP * _COARSEST_LATE, self.most)
+        if back is not None:
+            own, largest = own + np.diag(back), max(_MOST_LOOP, self.most) * step
+            rows = np.hstack([rows, back - np.diag(np.diag(back))])
+            most = np.append(most, np.full(count, float(max(_MOST_LOOP, self.most))))
+            steps = np.append(steps, np.full(count, float(step)))
+            constants += (inputs + count - 1,) * self.steady[1]
+        cap = np.minimum(cap, largest / np.maximum(np.abs(own), 1e-30))
+        return Units(
+            rows,
+            steps,
+            most,
+            np.where(of(threshold) > 0, of(threshold), 1.0),
+            cap,
+            self._exact_bias().reshape(count, -1)[:, 0],
+            own,
+            np.zeros(count) if late is None else -of(self.stays_u) * late.reshape(count, -1)[:, 0],
+            step,
+            of(self.stays_u),
+            of(self.stays_v),
+            1,
+            self.how.strict,
+            self._resets_to_zero,
+            constants,
+            refractory=self._refractory,
+        )
+
+    def _reading(self, before: Sequence[Any], rows: Array) -> Fit:
+        """Return whole weights of neurons that never spike: one scale for all of them."""
+        cap = (_LARGEST_BIAS - 0.5) / np.maximum(np.abs(self._exact_bias()).reshape(len(rows), -1).max(axis=1), 1e-12)
+        same = self._whole(rows, cap, shared=True)
+        if same is not None:
+            return self._unrounded(rows, same)
+        if self.seen is None or len(self.seen.exact) == 0 or self.layer.maps[-1].geometry is not None:
+            found = by_weights_alone(rows, self.most, cap / self.unit)
+            missing = np.zeros(len(rows))
+            if self.steady[0]:
+                missing = (rows[:, -1] * found.scale - found.weight[:, -1]) / np.maximum(1 - self.stays_u, 1e-12)
+            return Fit(found.weight * self.unit, found.scale * self.unit, missing * self.unit)
+        stays = (float(np.median(self.stays_u)), float(np.median(self.stays_v)))
+        rng = np.random.default_rng(self.seed)
+        weight, scale, missing = on_data(rows, pooled(self.seen, before), stays, self.most, cap / self.unit, rng)
+        return Fit(weight * self.unit, scale * self.unit, missing * self.unit)
+
+    def _exact_bias(self) -> Array:
+        """Return what is added to each v at a step, in its float unit."""
+        layer = self.layer
+        steady = self.into_u * self.into_v / np.maximum(1 - self.stays_u, 1e-12)
+        given = layer.bias if layer.recurrent_bias is None else layer.bias + layer.recurrent_bias
+        if np.any((self.stays_u > ROUNDING) & (given != 0)) and not self.notes:
             self.notes.append("biases go to v at once, and not through the current: at their steady value")
-        exact = scale * self._exact_bias(gain) + missing
+        return steady * given + (1 - self.stays_v) * layer.neuron.v_leak
+
+    def _bias(self, scale: Array, missing: Array) -> npt.NDArray[np.int64]:
+        exact = scale * self._exact_bias() + missing
         rounded = np.clip(np.rint(exact), -_LARGEST_BIAS, _LARGEST_BIAS)
         self.clipped += int(np.count_nonzero(np.abs(exact) > _LARGEST_BIAS + 0.5))
         return rounded.astype(np.int64)
 
-    def _given_bias(self) -> Array:
-        layer = self.layer
-        return layer.bias if layer.recurrent_bias is None else layer.bias + layer.recurrent_bias
-
-    def _exact_bias(self, gain: Array) -> Array:
-        """Return what a step adds to v without spikes."""
-        steady = gain / np.maximum(1 - self.stays_u, 1e-12)
-        return steady * self._given_bias() + (1 - self.stays_v) * self.layer.neuron.v_leak
-
-    def _loops(self, back: Array | None, late: Array | None, scale: Array) -> list[tuple[Any, int]]:
-        """Return the recurrent weights and their delays."""
-        size, found = len(scale), []
-        total = np.zeros((size, size)) if back is None else back * scale[:, None]
-        if late is not None:
-            own = late * scale
-            total = total + np.diag(own)
-            # What a spike takes off by a synapse stays in the current: a step later the same synapse takes it back.
-            found.append((np.diag(-self.stays_u * own), 1))
-        found.insert(0, (total, 0))
-        made = []
-        for weights, delay in found:
-            unit = 2 ** int(max(0, np.ceil(np.log2(max(float(np.abs(weights).max()), 1) / _MOST_LOOP))))
-            integers = np.clip(np.rint(weights / unit), -_MOST_LOOP, _MOST_LOOP).astype(np.int64) * unit
+    def _loops(self, whole: npt.NDArray[np.int64] | None, late: Array | None, scale: Array) -> list[tuple[Any, int]]:
+        """Return the recurrent weights and their delays; ``whole``: those that what a spike takes off is part of."""
+        made = [] if whole is None or not whole.any() else [(whole, 0)]
+        if late is None:
+            return made
+        own = late * scale
+        # What a spike takes off by a synapse stays in the current: a step later the same synapse takes it back.
+        for weights, delay in ((own, 0), (-self.stays_u * own, 1)):
+            if delay == 0 and whole is not None:
+                continue
+            integers = self._multiples(weights)
             if integers.any():
-                made.append((integers, delay))
+                made.append((np.diag(integers), delay))
         return made
+
+    def _multiples(self, weights: Array) -> npt.NDArray[np.int64]:
+        """Return weights of ways back as multiples of the least power of two at which they are held."""
+        most = max(_MOST_LOOP, self.most)
+        unit = 2 ** int(max(0, np.ceil(np.log2(max(float(np.abs(weights).max()), 1) / most))))
+        return np.clip(np.rint(weights / unit), -most, most).astype(np.int64) * unit
+
+    @property
+    def _resets_to_zero(self) -> bool:
+        return self.reset.startswith("zero") or self.layer.neuron.kind == "Threshold"
+
+    @property
+    def _refractory(self) -> int:
+        """Steps in which v does not move after a spike: a v that is 0 for a step more is one that does not in it."""
+        return int(self.reset == "zero-late" and self.layer.neuron.kind != "Threshold")
 
     def _neuron(self, threshold: Array, scale: Array) -> Neuron:
         decays = {"voltage_decay": _decays(self.stays_v), "current_decay": _decays(self.stays_u)}
@@ -298,14 +364,13 @@ class _Quantiser:
         # A threshold between two integers is as good as the one below it, strictly; at it, as the one above.
         rounded = np.floor(exact + 0.5 - 1e-9).astype(np.int64)
         rounded = np.clip(rounded, 0 if strict else 1, _LARGEST_THRESHOLD)
-        reset = "hard" if self.reset.startswith("zero") or self.layer.neuron.kind == "Threshold" else "soft"
-        if self.how.several:
+        reset = "hard" if self._resets_to_zero else "soft"
+        if self.how.several and self.counts is None and self.how.most == 1:
             self.notes.append(
-                "neurons send one spike a step, where the package sends as many as the threshold goes into v"
+                "neurons send one spike a step, where the package sends as many as the threshold goes into v; "
+                "--spikes N takes up to N neurons for one"
             )
-        # A v that is 0 for a step more is one that does not move in it.
-        refractory = int(self.reset == "zero-late" and self.layer.neuron.kind != "Threshold")
-        return Lif(rounded, **decays, reset=reset, strict=strict, refractory=refractory)  # type: ignore[arg-type]
+        return Lif(rounded, **decays, reset=reset, strict=strict, refractory=self._refractory)  # type: ignore[arg-type]
 
     def _decay_error(self) -> float:
         shares = [1 - stays for stays in (self.stays_u, self.stays_v)]
