@@ -19,8 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_neuro.exchange.nir.conventions import Convention
-from conntra_neuro.exchange.nir.float_graph import FloatLayer, FloatNeuron, Map
+from conntra_neuro.exchange.nir.float_layer import FloatLayer, FloatNeuron, Map
 from conntra_neuro.exchange.nir.simulate import stepped
+from conntra_neuro.exchange.nir.ways import joined
 from conntra_neuro.exchange.nir.whole import ROUNDING
 
 __all__ = ["with_constants"]
@@ -32,9 +33,12 @@ def with_constants(layers: Sequence[FloatLayer], how: Convention) -> list[FloatL
     """Return layers that send the same, without biases through currents where neurons can stand in for them.
 
     A layer that got one has it last: neurons are no images, so that layers of images, and of a last layer behind the
-    inputs or behind an image, stay as they are, and so do those beside neurons whose v is 0 for a step after a spike.
+    inputs or behind an image, stay as they are, and so do those beside neurons whose v is 0 for a step after a spike,
+    and graphs with branches.
     """
     found = list(layers)
+    if any(layer.branches for layer in layers):
+        return found
     for index, layer in enumerate(layers):
         stays_u, stays_v = stepped(layer.neuron, how)[:2]
         given = _given(layer)
@@ -48,7 +52,7 @@ def with_constants(layers: Sequence[FloatLayer], how: Convention) -> list[FloatL
             found[index] = _from_itself(found[index], given, how)
     for index, (before, layer) in enumerate(pairwise(found), start=1):
         if before.size > layers[index - 1].size and layer.maps[0].weight.shape[1] < before.size:
-            found[index] = replace(layer, maps=(Map(np.pad(_joined(layer), ((0, 0), (0, 1)))),))
+            found[index] = replace(layer, maps=(Map(np.pad(joined(layer.maps), ((0, 0), (0, 1)))),))
     return found
 
 
@@ -67,17 +71,9 @@ def _spikes_on(layer: FloatLayer, how: Convention) -> bool:
     )
 
 
-def _joined(layer: FloatLayer) -> Array:
-    """Return the weights of maps one behind the other, (size, inputs)."""
-    weight = layer.maps[0].weight
-    for linear in layer.maps[1:]:
-        weight = linear.weight @ weight
-    return weight
-
-
 def _through_synapses(layer: FloatLayer, given: Array) -> FloatLayer:
     """Take the biases as weights of one more input, the last."""
-    weight = np.hstack([_joined(layer), given[:, None]])
+    weight = np.hstack([joined(layer.maps), given[:, None]])
     return replace(layer, maps=(Map(weight),), bias=np.zeros(layer.size), recurrent_bias=None)
 
 
@@ -106,7 +102,7 @@ def _longer(layer: FloatLayer, how: Convention) -> FloatLayer:
     wide = FloatNeuron(neuron.kind, **{name: np.append(getattr(neuron, name), value) for name, value in more.items()})
     return replace(
         layer,
-        maps=(Map(np.vstack([_joined(layer), np.zeros((1, _joined(layer).shape[1]))])),),
+        maps=(Map(np.vstack([joined(layer.maps), np.zeros((1, joined(layer.maps).shape[1]))])),),
         bias=np.append(layer.bias, 0.0),
         neuron=wide,
         shape=(layer.size + 1,),

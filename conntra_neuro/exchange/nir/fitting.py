@@ -38,12 +38,14 @@ _VALUES, _SEQUENCES = 12_000_000, 600
 @dataclass(frozen=True, eq=False)
 class Seen:
     """What a layer takes, (n, steps, inputs), in the float simulation and in the integer network so far, and what it
-    sends in the float simulation, (n, steps, size).
+    sends in the float simulation, (n, steps, size). ``others``: what convolutions take beside the first, and their
+    geometries.
     """
 
     exact: Array
     integers: Array
     sent: Array
+    others: tuple[tuple[Array, Array, Geometry], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,11 +157,14 @@ def fitted_units(units: Units, seen: Seen | None, geometry: Geometry | None, bac
         return plain
     rng = np.random.default_rng(seed)
     found = plain
-    groups = 1 if geometry is None else geometry.groups
+    kinds = [1 if geometry is None else geometry.groups, *(other.groups for *_, other in seen.others)]
+    groups = max(kinds)
+    if any(groups % kind for kind in kinds):
+        return plain
     size = len(units.rows) // groups
     for group in range(groups):
         among = slice(group * size, (group + 1) * size)
-        some = _Sequences(seen, geometry, group, among, back, rng)
+        some = _Sequences(seen, geometry, group, groups, among, back, rng)
         part = _taken(units, among)
         best = Fit(plain.weight[among], plain.scale[among], plain.missing[among])
         least = some.missed(part, best)
@@ -195,6 +200,7 @@ class _Sequences:
         seen: Seen,
         geometry: Geometry | None,
         group: int,
+        groups: int,
         among: slice,
         back: bool,
         rng: np.random.Generator,
@@ -205,16 +211,18 @@ class _Sequences:
             self.exact, self.integers = (x[rows].astype(np.float64) for x in (seen.exact, seen.integers))
             self.sent = seen.sent[rows][:, :, among]
         else:
-            places, inputs = geometry.positions, int(np.prod(geometry.kernel_shape[1:]))
-            rows = rng.permutation(n)[: max(2, _VALUES // (steps * places * inputs * geometry.groups))]
+            given = [(seen.exact, seen.integers, geometry), *seen.others]
+            places, values = geometry.positions, sum(int(np.prod(g.kernel_shape[1:])) * g.groups for *_, g in given)
+            rows = rng.permutation(n)[: max(2, _VALUES // (steps * places * values))]
             pairs = rng.permutation(len(rows) * places)[:_SEQUENCES]
             sample, place = pairs // places, pairs % places
-            self.exact, self.integers = (
-                geometry.columns(x[rows].reshape(len(rows) * steps, -1))[group]
-                .reshape(len(rows), steps, places, inputs)[sample, :, place]
-                .astype(np.float64)
-                for x in (seen.exact, seen.integers)
-            )
+
+            def columns(x: Array, g: Geometry) -> Array:
+                of = g.columns(x[rows].reshape(len(rows) * steps, -1))[group * g.groups // groups]
+                return of.reshape(len(rows), steps, places, -1)[sample, :, place].astype(np.float64)
+
+            self.exact = np.concatenate([columns(exact, g) for exact, _, g in given], axis=2)
+            self.integers = np.concatenate([columns(integers, g) for _, integers, g in given], axis=2)
             sent = seen.sent[rows].reshape(len(rows), steps, -1, places)
             self.sent = sent[sample, :, among, place]
             self.sent = np.ascontiguousarray(self.sent).reshape(len(sample), steps, -1)

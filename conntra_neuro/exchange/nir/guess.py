@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_neuro.exchange.nir.conventions import CONVENTIONS
-from conntra_neuro.exchange.nir.float_graph import FloatLayer
+from conntra_neuro.exchange.nir.float_layer import FloatLayer
 
 __all__ = ["likely_source"]
 

@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.errors import InputError
-from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.exchange.nir.fitting import Seen
-from conntra_neuro.exchange.nir.float_graph import FloatLayer, Map
+from conntra_neuro.exchange.nir.float_layer import Map
 from conntra_neuro.exchange.nir.simulate import applied
 from conntra_neuro.network import SumPool
 from conntra_neuro.network.layers import Layer
@@ -20,24 +19,25 @@ __all__ = ["most_summed", "pooled", "pools_before"]
 Array = npt.NDArray[np.float64]
 
 
-def pools_before(layer: FloatLayer, weight: Array, geometry: Geometry | None) -> tuple[list[Layer], Array]:
+def pools_before(name: str, maps: Sequence[Map]) -> tuple[list[Layer], Array]:
     """Return sums over windows before the weights as layers; an average and a scale go into the weights.
 
-    weight, geometry   of the last of the layer's maps; InputError for weights before them that cannot go into them
+    InputError, with the ``name`` of the node, for weights before the last of ``maps`` that cannot go into them.
     """
     pools: list[Layer] = []
-    for linear in layer.maps[:-1]:
+    weight, geometry = maps[-1].weight, maps[-1].geometry
+    for linear in maps[:-1]:
         if linear.geometry is not None and linear.geometry.depthwise:
             g = linear.geometry
             share = float(linear.weight.flat[0])
             if np.ptp(linear.weight) > 0:
-                raise InputError(f"node {layer.name}: two convolutions without neurons between")
+                raise InputError(f"node {name}: two convolutions without neurons between")
             pools.append(SumPool(g.kernel, input_shape=g.input_shape, stride=g.stride, padding=g.padding))
             weight = weight * share
         elif linear.geometry is None and geometry is None:
             weight = weight @ linear.weight
         else:
-            raise InputError(f"node {layer.name}: weights behind weights without neurons between")
+            raise InputError(f"node {name}: weights behind weights without neurons between")
     return pools, weight
 
 

@@ -76,6 +76,13 @@ class Inputs:
                 found.append(Dense(layer.weight[:, units], layer.bias, layer.neuron))
         return found
 
+    def behind(self, way: Dense | Conv2d) -> Dense | Conv2d:
+        """Return a connection that leads to the float neurons as one that leads to the integer ones."""
+        if isinstance(way, Dense):
+            return Dense(way.weight[self.units], None, way.neuron)
+        assert self.channels is not None
+        return Conv2d(way.weight[self.channels], None, way.neuron, **way.geometry.window)
+
 
 def held_by(threshold: float, copies: int) -> int:
     """Return what thresholds up to ``threshold`` are multiples of, so that synapses hold what copies lose."""

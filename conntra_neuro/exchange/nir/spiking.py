@@ -14,7 +14,8 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import MAX_STEPS
 from conntra_neuro.exchange.assume import steps_or_assumed
 from conntra_neuro.exchange.nir.conventions import CONVENTIONS, Convention, convention
-from conntra_neuro.exchange.nir.float_graph import FloatLayer, float_layers
+from conntra_neuro.exchange.nir.float_graph import float_layers
+from conntra_neuro.exchange.nir.float_layer import FloatLayer
 from conntra_neuro.exchange.nir.guess import likely_source
 from conntra_neuro.exchange.nir.quantise import quantised
 from conntra_neuro.exchange.nir.rounding import Rounding, View
