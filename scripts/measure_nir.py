@@ -84,7 +84,9 @@ def notations(folder: Path, count: int, seed: int) -> Iterator[Case]:
 
 def _in_order(graph: Any) -> list[str]:
     kinds = ("IF", "LIF", "CubaLIF", "LI", "CubaLI", "I")
-    return [name for name, node in graph.nodes.items() if type(node).__name__ in kinds]
+    found = [name for name, node in graph.nodes.items() if type(node).__name__ in kinds]
+    # LI before weights is no layer of its own.
+    return [name for name in found if name == found[-1] or type(graph.nodes[name]).__name__ != "LI"]
 
 
 def compared(case: Case, of: dict[str, int], bits: int) -> None:

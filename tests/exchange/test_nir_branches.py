@@ -172,6 +172,26 @@ def test_a_leaky_branch_is_simulated_as_nirs_equations_say(tmp_path: Path) -> No
     assert cn.compile(network, chip="loihi1").verify(x[:1], ["reference", "brian2"]).equal
 
 
+def test_what_comes_through_li_joins_what_does_too(tmp_path: Path) -> None:
+    """As Nengo's synapses: LI with one time constant is a current behind the weights."""
+    rng, size = np.random.default_rng(2), 4
+    given = {"tau": np.full(size, 0.005), "r": np.ones(size), "v_leak": np.zeros(size)}
+    lif = nir.LIF(**{**given, "tau": np.full(size, 0.02)}, v_threshold=np.ones(size))
+    nodes: Nodes = {f"w{i}": nir.Affine(rng.normal(4, 12, (size, size)), rng.normal(0, 0.3, size)) for i in range(3)}
+    nodes |= {"a": nir.LI(**given), "b": nir.LI(**given), "n0": lif, "n1": lif, "n2": lif}
+    nodes["w3"] = nir.Linear(rng.normal(0, 3, (size, size)))
+    made = graph(nodes, "i>w0>n0>w1>n1>w2>a>n2>o, n0>w3>b>n2", [size], [size])
+    how = {"dt": 1e-3, "reset": "zero", "strict": True, "several": False, "decay": "exponential"}
+    x = spikes_for(size, 1, 20)
+    runs = [run_graph(made, sample, how) for sample in x]
+    network, report = imported(made, tmp_path, source="nengo", bits=10)
+    for layer, simulated in zip(report.layers, report.simulate(x), strict=True):
+        np.testing.assert_array_equal(simulated, np.stack([run[layer.name] for run in runs]))
+    assert report.agreement(x)[-1].spikes[0] > 20
+    assert report.agreement(x)[-1].within_a_step > 0.9
+    assert cn.compile(network, chip="loihi1").verify(x[:2], ["reference", "loop"]).equal
+
+
 def test_nested_graphs_may_have_several_ways_in(tmp_path: Path) -> None:
     """A residual block of its own, as packages write modules."""
     rng, size = np.random.default_rng(0), 4

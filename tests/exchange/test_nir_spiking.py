@@ -264,6 +264,7 @@ def chain(*nodes: Any, **named: Any) -> Any:
 EYE, TWO = nir.Linear(0.5 * np.eye(2)), np.ones(2)
 LIF = nir.LIF(tau=TWO, r=TWO, v_leak=0 * TWO, v_threshold=TWO, v_reset=0 * TWO)
 RESETS_TO_ONE = nir.LIF(tau=TWO, r=TWO, v_leak=TWO, v_threshold=TWO, v_reset=TWO)
+LOW = nir.LI(tau=TWO, r=TWO, v_leak=TWO)
 BELOW_ZERO = nir.LIF(tau=TWO, r=TWO, v_leak=TWO, v_threshold=-TWO, v_reset=0 * TWO)
 
 
@@ -307,7 +308,15 @@ def test_last_weights_without_neurons_add_up_all_steps(tmp_path: Path) -> None:
             "v_reset other than 0",
         ),
         (lambda: chain(EYE, BELOW_ZERO), {}, "not above 0"),
-        (lambda: chain(EYE, nir.LI(tau=TWO, r=TWO, v_leak=TWO), EYE, LIF), {}, "stand last only"),
+        (lambda: chain(EYE, nir.I(r=TWO), EYE, LIF), {}, "stand last only"),
+        (
+            lambda: chain(EYE, LOW, EYE, LIF),
+            {"dt": None, "source": "snntorch", "reset": "zero"},
+            "snntorch has no current",
+        ),
+        (lambda: chain(EYE, LOW, EYE, LOW, EYE, LIF), {}, "no LI before it"),
+        (lambda: chain(EYE, LIF, EYE, LOW, EYE), {}, "weights behind LI lead to the output"),
+        (lambda: chain(EYE, LOW, nir.Affine(np.eye(2), TWO), nir.IF(r=TWO, v_threshold=TWO)), {}, "bias behind LI"),
         (lambda: chain(nir.Linear(np.eye(3)), LIF), {}, r"weight \(3, 3\), inputs of shape \(2,\)"),
         (lambda: chain(EYE, LIF, nir.Delay(TWO), EYE, LIF), {}, "Delay has no counterpart"),
         (lambda: chain(nir.Linear(np.full((2, 2), np.nan)), LIF), {}, "NaN"),

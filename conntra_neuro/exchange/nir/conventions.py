@@ -59,6 +59,11 @@ class Convention:
             return "zero-late"
         return self.reset_beside_current or self.reset if current else self.reset
 
+    @property
+    def filters(self) -> bool:
+        """Whether LI before weights does what a current behind them does."""
+        return self.gains == "written" and self.reset_of("CubaLIF", False) == self.reset_of("LIF", False)
+
 
 CONVENTIONS: dict[str, Convention] = {
     # mem[t + 1] = beta mem[t] + input - spike[t] threshold; reset_mechanism="zero" is --reset zero: in the step of the

@@ -14,6 +14,7 @@ from conntra_neuro.exchange.exact_integers import finite
 from conntra_neuro.exchange.nir.float_layer import Branch, FloatLayer, FloatNeuron, Map
 from conntra_neuro.exchange.nir.nested import opened
 from conntra_neuro.exchange.nir.nodes import conv_window, pair_of
+from conntra_neuro.exchange.nir.simulate import applied
 from conntra_neuro.exchange.nir.ways import ways
 
 __all__ = ["float_layers", "is_spiking"]
@@ -25,11 +26,16 @@ _SPIKING = ("LIF", "CubaLIF", "LI", "CubaLI", "I")
 
 @dataclass(frozen=True, eq=False)
 class _Flow:
-    """What leaves a node: of ``shape``, the sum of ``terms``, layers (-1: the inputs) through maps, and a ``bias``."""
+    """What leaves a node: of ``shape``, the sum of ``terms``, layers (-1: the inputs) through maps, and a ``bias``.
+
+    Behind LI ``tau`` is its time constant, and ``within`` a bias that goes through it.
+    """
 
     shape: tuple[int, ...]
     terms: tuple[Branch, ...]
     bias: Array | None = None
+    tau: float | None = None
+    within: Array | None = None
 
 
 def is_spiking(graph: Any, conventions: bool = False) -> bool:
@@ -66,11 +72,15 @@ def float_layers(graph: Any, entry: str | None = None) -> tuple[int, list[FloatL
     for name in _in_order(nodes, into, out):
         loops = _loops(name, nodes, into, out)
         given = [flows[source] for source in into[name] if source not in loops]
-        if name not in flows:
+        if type(nodes[name]).__name__ == "LI" and any(target != end for target in out[name]):
+            flows[name] = _filtered(name, nodes[name], _sum(f"node {name}", given))
+        elif name not in flows:
             flows[name] = _visit(name, nodes[name], _sum(f"node {name}", given), loops, nodes, layers)
     if not layers:
         raise InputError("no neurons; a network has at least one layer of them")
     flow = flows[end]
+    if flow.tau is not None:
+        raise InputError(f"node {into[end][0]}: weights behind LI lead to the output; LI last, or LIF, expected")
     if flow.bias is not None or any(term.maps for term in flow.terms) or len(flow.terms) > 1:
         layers.append(_summed(into[end][0], flow, layers))
     elif {term.source for term in flow.terms} != {len(layers) - 1}:
@@ -115,7 +125,43 @@ def _sum(what: str, given: list[_Flow]) -> _Flow:
         raise InputError(f"{what}: adds what is of shapes {' and '.join(map(str, sorted(shapes)))}; one expected")
     biases = [flow.bias for flow in given if flow.bias is not None]
     terms = tuple(term for flow in given for term in flow.terms)
-    return _Flow(given[0].shape, terms, sum(biases[1:], biases[0]) if biases else None)
+    if len({flow.tau for flow in given}) > 1:
+        raise InputError(f"{what}: adds what comes through LI to what does not, or through another; one LI expected")
+    within = [flow.within for flow in given if flow.within is not None]
+    return _Flow(given[0].shape, terms, _total(biases), given[0].tau, _total(within))
+
+
+def _total(parts: list[Array]) -> Array | None:
+    return sum(parts[1:], parts[0]) if parts else None
+
+
+def _filtered(name: str, node: Any, given: _Flow) -> _Flow:
+    """Return what leaves LI nodes that stand before weights, as Nengo's synapses do.
+
+    Weights of a sum that decays are the sum of weights that decays, as a current does.
+    """
+    what = f"node {name}"
+    neuron, size = _neuron(node, given.shape, what), int(np.prod(given.shape))
+    if given.tau is not None or not (np.ptp(neuron.tau) == 0 and np.isfinite(neuron.tau[0]) and neuron.r.all()):
+        raise InputError(
+            f"{what}: LI between weights, which a current stands for, if it has one finite time constant, no LI before "
+            "it, and r other than 0"
+        )
+    bias = (np.zeros(size) if given.bias is None else given.bias) + neuron.v_leak / neuron.r
+    flow = replace(given, bias=None, tau=float(neuron.tau[0]), within=bias)
+    return flow if np.all(neuron.r == 1) else _add(flow, what, Map(np.diag(neuron.r)), given.shape, None)
+
+
+def _with_current(what: str, neuron: FloatNeuron, given: _Flow) -> tuple[FloatNeuron, Array]:
+    """Return neurons whose current is the LI before their weights, and the bias that goes through it."""
+    if neuron.kind not in ("LIF", "IF"):
+        raise InputError(f"{what}: {neuron.kind} behind LI; LIF or IF expected")
+    direct = np.zeros(len(neuron.r)) if given.bias is None else given.bias
+    if neuron.kind == "IF" and direct.any():
+        raise InputError(f"{what}: a bias behind LI, in neurons that do not leak; a bias before the LI expected")
+    tau_syn, leak = np.full(len(direct), given.tau), neuron.v_leak + neuron.r * direct
+    within = np.zeros(len(direct)) if given.within is None else given.within
+    return replace(neuron, kind="CubaLIF", tau_syn=tau_syn, w_in=np.ones(len(direct)), v_leak=leak), within
 
 
 def _summed(name: str, flow: _Flow, layers: list[FloatLayer]) -> FloatLayer:
@@ -179,7 +225,9 @@ def _visit(
 def _add(given: _Flow, what: str, linear: Map, shape: tuple[int, ...], bias: Array | None) -> _Flow:
     if given.bias is not None and np.any(given.bias):
         raise InputError(f"{what}: behind weights with a bias, without neurons between; put neurons there")
-    return _Flow(shape, tuple(Branch(term.source, (*term.maps, linear)) for term in given.terms), bias)
+    within = None if given.within is None else applied((linear,), given.within[None])[0]
+    terms = tuple(Branch(term.source, (*term.maps, linear)) for term in given.terms)
+    return _Flow(shape, terms, bias, given.tau, within)
 
 
 def _layer(
@@ -190,7 +238,15 @@ def _layer(
         raise InputError(f"{what}: neurons without weights before them; put Affine or Linear there")
     if len(loops) > 1:
         raise InputError(f"{what}: {len(loops)} ways back to itself; 1 can be read")
-    made = _behind(name, given, _neuron(node, given.shape, what), layers)
+    neuron = _neuron(node, given.shape, what)
+    if given.tau is not None:
+        if loops:
+            raise InputError(
+                f"{what}: LI before its weights, and a way back to itself without; LI before both expected"
+            )
+        neuron, within = _with_current(what, neuron, given)
+        return replace(_behind(name, replace(given, bias=within), neuron, layers), filtered=True)
+    made = _behind(name, given, neuron, layers)
     if not loops:
         return made
     back = nodes[loops[0]]

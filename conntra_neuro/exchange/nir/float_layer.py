@@ -53,6 +53,7 @@ class Branch:
 class FloatLayer:
     """Neurons behind ``maps``, one behind the other, of which the last has a ``bias`` (out,); ``recurrent`` (out, out),
     with a bias of its own in ``recurrent_bias``. ``branches`` are added; without weights but theirs ``maps`` are zeros.
+    ``filtered``: the current of its neurons stands for LI nodes before their weights.
     """
 
     name: str
@@ -63,6 +64,7 @@ class FloatLayer:
     recurrent: Array | None = None
     recurrent_bias: Array | None = None
     branches: tuple[Branch, ...] = ()
+    filtered: bool = False
 
     @property
     def size(self) -> int:

@@ -26,13 +26,13 @@ def pools_before(name: str, maps: Sequence[Map]) -> tuple[list[Layer], Array]:
     """
     pools: list[Layer] = []
     weight, geometry = maps[-1].weight, maps[-1].geometry
-    for linear in maps[:-1]:
+    for linear in reversed(maps[:-1]):
         if linear.geometry is not None and linear.geometry.depthwise:
             g = linear.geometry
             share = float(linear.weight.flat[0])
             if np.ptp(linear.weight) > 0:
                 raise InputError(f"node {name}: two convolutions without neurons between")
-            pools.append(SumPool(g.kernel, input_shape=g.input_shape, stride=g.stride, padding=g.padding))
+            pools.insert(0, SumPool(g.kernel, input_shape=g.input_shape, stride=g.stride, padding=g.padding))
             weight = weight * share
         elif linear.geometry is None and geometry is None:
             weight = weight @ linear.weight

@@ -163,6 +163,12 @@ def import_spiking(
     if guessed:
         source = likely_source(graph, layers)
     how = convention(source, dt, reset, spikes)
+    for layer in layers:
+        if layer.filtered and not how.filters:
+            raise InputError(
+                f"node {layer.name}: LI before its weights, for which source {source} has no current; "
+                "give --source nengo or paper, or --dt"
+            )
     last = layers[-1]
     if last.neuron.kind == "I" and type(graph.nodes.get(last.name)).__name__ != "I" and assumed is not None:
         assumed.append(f"node {last.name}: its sums over all steps are the logits")
