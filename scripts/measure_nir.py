@@ -1,12 +1,13 @@
 """Hold what `conntra import` makes of random NIR graphs to what the packages themselves sent, or to NIR's equations.
 
-    .venv/bin/python scripts/measure_nir.py FOLDER [--json out.json] [--bits 8]
-    .venv/bin/python scripts/measure_nir.py [--count 300] [--seed 0] [--json out.json] [--bits 8]
+    .venv/bin/python scripts/measure_nir.py FOLDER [--json out.json] [--bits 8] [--spikes 8]
+    .venv/bin/python scripts/measure_nir.py [--count 300] [--seed 0] [--json out.json] [--bits 8] [--spikes 8]
     .venv/bin/python scripts/measure_nir.py FOLDER --pack tests/data/nir_packages.npz --count 10
 
 FOLDER is what scripts/make_nir_graphs.py wrote. Without it, graphs in the notations of tests/support/nir_notations.py
 are made, and held to tests/support/nir_graph_loops.py, which runs NIR's equations node by node in plain loops. --pack
-puts the first few of each package into one archive, for the tests.
+puts the first few of each package into one archive, for the tests. --spikes 8 has as many neurons for one that sends
+several spikes in a step.
 
 For each package or notation: graphs, how many are refused, layers of neurons, values at all steps, how many of the
 float simulation differ (spikes that are not equal, potentials further apart than 1e-4 of the largest), and how many of
@@ -29,6 +30,7 @@ import numpy as np
 
 from conntra_hardware.base.errors import ConntraError
 from conntra_neuro.exchange.files import import_with_report
+from conntra_neuro.exchange.nir.conventions import CONVENTIONS
 from conntra_neuro.exchange.nir.guess import likely_source
 from conntra_neuro.exchange.nir.spiking import SpikingImport
 
@@ -89,10 +91,13 @@ def _in_order(graph: Any) -> list[str]:
     return [name for name in found if name == found[-1] or type(graph.nodes[name]).__name__ != "LI"]
 
 
-def compared(case: Case, of: dict[str, int], bits: int) -> None:
-    """Count a graph."""
+def compared(case: Case, of: dict[str, int], bits: int, most: int | None) -> None:
+    """Count a graph; ``most``: as many neurons for one that sends several spikes a step, None: one."""
     name, path, inputs, sent, read = case
     of["graphs"] += 1
+    several = read.get("spikes") == "several" or (read.get("spikes") is None and CONVENTIONS[read["source"]].several)
+    if several and most is not None:
+        read = {**read, "spikes": most}
     try:
         network, report = import_with_report(path, steps=inputs.shape[1], bits=bits, **read)
     except ConntraError as error:
@@ -131,6 +136,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bits", type=int, default=8)
+    parser.add_argument("--spikes", type=int)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--pack", type=Path)
     args = parser.parse_args()
@@ -141,7 +147,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as own:
         cases = packages(args.folder) if args.folder else notations(Path(own), args.count, args.seed)
         for case in cases:
-            compared(case, found.setdefault(case[0], dict.fromkeys(COLUMNS, 0)), args.bits)
+            compared(case, found.setdefault(case[0], dict.fromkeys(COLUMNS, 0)), args.bits, args.spikes)
     for name, of in found.items():
         print(name, of)
     if args.json:

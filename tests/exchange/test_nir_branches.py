@@ -142,6 +142,40 @@ def test_branches_of_copies_join(name: str, tmp_path: Path) -> None:
     check(made, spikes_for(5, 3), tmp_path, source="sinabs", spikes=8)
 
 
+def test_copies_lead_back_to_one_another(tmp_path: Path) -> None:
+    """Of whole numbers, with a way back that holds neurons down: what sends several spikes a step would grow else."""
+    made = dense_graph(DENSE["a way back, too"], 2)
+    made.nodes["back"].weight = -np.abs(made.nodes["back"].weight)
+    for node in made.nodes.values():
+        if type(node).__name__ == "IF":
+            node.v_threshold = np.full(4, 4, np.float32)
+    check(made, spikes_for(5, 3), tmp_path, source="sinabs", spikes=8)
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_copies_lose_what_they_sent_through_currents(recurrent: bool, tmp_path: Path) -> None:
+    """Biases through the current, too: nearer to the simulation the more bits, and far nearer than single neurons."""
+    rng, size = np.random.default_rng(3), 6
+    given = {"tau_mem": 4e-3, "tau_syn": 2e-3, "w_in": 1.0, "r": 2.0, "v_leak": 0.0, "v_threshold": 0.3}
+    arrays: Nodes = {name: np.full(size, value) for name, value in given.items()}
+    weights = [rng.normal(0.3, 0.6, shape) for shape in ((size, 5), (size, size))]
+    nodes: Nodes = {f"w{i}": nir.Affine(weight, rng.normal(0, 0.1, size)) for i, weight in enumerate(weights)}
+    nodes |= {"n0": nir.CubaLIF(**arrays), "n1": nir.CubaLIF(**arrays)}
+    if recurrent:
+        nodes["back"] = nir.Linear(-rng.random((size, size)) / 8)
+    made = graph(nodes, "i>w0>n0>w1>n1>o" + ", n0>back>n0" * recurrent, [5], [size])
+    x = spikes_for(5, 1, 20)
+    equal = []
+    for spikes, bits in (("several", 12), (8, 8), (8, 12)):
+        network, report = imported(made, tmp_path, dt=1e-3, reset="subtract", spikes=spikes, bits=bits)
+        layers = report.agreement(x)
+        equal.append([layer.equal for layer in layers])
+    assert max(int(sent.max()) for sent in report.simulate(x)) > 2
+    assert min(equal[2]) > 0.97
+    assert min(equal[2]) > min(equal[1]) > min(equal[0]) + 0.05
+    assert cn.compile(network, chip="loihi1").verify(x[:2], ["reference", "loop"]).equal
+
+
 @pytest.mark.parametrize("of", ["rows", "images"])
 def test_weights_of_branches_are_chosen_on_data(of: str, tmp_path: Path) -> None:
     """Random weights, nothing of them whole: closer with data than without, on other samples."""

@@ -74,8 +74,10 @@ def quantised(
         copies, back = None, made.loops
         if quantiser.counts is not None:
             *pools, main = inside
-            main, own, copies = copied(main, quantiser.counts, quantiser.stays_v, quantiser.held)  # type: ignore[arg-type]
-            inside, back = [*pools, main], [(own, 0)]
+            stays = quantiser.stays_u, quantiser.stays_v
+            main, own, copies = copied(main, quantiser.counts, *stays, quantiser.held)
+            inside = [*pools, main]
+            back = [*((copies.inside(weight), delay) for weight, delay in back), *own]
             ways = [copies.behind(way) for way in ways]
         found += inside
         target = len(found) - 1

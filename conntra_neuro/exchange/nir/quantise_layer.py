@@ -86,8 +86,8 @@ class LayerQuantiser:
     def _counts(self) -> npt.NDArray[np.int64] | None:
         """Return how many neurons stand for each, of a convolution for each channel; None where it is one for all."""
         layer, how = self.layer, self.how
-        plain = self.reset == "subtract" and layer.recurrent is None and np.all(self.stays_u < ROUNDING)
-        if not (how.several and how.most > 1 and self.spikes and plain) or layer.neuron.kind == "Threshold":
+        copies = how.several and how.most > 1 and self.reset == "subtract"
+        if not (copies and self.spikes) or layer.neuron.kind == "Threshold":
             return None
         geometry = self.geometry
         counts = np.full(layer.size if geometry is None else geometry.out_channels, how.most)
@@ -175,22 +175,26 @@ class LayerQuantiser:
             same = self._whole(rows, units.cap)
             if same is not None and self._holds(same):
                 return self._unrounded(rows, same), None
-            if self.counts is not None:
-                largest = (units.scales() * units.threshold[:, None]).max()
-                if np.all(self.stays_v == 1):  # what leaks is no multiple: two synapses hold it
-                    self.held = held_by(float(largest), int(self.counts.max()))
-                units = replace(units, multiple=self.held, spikes=int(self.counts.max()))
-            return fitted_units(units, self.seen, self.geometry, False, self.seed), None
+            return fitted_units(self._of_copies(units), self.seen, self.geometry, False, self.seed), None
         same = self._whole(np.hstack([rows, back]), self._units(rows, back, late, self.unit).cap)
-        if same is not None:
+        if same is not None and self._holds(same):
             ways = back * same[:, None] + np.diag(np.zeros(len(rows)) if late is None else late * same)
             return self._unrounded(rows, same), self._multiples(ways)
         # Ways back have an exponent of their own, so that they may be multiples of another unit.
         tried = [self._units(rows, back, late, 2**power) for power in range(_FINEST)]
         units = min(tried, key=lambda units: float(nearest(units).error(units).sum()))
-        fit = fitted_units(units, self.seen, self.geometry, True, self.seed)
+        fit = fitted_units(self._of_copies(units), self.seen, self.geometry, True, self.seed)
         own = units.own_step * np.rint(fit.scale * units.own / units.own_step)
         return fit, (fit.weight[:, rows.shape[1] :] + np.diag(own)).astype(np.int64)
+
+    def _of_copies(self, units: Units) -> Units:
+        """Return units whose thresholds are multiples of what synapses between copies hold."""
+        if self.counts is None:
+            return units
+        largest = (units.scales() * units.threshold[:, None]).max()
+        if np.all(self.stays_v == 1):  # what leaks is no multiple: two synapses hold it
+            self.held = held_by(float(largest), int(self.counts.max()))
+        return replace(units, multiple=self.held, spikes=int(self.counts.max()))
 
     def _whole(self, weights: Array, cap: Array, shared: bool = False) -> Array | None:
         """Return the scales, up to ``cap``, at which nothing is rounded; None where there are none."""

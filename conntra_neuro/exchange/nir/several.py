@@ -3,7 +3,8 @@
 Such a neuron sends n spikes where its threshold t goes n times into v, and then has n t less. Of its copies, which all
 take the same, copy k spikes at k t. Synapses between them make all of them lose n t by the next step, n of them having
 spiked: -t from each to the others, (k - 1) t from copy k to itself, which has lost k t at once. Where v leaks, what is
-lost a step later is less by the leak. Exact where thresholds are such that the synapses can hold their multiples.
+lost a step later is less by the leak; where a current would go on with it, the same synapses take it back a step later.
+Exact where thresholds are such that the synapses can hold their multiples.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.neurons import Lif, values
+from conntra_neuro.exchange.nir.whole import ROUNDING
 from conntra_neuro.network import Conv2d, Dense, SumPool
 from conntra_neuro.network.layers import Layer
 
 __all__ = ["MOST_HELD", "Inputs", "copied", "held_by"]
 
 Whole = npt.NDArray[np.int64]
+Shares = npt.NDArray[np.float64]
 _LARGEST = 127
 
 MOST_HELD = _LARGEST * 2**7
@@ -76,6 +79,10 @@ class Inputs:
                 found.append(Dense(layer.weight[:, units], layer.bias, layer.neuron))
         return found
 
+    def inside(self, back: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return weights (neurons, neurons) of float neurons' ways back as those of the integer ones."""
+        return back[self.units][:, self.units]
+
     def behind(self, way: Dense | Conv2d) -> Dense | Conv2d:
         """Return a connection that leads to the float neurons as one that leads to the integer ones."""
         if isinstance(way, Dense):
@@ -90,24 +97,29 @@ def held_by(threshold: float, copies: int) -> int:
 
 
 def copied(
-    layer: Dense | Conv2d, counts: Whole, stays: npt.NDArray[np.float64], step: int
-) -> tuple[Dense | Conv2d, Any, Inputs]:
+    layer: Dense | Conv2d, counts: Whole, stays_u: Shares, stays_v: Shares, step: int
+) -> tuple[Dense | Conv2d, list[tuple[Any, int]], Inputs]:
     """Return a layer with ``counts`` copies of each neuron (of a convolution of each channel, all the same), what leads
-    from it back to itself, in multiples of ``step``, and which neuron each one is; ``stays``: the share of v of each
-    neuron that stays.
+    from it back to itself, in multiples of ``step``, by delay, and which neuron each one is.
+
+    stays_u, stays_v   the shares of u and v of each neuron that stay
     """
     assert isinstance(layer.neuron, Lif)
     units = np.repeat(np.arange(len(counts)), counts)
     rank = np.concatenate([np.arange(1, count + 1) for count in counts])
     theta = np.broadcast_to(values(layer.neuron.threshold), (layer.n_out,))
-    lost = step * np.rint(stays * theta / step).astype(np.int64)
+    lost = step * np.rint(stays_v * theta / step).astype(np.int64)
+    lasts = bool(np.any(stays_u > ROUNDING))
     weight, bias = layer.weight[units], layer.bias[units]
     if isinstance(layer, Dense):
         neuron = replace(layer.neuron.take(units), threshold=tuple((rank * theta[units]).tolist()))
         same = units[:, None] == units
         back = np.where(same, -lost[units][:, None], 0)
         np.fill_diagonal(back, (rank - 1) * lost[units])
-        return Dense(weight, bias, neuron), back, Inputs(units)
+        loops: list[tuple[Any, int]] = [(back, 0)]
+        if lasts:
+            loops.append((np.rint(-stays_u[units][:, None] * back).astype(np.int64), 1))
+        return Dense(weight, bias, neuron), loops, Inputs(units)
     places = np.arange(layer.geometry.positions)
     wide = (units[:, None] * len(places) + places).ravel()
     neuron = replace(layer.neuron.take(wide), threshold=tuple((np.repeat(rank, len(places)) * theta[wide]).tolist()))
@@ -115,11 +127,10 @@ def copied(
     count, channels = int(counts[0]), len(counts)
     lost = lost.reshape(channels, -1)[:, 0]
     kernel = np.where(np.eye(count, dtype=bool), np.arange(count)[:, None], -1) * lost[:, None, None]
-    own = Conv2d(
-        kernel.reshape(channels * count, count, 1, 1),
-        None,
-        "readout",
-        input_shape=made.output_shape,
-        groups=channels,
-    )
-    return made, own, Inputs(wide, units)
+    kernel = kernel.reshape(channels * count, count, 1, 1)
+    window: dict[str, Any] = {"input_shape": made.output_shape, "groups": channels}
+    loops = [(Conv2d(kernel, None, "readout", **window), 0)]
+    if lasts:
+        share = np.repeat(stays_u.reshape(channels, -1)[:, 0], count)[:, None, None, None]
+        loops.append((Conv2d(np.rint(-share * kernel).astype(np.int64), None, "readout", **window, delay=1), 0))
+    return made, loops, Inputs(wide, units)
