@@ -152,6 +152,16 @@ def test_copies_lead_back_to_one_another(tmp_path: Path) -> None:
     check(made, spikes_for(5, 3), tmp_path, source="sinabs", spikes=8)
 
 
+@pytest.mark.parametrize("alike", [True, False])
+def test_copies_of_images_have_thresholds_of_their_own(alike: bool, tmp_path: Path) -> None:
+    made = image_graph(IMAGES["spikes beside a kernel"], 4)
+    rng = np.random.default_rng(4)
+    for name in ("n0", "n1", "n2"):
+        theta = rng.integers(6, 12, (2, 1, 1) if alike else (2, 4, 4))
+        made.nodes[name].v_threshold = np.broadcast_to(theta, (2, 4, 4)).astype(np.float32)
+    check(made, spikes_for(32, 3), tmp_path, source="sinabs", spikes=8)
+
+
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_copies_lose_what_they_sent_through_currents(recurrent: bool, tmp_path: Path) -> None:
     """Biases through the current, too: nearer to the simulation the more bits, and far nearer than single neurons."""

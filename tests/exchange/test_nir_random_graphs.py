@@ -161,6 +161,25 @@ def test_neurons_that_always_spike_stand_for_biases_through_currents(
         assert (found[..., layer.size :] == 1).all()
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_biases_through_the_current_of_a_single_layer(seed: int, tmp_path: Path) -> None:
+    """A neuron that always spikes stands among those that are counted, so that others are read."""
+    p = parameters(np.random.default_rng(seed), 5, 4, False) | {"tau": [8.0] * 4, "tau_syn": [5.0] * 4}
+    nir.write(tmp_path / "a.nir", graph_of([("CubaLIF", p)], nested=False))
+    network, report = import_with_report(tmp_path / "a.nir", steps=20, dt=1.0, bits=10)
+    assert report is not None
+    x = (np.random.default_rng(seed).random((30, 20, 5)) < 0.3).astype(np.uint8)
+    (found,) = report.agreement(x)
+    assert found.spikes[0] > 100
+    assert found.equal > 0.99
+    assert not any(note.notes for note in report.rounded)
+    view = report.views[0]
+    sent = view.of(network.outputs(x)[view.layer].reshape(30, 20, -1))
+    np.testing.assert_array_equal(network.forward(x), sent.sum(axis=1))
+    assert report.float_logits(x).shape == (30, 4)
+    assert cn.compile(network, chip="loihi1").verify(x[:3], ["reference", "loop"]).equal
+
+
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_no_neuron_always_spikes_where_v_is_0_for_a_step_more(recurrent: bool) -> None:
     how = convention("snntorch", None, "zero")

@@ -32,9 +32,9 @@ Array = npt.NDArray[np.float64]
 def with_constants(layers: Sequence[FloatLayer], how: Convention) -> list[FloatLayer]:
     """Return layers that send the same, without biases through currents where neurons can stand in for them.
 
-    A layer that got one has it last: neurons are no images, so that layers of images, and of a last layer behind the
-    inputs or behind an image, stay as they are, and so do those beside neurons whose v is 0 for a step after a spike,
-    and graphs with branches.
+    A layer that got one has it last: neurons are no images, so that layers of images stay as they are, and so do those
+    beside neurons whose v is 0 for a step after a spike, those that never spike and have only inputs or an image before
+    them, and graphs with branches.
     """
     found = list(layers)
     if any(layer.branches for layer in layers):
@@ -48,7 +48,7 @@ def with_constants(layers: Sequence[FloatLayer], how: Convention) -> list[FloatL
             if found[index - 1].size == layers[index - 1].size:
                 found[index - 1] = _longer(found[index - 1], how)
             found[index] = _through_synapses(found[index], given)
-        elif index < len(layers) - 1 and np.all(stays_v < 1) and _spikes_on(layer, how):
+        elif np.isfinite(layer.neuron.threshold).all() and np.all(stays_v < 1) and _spikes_on(layer, how):
             found[index] = _from_itself(found[index], given, how)
     for index, (before, layer) in enumerate(pairwise(found), start=1):
         if before.size > layers[index - 1].size and layer.maps[0].weight.shape[1] < before.size:

@@ -86,10 +86,10 @@ def quantised(
         beside += [Residual(index, target, way) for index, way in zip(indices, ways, strict=True)]
         notes.append(made.rounding)
         views.append(View(target, sizes[number], copies))
-    if views[-1].copies is not None:
+    if views[-1].copies is not None or layers[-1].size > sizes[-1]:
         # Spikes of a neuron's copies are added up, and over the steps, by a neuron that is read.
-        classes = np.arange(layers[-1].size)
-        found.append(Dense((classes[:, None] == views[-1].copies.units).astype(np.int64), None, "readout"))
+        units = np.arange(layers[-1].size) if views[-1].copies is None else views[-1].copies.units
+        found.append(Dense((np.arange(sizes[-1])[:, None] == units).astype(np.int64), None, "readout"))
     return Quantised(so_far(), tuple(notes), tuple(views))
 
 

@@ -16,7 +16,7 @@ from conntra_neuro.exchange.nir.fitting import Fit, Seen, Units, by_weights_alon
 from conntra_neuro.exchange.nir.float_layer import FloatLayer, Map
 from conntra_neuro.exchange.nir.pooling import most_summed, pooled, pools_before
 from conntra_neuro.exchange.nir.rounding import Rounding
-from conntra_neuro.exchange.nir.several import MOST_HELD, held_by
+from conntra_neuro.exchange.nir.several import MOST_HELD, differ, held_by
 from conntra_neuro.exchange.nir.simulate import stepped
 from conntra_neuro.exchange.nir.whole import ROUNDING, whole_scales
 from conntra_neuro.network import Conv2d, Dense
@@ -29,6 +29,7 @@ _LARGEST_BIAS = 2**12 - 1
 _REACH = 2**17 - 1  # of a step's sum, in units of weights
 _FINEST = 10  # bits of a unit of weights and what it is a multiple of
 _MOST_LOOP = 127
+_MOST_BETWEEN = 4096  # copies of an image that a matrix leads to one another
 _COARSEST_LATE = 8  # the largest unit of what a late reset takes off
 
 Array = npt.NDArray[np.float64]
@@ -91,10 +92,18 @@ class LayerQuantiser:
             return None
         geometry = self.geometry
         counts = np.full(layer.size if geometry is None else geometry.out_channels, how.most)
+        if self._differs and layer.size * how.most > _MOST_BETWEEN:
+            self.notes.append("one spike a step: of large images with several a channel has one threshold")
+            return None
         if self.seen is not None:
             sent = np.clip(self.seen.sent.max(axis=(0, 1)), 1, how.most).astype(np.int64)
             counts = sent if geometry is None else np.full_like(counts, sent.max())
         return counts if counts.max() > 1 else None
+
+    @property
+    def _differs(self) -> bool:
+        """Whether neurons of a channel of an image have thresholds of their own."""
+        return self.geometry is not None and differ(self.layer.neuron.threshold, self.geometry.out_channels)
 
     def result(self) -> Made:
         """Return the integer layers, and what was rounded."""
@@ -192,7 +201,7 @@ class LayerQuantiser:
         if self.counts is None:
             return units
         largest = (units.scales() * units.threshold[:, None]).max()
-        if np.all(self.stays_v == 1):  # what leaks is no multiple: two synapses hold it
+        if np.all(self.stays_v == 1) and not self._differs:  # others are no multiples: two synapses hold them
             self.held = held_by(float(largest), int(self.counts.max()))
         return replace(units, multiple=self.held, spikes=int(self.counts.max()))
 
@@ -209,7 +218,7 @@ class LayerQuantiser:
 
     def _holds(self, scale: Array) -> bool:
         """Return whether synapses hold what copies lose at ``scale``; take over what thresholds are multiples of."""
-        if self.counts is None or np.any(self.stays_v < 1):  # what leaks is no multiple: two synapses hold it
+        if self.counts is None or np.any(self.stays_v < 1) or self._differs:  # no multiples: two synapses hold them
             return True
         thresholds = np.rint(self.layer.neuron.threshold.reshape(len(scale), -1) * scale[:, None])
         held = held_by(float(thresholds.max()), int(self.counts.max()))

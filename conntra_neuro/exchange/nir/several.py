@@ -21,7 +21,7 @@ from conntra_neuro.exchange.nir.whole import ROUNDING
 from conntra_neuro.network import Conv2d, Dense, SumPool
 from conntra_neuro.network.layers import Layer
 
-__all__ = ["MOST_HELD", "Inputs", "copied", "held_by"]
+__all__ = ["MOST_HELD", "Inputs", "copied", "differ", "held_by"]
 
 Whole = npt.NDArray[np.int64]
 Shares = npt.NDArray[np.float64]
@@ -105,32 +105,45 @@ def copied(
     stays_u, stays_v   the shares of u and v of each neuron that stay
     """
     assert isinstance(layer.neuron, Lif)
-    units = np.repeat(np.arange(len(counts)), counts)
+    channels = np.repeat(np.arange(len(counts)), counts)
     rank = np.concatenate([np.arange(1, count + 1) for count in counts])
     theta = np.broadcast_to(values(layer.neuron.threshold), (layer.n_out,))
     lost = step * np.rint(stays_v * theta / step).astype(np.int64)
-    lasts = bool(np.any(stays_u > ROUNDING))
-    weight, bias = layer.weight[units], layer.bias[units]
+    places = layer.n_out // len(counts)
+    units = (channels[:, None] * places + np.arange(places)).ravel()
+    thresholds = tuple((np.repeat(rank, places) * theta[units]).tolist())
+    neuron = replace(layer.neuron.take(units), threshold=thresholds)
+    weight, bias = layer.weight[channels], layer.bias[channels]
     if isinstance(layer, Dense):
-        neuron = replace(layer.neuron.take(units), threshold=tuple((rank * theta[units]).tolist()))
-        same = units[:, None] == units
-        back = np.where(same, -lost[units][:, None], 0)
-        np.fill_diagonal(back, (rank - 1) * lost[units])
-        loops: list[tuple[Any, int]] = [(back, 0)]
-        if lasts:
-            loops.append((np.rint(-stays_u[units][:, None] * back).astype(np.int64), 1))
-        return Dense(weight, bias, neuron), loops, Inputs(units)
-    places = np.arange(layer.geometry.positions)
-    wide = (units[:, None] * len(places) + places).ravel()
-    neuron = replace(layer.neuron.take(wide), threshold=tuple((np.repeat(rank, len(places)) * theta[wide]).tolist()))
+        return Dense(weight, bias, neuron), _between(units, rank, lost, stays_u), Inputs(units)
     made = Conv2d(weight, bias, neuron, **layer.geometry.window)
-    count, channels = int(counts[0]), len(counts)
-    lost = lost.reshape(channels, -1)[:, 0]
+    if differ(lost, len(counts)):
+        return made, _between(units, np.repeat(rank, places), lost, stays_u), Inputs(units, channels)
+    alike = lost.reshape(len(counts), -1)[:, 0], stays_u.reshape(len(counts), -1)[:, 0]
+    return made, _within(made.output_shape, int(counts[0]), *alike), Inputs(units, channels)
+
+
+def differ(values: npt.NDArray[Any], channels: int) -> bool:
+    """Return whether neurons of a channel have different values."""
+    return bool(np.ptp(values.reshape(channels, -1), axis=1).any())
+
+
+def _between(units: Whole, rank: Whole, lost: Whole, stays_u: Shares) -> list[tuple[Any, int]]:
+    """Return what leads from copies to one another, by delay, as matrices."""
+    back = np.where(units[:, None] == units, -lost[units][:, None], 0)
+    np.fill_diagonal(back, (rank - 1) * lost[units])
+    if np.all(stays_u <= ROUNDING):
+        return [(back, 0)]
+    return [(back, 0), (np.rint(-stays_u[units][:, None] * back).astype(np.int64), 1)]
+
+
+def _within(shape: tuple[int, ...], count: int, lost: Whole, stays_u: Shares) -> list[tuple[Any, int]]:
+    """Return the same of images whose channels have one threshold, as kernels."""
     kernel = np.where(np.eye(count, dtype=bool), np.arange(count)[:, None], -1) * lost[:, None, None]
-    kernel = kernel.reshape(channels * count, count, 1, 1)
-    window: dict[str, Any] = {"input_shape": made.output_shape, "groups": channels}
-    loops = [(Conv2d(kernel, None, "readout", **window), 0)]
-    if lasts:
-        share = np.repeat(stays_u.reshape(channels, -1)[:, 0], count)[:, None, None, None]
+    kernel = kernel.reshape(len(lost) * count, count, 1, 1)
+    window: dict[str, Any] = {"input_shape": shape, "groups": len(lost)}
+    loops: list[tuple[Any, int]] = [(Conv2d(kernel, None, "readout", **window), 0)]
+    if np.any(stays_u > ROUNDING):
+        share = np.repeat(stays_u, count)[:, None, None, None]
         loops.append((Conv2d(np.rint(-share * kernel).astype(np.int64), None, "readout", **window, delay=1), 0))
-    return made, loops, Inputs(wide, units)
+    return loops
