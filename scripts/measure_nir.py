@@ -1,12 +1,13 @@
 """Hold what `conntra import` makes of random NIR graphs to what the packages themselves sent, or to NIR's equations.
 
-    .venv/bin/python scripts/measure_nir.py FOLDER [--json out.json]
-    .venv/bin/python scripts/measure_nir.py [--count 300] [--seed 0] [--json out.json]
+    .venv/bin/python scripts/measure_nir.py FOLDER [--json out.json] [--bits 8] [--spikes 8]
+    .venv/bin/python scripts/measure_nir.py [--count 300] [--seed 0] [--json out.json] [--bits 8] [--spikes 8]
     .venv/bin/python scripts/measure_nir.py FOLDER --pack tests/data/nir_packages.npz --count 10
 
 FOLDER is what scripts/make_nir_graphs.py wrote. Without it, graphs in the notations of tests/support/nir_notations.py
 are made, and held to tests/support/nir_graph_loops.py, which runs NIR's equations node by node in plain loops. --pack
-puts the first few of each package into one archive, for the tests.
+puts the first few of each package into one archive, for the tests. --spikes 8 has as many neurons for one that sends
+several spikes in a step.
 
 For each package or notation: graphs, how many are refused, layers of neurons, values at all steps, how many of the
 float simulation differ (spikes that are not equal, potentials further apart than 1e-4 of the largest), and how many of
@@ -29,6 +30,7 @@ import numpy as np
 
 from conntra_hardware.base.errors import ConntraError
 from conntra_neuro.exchange.files import import_with_report
+from conntra_neuro.exchange.nir.conventions import CONVENTIONS
 from conntra_neuro.exchange.nir.guess import likely_source
 from conntra_neuro.exchange.nir.spiking import SpikingImport
 
@@ -84,15 +86,20 @@ def notations(folder: Path, count: int, seed: int) -> Iterator[Case]:
 
 def _in_order(graph: Any) -> list[str]:
     kinds = ("IF", "LIF", "CubaLIF", "LI", "CubaLI", "I")
-    return [name for name, node in graph.nodes.items() if type(node).__name__ in kinds]
+    found = [name for name, node in graph.nodes.items() if type(node).__name__ in kinds]
+    # LI before weights is no layer of its own.
+    return [name for name in found if name == found[-1] or type(graph.nodes[name]).__name__ != "LI"]
 
 
-def compared(case: Case, of: dict[str, int]) -> None:
-    """Count a graph."""
+def compared(case: Case, of: dict[str, int], bits: int, most: int | None) -> None:
+    """Count a graph; ``most``: as many neurons for one that sends several spikes a step, None: one."""
     name, path, inputs, sent, read = case
     of["graphs"] += 1
+    several = read.get("spikes") == "several" or (read.get("spikes") is None and CONVENTIONS[read["source"]].several)
+    if several and most is not None:
+        read = {**read, "spikes": most}
     try:
-        network, report = import_with_report(path, steps=inputs.shape[1], **read)
+        network, report = import_with_report(path, steps=inputs.shape[1], bits=bits, **read)
     except ConntraError as error:
         of["refused"] += 1
         print(error)
@@ -100,8 +107,7 @@ def compared(case: Case, of: dict[str, int]) -> None:
     assert isinstance(report, SpikingImport)
     of["guessed"] += likely_source(nir.read(path, type_check=False), report.layers) == read["source"]
     given = network.outputs(inputs)
-    integers = [out for out, layer in zip(given, network.layers, strict=True) if layer.neuron is not None]
-    for index, (ours, whole) in enumerate(zip(report.simulate(inputs), integers, strict=True)):
+    for index, (ours, view) in enumerate(zip(report.simulate(inputs), report.views, strict=True)):
         theirs = sent[index]
         # Spyx sends a step after v passes the threshold, layer by layer.
         shift = (index + 1) * (read["source"] == "spyx")
@@ -114,7 +120,7 @@ def compared(case: Case, of: dict[str, int]) -> None:
             print(f"{name} {path.name} layer {index}: {wrong.sum()} of {ours.size} differ")
         if not np.isfinite(report.layers[index].neuron.threshold).all():
             continue  # potentials of a last layer, in units of their own
-        whole = whole.reshape(inputs.shape[0], inputs.shape[1], -1)[:, : ours.shape[1]]
+        whole = view.of(given[view.layer].reshape(*inputs.shape[:2], -1))[:, : ours.shape[1]]
         near = whole > 0
         near[:, 1:] |= whole[:, :-1] > 0
         near[:, :-1] |= whole[:, 1:] > 0
@@ -129,6 +135,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--bits", type=int, default=8)
+    parser.add_argument("--spikes", type=int)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--pack", type=Path)
     args = parser.parse_args()
@@ -139,7 +147,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as own:
         cases = packages(args.folder) if args.folder else notations(Path(own), args.count, args.seed)
         for case in cases:
-            compared(case, found.setdefault(case[0], dict.fromkeys(COLUMNS, 0)))
+            compared(case, found.setdefault(case[0], dict.fromkeys(COLUMNS, 0)), args.bits, args.spikes)
     for name, of in found.items():
         print(name, of)
     if args.json:

@@ -145,12 +145,16 @@ def import_(
     spikes: Annotated[
         str | None,
         typer.Option(
-            help="NIR, spiking: one a step, or several (as many as the threshold goes into v).",
+            help="NIR, spiking: one a step, or several (as many as the threshold goes into v); 2 to 8: several, "
+            "with so many neurons for one where they are sent.",
             show_default="what the source does: sinabs and rockpool several",
         ),
     ] = None,
     bits: Annotated[
-        int | None, typer.Option(metavar="N", help="Floating point: bits of a weight, 2 to 8.", show_default="8")
+        int | None,
+        typer.Option(
+            metavar="N", help="Floating point: bits of a weight, 2 to 8; NIR, spiking: to 12.", show_default="8"
+        ),
     ] = None,
     levels: Annotated[
         str | None, typer.Option(help="Floating point: ternary, weights of -1, 0 and 1 times a scale: as --bits 2.")
@@ -258,7 +262,7 @@ def _bits(bits: int | None, levels: str | None) -> int | None:
     if levels is None:
         return bits
     if levels != "ternary" or bits not in (None, 2):
-        raise InputError(f"--levels {levels!r}: ternary allowed, without --bits; else --bits 2 to 8")
+        raise InputError(f"--levels {levels!r}: ternary allowed, without --bits; else --bits 2 to 8 (NIR, spiking: 12)")
     return 2
 
 

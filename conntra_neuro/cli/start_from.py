@@ -50,7 +50,7 @@ def beginning(
     connections = [part.connection for part in (*network.residuals, *network.recurrent)]
     found = [layer for layer in (*network.layers, *connections) if isinstance(layer, (Dense, Conv2d))]
     own = Levels(tuple({value for layer in found for value in layer.levels.values}))
-    return Beginning(network, specs, str(neurons), own if levels is None else parse_levels(levels))
+    return Beginning(network, specs, str(neurons), parse_levels(own if levels is None else levels))
 
 
 def _check_options(

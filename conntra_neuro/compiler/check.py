@@ -102,7 +102,7 @@ def _weights(population: Population, projection: AnyProjection, chip: Chip) -> I
     if not form.allowed:
         low, high = int(alphabet.min()), int(alphabet.max())
         most = max(chip.weight_bits)
-        span = f"{-(2 ** (most - 1))} to {2 ** (most - 1) - 1}" if form.mixed else f"magnitudes up to {2**most - 1}"
+        span = f"{-(2**most - 1)} to {2**most - 1}" if form.mixed else f"magnitudes up to {2**most - 1}"
         remedy = f"weights go from {low} to {high}: take levels within {span}, times a power of two"
         yield Violation(population.name, "weight bits", form.bits, most, "bits", remedy)
 

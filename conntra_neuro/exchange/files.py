@@ -71,7 +71,8 @@ def import_network(path: str | Path, format: str | None = None, **options: Any) 
     steps             time steps of a sample, of NIR and NetX
     source            NIR graphs with spiking neurons in floating point: who wrote it (snntorch, norse, sinabs,
                       rockpool, spikingjelly, spyx, nengo, lava-dl, paper); ``dt`` (seconds of a step), ``reset`` (zero,
-                      subtract, zero-late, subtract-late), ``spikes`` (one or several a step), ``bits`` (of a weight)
+                      subtract, zero-late, subtract-late), ``spikes`` (one or several a step; a number: several, with
+                      so many neurons for one), ``bits`` (of a weight, 2 to 12)
     inputs            ONNX: "binary" or "bipolar" where the graph does not binarise them; ``scale``: what features are
                       divided by before they enter the graph
     data              the Dataset on whose training samples scales are found, of ONNX with weights in floating point or

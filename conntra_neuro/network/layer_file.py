@@ -70,7 +70,8 @@ def layer_from_file(name: str, entry: Mapping[str, Any], tensors: Arrays) -> Lay
         raise FileFormatError(f"layer type {kind!r} is not known to this version")
     weight = weights_from_file(name, entry["weights"], tensors)
     common = (weight, tensors[f"{name}.bias"], neuron_from_dict(entry["activation"]))
-    levels = Levels(tuple(entry["weights"]["levels"]))
+    stored = entry["weights"]["levels"]  # None where they are too many to be packed
+    levels = None if stored is None else Levels(tuple(stored))
     if kind == "dense":
         return Dense(*common, levels, delay=delay)
     keys = ("input_shape", "stride", "padding") + (("dilation",) if kind == _DILATED else ())

@@ -12,7 +12,8 @@ from conntra_hardware.base.errors import InputError
 
 __all__ = ["BINARY", "TERNARY", "Levels", "parse_levels"]
 
-_MAX_LEVELS = 256
+_MAX_LEVELS = 256  # that training takes; other weights may be of more
+_MOST = 2**16
 _MAX_MAGNITUDE = 2**15
 _LISTED = 17
 
@@ -21,7 +22,7 @@ _LISTED = 17
 class Levels:
     """A finite set of integer weights: ``values``, kept sorted and without repeats.
 
-    InputError for less than 2 or more than 256 of them, for values that are not integers or beyond 2^15.
+    InputError for less than 2 or more than 2^16 of them, for values that are not integers or beyond 2^15.
     """
 
     values: tuple[int, ...]
@@ -31,9 +32,8 @@ class Levels:
         if fractions:
             raise InputError(f"levels: {fractions[0]} is not an integer; scale the levels, weights are integers")
         values = tuple(sorted({int(v) for v in self.values}))
-        if not 2 <= len(values) <= _MAX_LEVELS:
-            listed = ", ".join(map(str, values[:5])) + (" ..." if len(values) > 5 else "")
-            raise InputError(f"levels {listed}: {len(values)} distinct value(s); 2 to {_MAX_LEVELS} allowed")
+        if not 2 <= len(values) <= _MOST:
+            raise _wrong_number(values, _MOST)
         if max(-values[0], values[-1]) > _MAX_MAGNITUDE:
             raise InputError(f"levels {values[0]} to {values[-1]}: magnitudes up to {_MAX_MAGNITUDE} allowed")
         object.__setattr__(self, "values", values)
@@ -81,6 +81,11 @@ class Levels:
         return cls(tuple(present | {0}))
 
 
+def _wrong_number(values: tuple[int, ...], most: int) -> InputError:
+    listed = ", ".join(map(str, values[:5])) + (" ..." if len(values) > 5 else "")
+    return InputError(f"levels {listed}: {len(values)} distinct value(s); 2 to {most} allowed")
+
+
 BINARY = Levels((-1, 1))
 TERNARY = Levels((-1, 0, 1))
 
@@ -89,8 +94,15 @@ def parse_levels(spec: str | int | Iterable[int] | Levels) -> Levels:
     """Return the level set that ``spec`` names.
 
     "binary", "ternary", an odd or even N (N levels around 0, e.g. 5 is -2 .. 2, 4 is -2 .. 1), "a,b,c", or the values.
-    InputError for anything else.
+    InputError for anything else, and for more than 256 of them.
     """
+    found = _parsed(spec)
+    if len(found) > _MAX_LEVELS:
+        raise _wrong_number(found.values, _MAX_LEVELS)
+    return found
+
+
+def _parsed(spec: str | int | Iterable[int] | Levels) -> Levels:
     if isinstance(spec, Levels):
         return spec
     if isinstance(spec, str):
@@ -105,7 +117,7 @@ def parse_levels(spec: str | int | Iterable[int] | Levels) -> Levels:
         if not numbers:
             raise InputError(f"levels {spec!r}: binary, ternary, a number N, or integers a,b,c expected")
         if len(numbers) == 1 and "," not in spec:
-            return parse_levels(numbers[0])
+            return _parsed(numbers[0])
         return Levels(tuple(numbers))
     if isinstance(spec, (int, np.integer)):
         if not 2 <= spec <= _MAX_LEVELS:

@@ -45,10 +45,10 @@ def test_a_wide_but_sparse_layer_fits():
 
 
 def test_weight_bits():
-    violation = only(check(one_layer([[-255, 1]])))
-    assert (violation.resource, violation.used, violation.limit) == ("weight bits", 9, 8)
-    assert "-128 to 127" in violation.remedy
-    assert check(one_layer([[-254, 2]])).fits
+    violation = only(check(one_layer([[-32_701, 1]])))
+    assert (violation.resource, violation.used, violation.limit) == ("weight bits", 16, 8)
+    assert "-255 to 255" in violation.remedy
+    assert all(check(one_layer([[-largest, 1]])).fits for largest in (127, 255, 301, 32_001))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_output_axons_of_a_single_neuron():
 
 def test_all_violations_come_at_once():
     """Weight bits and potential in the first layer, a bias in the second, fan-in in the third."""
-    first = Dense(np.array([[300] * 450, [-1] * 450]))
+    first = Dense(np.array([[32_767] * 450, [-1] * 450]))
     second = Dense(np.ones((90, 2), dtype=int), np.full(90, 5001))
     third = Dense(np.ones((2, 90), dtype=int), None, "readout")
     network, chip = (

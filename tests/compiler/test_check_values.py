@@ -81,9 +81,19 @@ def test_the_largest_change() -> None:
     ("weights", "bits", "remedy"),
     [
         ([[255, 1]], None, None),
-        ([[256, 1]], 9, "weights go from 0 to 256: take levels within magnitudes up to 255, times a power of two"),
+        ([[256, 1]], None, None),
+        (
+            [[2**15 - 1, 1]],
+            15,
+            "weights go from 0 to 32767: take levels within magnitudes up to 255, times a power of two",
+        ),
         ([[-128, 127]], None, None),
-        ([[-129, 127]], 9, "weights go from -129 to 127: take levels within -128 to 127, times a power of two"),
+        ([[-129, 127]], None, None),
+        (
+            [[1 - 2**15, 127]],
+            16,
+            "weights go from -32767 to 127: take levels within -255 to 255, times a power of two",
+        ),
     ],
 )
 def test_bits_of_weights(weights: Any, bits: int | None, remedy: str | None) -> None:

@@ -87,6 +87,22 @@ def test_weights_chosen_on_data_agree_better(name: str, bits: int) -> None:
     assert sum(differ[1]) < sum(differ[0])
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_two_synapses_a_weight_come_closer(name: str) -> None:
+    x, other = plausible(name, 300, 0), plausible(name, 150, 1)
+    y = np.arange(300) % 10
+    data = Dataset("spikes", x, y, other, y[:150], labels=tuple(range(10)))
+    options = {"reset": "subtract", "spikes": "one"} if name == "sinabs" else {}
+    network, report = import_with_report(
+        FOLDER / f"{name}.nir", steps=x.shape[1], source=name, bits=10, data=data, **options
+    )
+    assert report is not None
+    first, second = report.agreement(other)
+    assert (first.within_a_step, second.within_a_step) > (0.998, 0.98)
+    assert second.within_a_step > 0.98
+    assert cn.compile(network, chip="loihi1").verify(x[:2], ["reference", "loop"]).equal
+
+
 def test_one_spike_a_step_where_the_package_was_made_to() -> None:
     """sinabs' default is several; the network was trained with one, and its own spikes are those of the simulation."""
     found = recorded("sinabs")

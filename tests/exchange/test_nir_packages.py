@@ -91,12 +91,13 @@ def test_notations_are_simulated_as_nirs_equations_say(notation: str, seed: int,
     """Those of whole numbers, and lava-dl's, are networks of just these spikes, nothing rounded."""
     _, x, runs, read = case_of({**NOTATIONS, **WHOLE}[notation], seed, tmp_path / "a.nir")
     network, report = imported(tmp_path / "a.nir", steps=16, **read)
-    sent = [out for out, layer in zip(network.outputs(x), network.layers, strict=True) if layer.neuron is not None]
+    outputs = network.outputs(x)
     for index, layer in enumerate(report.layers):
         expected = np.stack([run[layer.name] for run in runs])
         np.testing.assert_allclose(report.simulate(x)[index], expected, rtol=1e-9, atol=1e-9)
         if notation in WHOLE:
-            assert np.array_equal(sent[index].reshape(expected.shape), expected)
+            view = report.views[index]
+            assert np.array_equal(view.of(outputs[view.layer].reshape(*x.shape[:2], -1)), expected)
             assert report.rounded[index].largest_error < 1e-4
 
 

@@ -95,7 +95,8 @@ def test_the_first_step_that_fails_ends_it(kit, model, tmp_path, capsys):
 def test_what_does_not_fit_is_told(kit, stand_in, tmp_path, capsys):
     if not load_backend("loihi-dry").availability().ok:
         pytest.skip(load_backend("loihi-dry").availability().reason)
-    heavy = cn.DiscreteNetwork([cn.Dense(np.full((3, 5), 1001)), cn.Dense(np.eye(3), activation="readout")])
+    weights = np.tile([-(2**15), 1, 0, 0, 0], (3, 1))  # a bit more than two synapses hold
+    heavy = cn.DiscreteNetwork([cn.Dense(weights), cn.Dense(np.eye(3), activation="readout")])
     path = tmp_path / "heavy.conntra"
     cn.save(heavy, path)
     assert kit.main([str(path), "--results", str(tmp_path / "results"), "--dry"]) == 1

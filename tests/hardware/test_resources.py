@@ -44,8 +44,10 @@ def test_a_list_takes_its_blocks_in_whole_words(length, entry_bits, block):
         ([-128, 127], 8, True),
         ([-254, 0, 2, 250], 8, True),
         ([0, 255], 8, True),
-        ([-255, 1], 9, False),
-        ([0, 257], 9, False),
+        ([-255, 1], 8, True),  # signs in lists of their own
+        ([-257, 0, 257], 8, True),  # two synapses a weight
+        ([0, 16_319], 8, True),
+        ([0, 2**15 + 1], 16, False),
     ],
 )
 def test_weight_bits(values, bits, allowed):

@@ -45,6 +45,26 @@ def nengo(seed: int) -> Made:
     return _chain(nodes, [n_in], [size]), n_in, {"source": "nengo"}
 
 
+def nengo_synapses(seed: int) -> Made:
+    """NIR's example again, with a synapse between decoders and encoders: Affine, LI, Affine, LIF."""
+    rng = np.random.default_rng(seed)
+    size = n_in = int(rng.integers(2, 6))
+    nodes: dict[str, Any] = {}
+    for _ in range(int(rng.integers(1, 4))):
+        wide, out = (int(n) for n in rng.integers(2, 6, 2))
+        nodes[str(len(nodes))] = nir.Affine(rng.normal(0, 2, (wide, size)), rng.normal(0, 0.2, wide))
+        gain, leak = np.tile(1, wide), np.tile(0, wide)
+        if rng.random() < 0.3:  # not Nengo's, but NIR's
+            gain, leak = rng.uniform(0.5, 2, wide), rng.normal(0, 0.2, wide)
+        tau = float(rng.uniform(0.002, 0.02))
+        nodes[str(len(nodes))] = nir.LI(tau=np.tile(tau, wide), r=gain, v_leak=leak)
+        nodes[str(len(nodes))] = nir.Affine(rng.normal(0, 4, (out, wide)), rng.normal(0, 0.5, out))
+        v: dict[str, Any] = {"v_threshold": np.tile(1, out), "v_leak": np.tile(0, out)}
+        nodes[str(len(nodes))] = nir.LIF(tau=np.tile(float(rng.uniform(0.005, 0.05)), out), r=np.tile(1, out), **v)
+        size = out
+    return _chain(nodes, [n_in], [size]), n_in, {"source": "nengo"}
+
+
 def lava_dl(seed: int) -> Made:
     """NIR's own example for .net files: weights and thresholds in 64ths, CubaLIF whose r and w_in are tau / dt."""
     rng = np.random.default_rng(seed)
@@ -161,7 +181,7 @@ def snntorch_whole(seed: int) -> Made:
     return *_whole(seed, str, neuron), {"source": "snntorch", "reset": "zero"}
 
 
-NOTATIONS = {"nengo": nengo, "lava-dl": lava_dl, "paper": paper}
+NOTATIONS = {"nengo": nengo, "nengo, synapses": nengo_synapses, "lava-dl": lava_dl, "paper": paper}
 """Of floating point: simulated to rounding."""
 WHOLE = {"sinabs, whole": sinabs_whole, "norse, whole": norse_whole, "snntorch, whole": snntorch_whole}
 """Of whole numbers: the network itself gives the same spikes, all of them."""

@@ -20,6 +20,8 @@ whatever it would be by then."""
 SPIKES = ("one", "several")
 """What a neuron sends in a step at most: one, or as many as its threshold goes into v."""
 
+_MOST_SPIKES = 8
+
 
 @dataclass(frozen=True)
 class Convention:
@@ -29,7 +31,8 @@ class Convention:
     reset    one of ``RESETS``; ``reset_beside_current``: of neurons with a current of their own, where it is another;
              ``zero_late``: of neurons with a current, or a way back, "zero" is "zero-late"
     strict   spikes above the threshold, else at it
-    several  as many spikes in a step as the threshold goes into v
+    several  as many spikes in a step as the threshold goes into v; in integers at most ``most`` of them, for which a
+             neuron is as many
     decay    "euler": v keeps 1 - dt / tau of itself; "exponential": exp(-dt / tau)
     gains    what inputs add: "written": by r and w_in, as the equations say; "current": those of a current add 1,
              whatever w_in; "one": all add 1; "decayed": what is added to a current, or to an LI, decays at once;
@@ -42,6 +45,7 @@ class Convention:
     reset: str = "zero"
     strict: bool = True
     several: bool = False
+    most: int = 1
     decay: str = "euler"
     gains: str = "written"
     reset_beside_current: str | None = None
@@ -54,6 +58,11 @@ class Convention:
         if self.zero_late and self.reset == "zero" and (current or recurrent):
             return "zero-late"
         return self.reset_beside_current or self.reset if current else self.reset
+
+    @property
+    def filters(self) -> bool:
+        """Whether LI before weights does what a current behind them does."""
+        return self.gains == "written" and self.reset_of("CubaLIF", False) == self.reset_of("LIF", False)
 
 
 CONVENTIONS: dict[str, Convention] = {
@@ -81,8 +90,11 @@ CONVENTIONS: dict[str, Convention] = {
 """By name of the package that wrote the graph."""
 
 
-def convention(source: str | None, dt: float | None, reset: str | None, spikes: str | None = None) -> Convention:
-    """Return the convention of the package ``source``, with what is given instead; InputError for unknown words."""
+def convention(source: str | None, dt: float | None, reset: str | None, spikes: str | int | None = None) -> Convention:
+    """Return the convention of the package ``source``, with what is given instead; InputError for unknown words.
+
+    ``spikes``: one of ``SPIKES``, or a number: several, that many at most in integers.
+    """
     if source is not None and source not in CONVENTIONS:
         raise InputError(f"source {source!r}: unknown; allowed: {', '.join(CONVENTIONS)}")
     if source is None and dt is None:
@@ -100,7 +112,8 @@ def convention(source: str | None, dt: float | None, reset: str | None, spikes: 
             raise InputError(f"reset {reset!r}: unknown; allowed: {', '.join(RESETS)}")
         found = replace(found, reset=reset, reset_beside_current=None)
     if spikes is not None:
-        if spikes not in SPIKES:
-            raise InputError(f"spikes {spikes!r}: unknown; allowed: {', '.join(SPIKES)}")
-        found = replace(found, several=spikes == "several")
+        number = int(spikes) if str(spikes).isdecimal() and len(str(spikes)) < 3 else 0
+        if spikes not in SPIKES and not 2 <= number <= _MOST_SPIKES:
+            raise InputError(f"spikes {spikes!r}: unknown; allowed: {', '.join(SPIKES)}, 2 to {_MOST_SPIKES}")
+        found = replace(found, several=spikes != "one", most=max(number, 1))
     return found

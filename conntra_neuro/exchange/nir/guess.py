@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_neuro.exchange.nir.conventions import CONVENTIONS
-from conntra_neuro.exchange.nir.float_graph import FloatLayer
+from conntra_neuro.exchange.nir.float_layer import FloatLayer
 
 __all__ = ["likely_source"]
 
@@ -19,12 +19,15 @@ Array = npt.NDArray[np.float64]
 def likely_source(graph: Any, layers: Sequence[FloatLayer]) -> str:
     """Return whose convention a ``graph`` of ``layers`` suggests; NIR's own where it tells nothing.
 
-    Spyx writes beta for r, Rockpool tau exp(-dt / tau) / dt, SpikingJelly 1 / dt for IF. Steps are counted by sinabs
-    (1 and more), seconds divided by a rate by Norse (below 1e-4, which is shorter than a step elsewhere). snnTorch, the
-    NIR paper and SpikingJelly's LIF share a dt and r: the graph's own reset, to zero, is taken.
+    LI before weights is Nengo's. Spyx writes beta for r, Rockpool tau exp(-dt / tau) / dt, SpikingJelly 1 / dt for IF.
+    Steps are counted by sinabs (1 and more), seconds divided by a rate by Norse (below 1e-4, which is shorter than a
+    step elsewhere). snnTorch, the NIR paper and SpikingJelly's LIF share a dt and r: the graph's own reset, to zero, is
+    taken.
     """
     if _leads_into_a_way_back(graph):
         return "spyx"
+    if any(layer.filtered for layer in layers):
+        return "nengo"
     neurons = [layer.neuron for layer in layers]
     leaking = [neuron for neuron in neurons if np.isfinite(neuron.tau).all() and (neuron.tau > 0).all()]
     rockpool, seconds = CONVENTIONS["rockpool"].dt, CONVENTIONS["spikingjelly"].dt

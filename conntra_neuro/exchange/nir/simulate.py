@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_neuro.exchange.nir.conventions import Convention
-from conntra_neuro.exchange.nir.float_graph import FloatLayer, FloatNeuron, Map
+from conntra_neuro.exchange.nir.float_layer import FloatLayer, FloatNeuron, Map
 
 __all__ = ["applied", "simulate", "stepped"]
 
@@ -24,13 +24,14 @@ Array = npt.NDArray[np.float64]
 def simulate(layers: Sequence[FloatLayer], spikes: npt.NDArray[np.integer], how: Convention) -> list[Array]:
     """Return what each layer sends, (n, steps, size), at ``spikes`` (n, steps, n_in); of one that never spikes v."""
     n, steps, _ = spikes.shape
-    found: list[Array] = []
-    below = spikes.astype(np.float64)
+    sent: list[Array] = [spikes.astype(np.float64)]
     for layer in layers:
-        currents = applied(layer.maps, below.reshape(n * steps, -1)).reshape(n, steps, -1) + layer.bias
-        found.append(_layer(layer, currents, how))
-        below = found[-1]
-    return found
+        currents = applied(layer.maps, sent[-1].reshape(n * steps, -1)).reshape(n, steps, -1) + layer.bias
+        for branch in layer.branches:
+            given = sent[branch.source + 1].reshape(n * steps, -1)
+            currents += applied(branch.maps, given).reshape(n, steps, -1)
+        sent.append(_layer(layer, currents, how))
+    return sent[1:]
 
 
 def applied(maps: Sequence[Map], rows: Array) -> Array:

@@ -14,16 +14,18 @@ from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import MAX_STEPS
 from conntra_neuro.exchange.assume import steps_or_assumed
 from conntra_neuro.exchange.nir.conventions import CONVENTIONS, Convention, convention
-from conntra_neuro.exchange.nir.float_graph import FloatLayer, float_layers
+from conntra_neuro.exchange.nir.float_graph import float_layers
+from conntra_neuro.exchange.nir.float_layer import FloatLayer
 from conntra_neuro.exchange.nir.guess import likely_source
-from conntra_neuro.exchange.nir.quantise import Rounding, quantised
+from conntra_neuro.exchange.nir.quantise import quantised
+from conntra_neuro.exchange.nir.rounding import Rounding, View
 from conntra_neuro.exchange.nir.simulate import simulate
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.training.calibrate import calibrated_scale
 from conntra_neuro.training.repair.loop import Repaired
 
 _BLOCK = 500  # samples that are simulated at a time
-_FITTED = 300  # samples that weights and scales are chosen on
+_FITTED = 1500  # samples that weights and scales are chosen on
 
 __all__ = ["Agreement", "SpikingImport", "import_spiking"]
 
@@ -46,6 +48,7 @@ class Agreement:
 class SpikingImport:
     """The ``network``, what was ``rounded`` in each layer, and the float ``layers`` with their ``convention``.
 
+    ``views``: where each float layer stands in the network.
     ``before`` and ``repair``: the network before repair and how it went, None where nothing was repaired.
     """
 
@@ -53,6 +56,7 @@ class SpikingImport:
     rounded: tuple[Rounding, ...]
     layers: tuple[FloatLayer, ...]
     convention: Convention
+    views: tuple[View, ...]
     before: DiscreteNetwork | None = None
     repair: Repaired | None = None
 
@@ -94,17 +98,17 @@ class SpikingImport:
 
     @property
     def _counts(self) -> bool:
-        neuron = self.network.layers[-1].neuron
-        return neuron is not None and neuron.spikes
+        return bool(np.isfinite(self.layers[-1].neuron.threshold).all())
 
     def agreement(self, spikes: ArrayLike) -> list[Agreement]:
         """Return layer by layer how the integers agree with the float simulation; InputError as ``simulate``."""
         exact = self.simulate(spikes)
-        both = zip(self.network.outputs(spikes), self.network.layers, strict=True)
-        outputs = [out for out, layer in both if layer.neuron is not None and layer.neuron.spikes]
+        outputs = self.network.outputs(spikes)
         found = []
-        for layer, floats, integers in zip(self.layers, exact, outputs, strict=False):
-            whole = integers.reshape(floats.shape)
+        for layer, floats, view in zip(self.layers, exact, self.views, strict=True):
+            if not np.isfinite(layer.neuron.threshold).all():
+                continue
+            whole = view.of(outputs[view.layer].reshape(*floats.shape[:2], -1))
             fired = floats > 0
             near = _beside(whole > 0)
             within = float(near[fired].mean()) if fired.any() else 1.0
@@ -139,7 +143,7 @@ def import_spiking(
     dt: float | None = None,
     reset: str | None = None,
     bits: int = 8,
-    spikes: str | None = None,
+    spikes: str | int | None = None,
     data: ArrayLike | None = None,
     seed: int = 0,
     assumed: list[str] | None = None,
@@ -159,6 +163,12 @@ def import_spiking(
     if guessed:
         source = likely_source(graph, layers)
     how = convention(source, dt, reset, spikes)
+    for layer in layers:
+        if layer.filtered and not how.filters:
+            raise InputError(
+                f"node {layer.name}: LI before its weights, for which source {source} has no current; "
+                "give --source nengo or paper, or --dt"
+            )
     last = layers[-1]
     if last.neuron.kind == "I" and type(graph.nodes.get(last.name)).__name__ != "I" and assumed is not None:
         assumed.append(f"node {last.name}: its sums over all steps are the logits")
@@ -168,7 +178,8 @@ def import_spiking(
             "other spikes (--source, --dt, --reset)"
         )
     rows = None if data is None else _some(data, n_in, steps, seed)
-    network, rounded = quantised(layers, how, steps, bits, rows, seed)
+    made = quantised(layers, how, steps, bits, rows, seed)
+    network = made.network
     if network.n_in != n_in:
         raise InputError(f"{path}: {n_in} inputs, its first weights take {network.n_in}")
-    return SpikingImport(network, tuple(rounded), tuple(layers), how)
+    return SpikingImport(network, made.rounded, tuple(layers), how, made.views)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from conntra_hardware.base.arrays import IntArray, SpikeArray
 from conntra_hardware.cost.activity import active_updates
 from conntra_hardware.cost.tally import tallied
+from conntra_hardware.fit.synapse_memory import synapses_of, weight_format
 from conntra_hardware.program import INPUT, AnyProjection, CoreSlice, Program
 from conntra_hardware.program.projection import by_target
 
@@ -225,7 +226,7 @@ class _Wires:
         self.program, self.projections = program, projections
         self.targets = program.slices_of(projections[0].target)
         self._columns = [column[s] for s in self.targets]
-        degrees = [np.stack([p.degrees(s.index) for s in self.targets], axis=1).astype(np.int64) for p in projections]
+        degrees = [np.stack([self._degrees(p, s) for s in self.targets], axis=1) for p in projections]
         self.reached = (np.add.reduce(degrees) > 0).astype(np.int64)
         """(sources, targets): whether a spike sends a packet there."""
         self.of_all = degrees
@@ -233,6 +234,12 @@ class _Wires:
         alone. (sources, targets) each."""
         if len(projections) > 1:
             self.of_all = [*degrees, *((degree > 0).astype(np.int64) for degree in degrees)]
+
+    def _degrees(self, projection: AnyProjection, target: CoreSlice) -> Counts:
+        """Return the synapses of each source there: a weight that one cannot hold is two."""
+        if weight_format(projection.alphabet, self.program.chip).two:
+            return synapses_of(projection.rows(target.index), self.program.chip)
+        return projection.degrees(target.index).astype(np.int64)
 
     def new_arrivals(self, rows: int) -> list[tuple[Counts, Counts]]:
         """Return arrays for the arrivals of each projection, where its target tells several apart."""

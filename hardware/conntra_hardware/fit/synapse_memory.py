@@ -13,15 +13,17 @@ rows of an image stand together on a core, all positions inside it share their l
 
 Which weights a width of n bits can hold follows Lava's and nengo-loihi's rounding: weights of one sign from 0 to 2^n
 - 1, weights of both signs from -2^(n-1) to 2^(n-1) - 1 (the lowest of 9 bits is dropped), each times a power of two
-that all weights share.
+that all weights share. Where no width holds weights of both signs, those above 0 and those below have lists of their
+own: as many synapses as before, and up to two lists an axon. Weights that need more bits than that are the sum of two
+synapses, of a high and of a low part.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,11 +34,12 @@ from conntra_hardware.chip import Chip
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-__all__ = ["Encoding", "WeightFormat", "encode", "list_bits", "weight_format"]
+__all__ = ["Encoding", "WeightFormat", "encode", "halves", "list_bits", "synapses_of", "weight_format"]
 
 BLOCK_HEADER_BITS = 4 + 6
 MAX_BLOCK = 64
 _EXPONENT_MIN, _EXPONENT_MAX = -8, 7
+_LARGEST_HIGH, _LARGEST = 127, 2**15 - 1
 
 Counts = npt.NDArray[np.int64]
 
@@ -45,13 +48,16 @@ Counts = npt.NDArray[np.int64]
 class WeightFormat:
     """A width that holds a set of weights: ``bits`` a weight, on the chip where ``allowed``.
 
-    Each weight is a ``bits``-wide integer times 2^``shift``; ``mixed`` tells whether both signs occur.
+    Each weight is a ``bits``-wide integer times 2^``shift``; ``mixed`` tells whether both signs occur in a list, and
+    ``apart`` whether there are lists for both. With ``two`` a weight is two synapses: see ``halves``.
     """
 
     bits: int
     shift: int
     mixed: bool
     allowed: bool
+    apart: bool = False
+    two: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,59 @@ def weight_format(weights: IntArray | sp.csr_array, chip: Chip) -> WeightFormat:
 def format_of_range(low: int, high: int, shift: int, chip: Chip) -> WeightFormat:
     """Return the format for weights from ``low`` to ``high`` that are all multiples of 2^``shift``."""
     mixed = low < 0 < high
+    if mixed and not _held(low, high, shift, mixed, chip).allowed:
+        sides = [_held(low, 0, shift, False, chip), _held(0, high, shift, False, chip)]
+        if all(side.allowed for side in sides):
+            return replace(max(sides, key=lambda side: side.bits), apart=True)
+    whole = _held(low, high, shift, mixed, chip)
+    if whole.allowed or low < -_LARGEST or high > _LARGEST:
+        return whole
+    upper = _upper_shift(low, high, shift)
+    least, most = (_upper_part(end, upper) for end in (low, high))
+    parts = [
+        _held(least, most, upper, mixed, chip),
+        _held(-(2 ** (upper - 1)), 2 ** (upper - 1) - 1, shift, True, chip),
+    ]
+    return replace(parts[0], two=True) if all(part.allowed for part in parts) else whole
+
+
+def _upper_shift(low: int, high: int, shift: int) -> int:
+    """Return the power of two that the high part of two synapses is a multiple of: it has 7 bits and a sign."""
+    upper = shift + 1
+    while _upper_part(max(-low, high), upper) >> upper > _LARGEST_HIGH:
+        upper += 1
+    return upper
+
+
+def _upper_part(weights: Any, upper: int) -> Any:
+    return (weights + 2 ** (upper - 1) >> upper) << upper
+
+
+def halves(weights: Any) -> tuple[Any, Any]:
+    """Return weights, an array or a sparse one, as the sum of two: multiples of a power of two, and what is left."""
+    values = weights if isinstance(weights, np.ndarray) else weights.data
+    wide = values.astype(np.int64)
+    upper = _upper_shift(int(wide.min(initial=0)), int(wide.max(initial=0)), _common_shift(wide))
+    high = _upper_part(wide, upper)
+    if isinstance(weights, np.ndarray):
+        return high, wide - high
+    parts = weights.astype(np.int64), weights.astype(np.int64)
+    for part, data in zip(parts, (high, wide - high), strict=True):
+        part.data = data
+        part.eliminate_zeros()
+    return parts
+
+
+def synapses_of(weights: Any, chip: Chip) -> Counts:
+    """Return how many synapses each source has with the rows of ``weights`` (n_target, n_source): two where one cannot
+    hold a weight.
+    """
+    parts = halves(weights) if weight_format(weights, chip).two else (weights,)
+    return np.sum([np.bincount(part.nonzero()[1], minlength=part.shape[1]) for part in parts], axis=0, dtype=np.int64)
+
+
+def _held(low: int, high: int, shift: int, mixed: bool, chip: Chip) -> WeightFormat:
+    """Return the format for weights in lists of both signs, where ``mixed``, or of one."""
     largest = max(-(low >> shift) - 1, high >> shift) if mixed else max(-low, high) >> shift
     needed = max(1, largest.bit_length() + mixed)
     fitting = [bits for bits in chip.weight_bits if bits >= needed]
@@ -130,22 +189,29 @@ def encode(
     ``share`` stores equal lists once; ``bits`` overrides the weight width, to price another level set. Sparse weights
     may be stored as a convolution, where the chip can. ``delay`` is that of all of them.
     """
-    weight_bits = weight_format(weights, chip).bits if bits is None else bits
+    held = weight_format(weights, chip)
+    if held.two and bits is None:
+        given: dict[str, Any] = {"source": source, "target": target, "share": share, "delay": delay}
+        return _both(*(encode(part, chip, **given) for part in halves(weights)))
+    weight_bits = held.bits if bits is None else bits
+    apart = held.apart and bits is None
     width = weight_bits + (chip.delay_bits if delay else 0)
     n_target: int = weights.shape[0]  # type: ignore[index]
     if isinstance(weights, np.ndarray):
         lengths = np.count_nonzero(weights, axis=0)
         connected = np.flatnonzero(lengths)
-        own = lengths[_distinct(weights, connected) if share else connected]
+        own = np.concatenate([_own_lists(part, share) for part in (_by_sign(weights) if apart else (weights,))])
         candidates = list(_candidates(own, n_target, width, chip))
     else:
         columns = weights.tocsc()
         lengths = np.diff(columns.indptr)
         connected = np.flatnonzero(lengths)
-        equal = _unique_lists(columns, relative=False) if share else lengths[connected]
+        parts = [part.tocsc() for part in _by_sign(weights)] if apart else [columns]
+        equal = np.concatenate([_own_lists(part, share) for part in parts])
         candidates = list(_candidates(equal, n_target, width, chip))
         if "conv" in chip.encodings:
-            candidates.append(_indexed("conv", _unique_lists(columns, relative=True), n_target, width, chip))
+            shared = np.concatenate([_unique_lists(part, relative=True) for part in parts])
+            candidates.append(_indexed("conv", shared, n_target, width, chip))
     best = min(candidates, key=lambda c: c.bits)
     return Encoding(
         source,
@@ -161,6 +227,31 @@ def encode(
         best.bits,
         delay,
     )
+
+
+def _both(high: Encoding, low: Encoding) -> Encoding:
+    """Return the encoding of two synapses a weight; an axon has lists for both."""
+    added = {name: getattr(high, name) + getattr(low, name) for name in ("lists", "synapses", "stored", "bits")}
+    return replace(high, axons=max(high.axons, low.axons), **added)
+
+
+def _by_sign(weights: Any) -> tuple[Any, Any]:
+    """Return the weights above 0 and those below, zeros elsewhere."""
+    if isinstance(weights, np.ndarray):
+        return np.maximum(weights, 0), np.minimum(weights, 0)
+    return weights.maximum(0), weights.minimum(0)
+
+
+def _own_lists(weights: Any, share: bool) -> Counts:
+    """Return the lengths of the lists of a matrix; ``share``: equal ones are one."""
+    if isinstance(weights, np.ndarray):
+        lengths = np.count_nonzero(weights, axis=0)
+        connected = np.flatnonzero(lengths)
+        return lengths[_distinct(weights, connected) if share else connected]
+    if share:
+        return _unique_lists(weights, relative=False)
+    lengths = np.diff(weights.indptr)
+    return lengths[lengths > 0]
 
 
 @dataclass(frozen=True)

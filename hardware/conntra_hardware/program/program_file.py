@@ -106,7 +106,9 @@ def weights_to_file(name: str, weights: npt.ArrayLike, alphabet: Sequence[int], 
 def weights_from_file(name: str, entry: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
     """Return the weights that ``weights_to_file`` stored."""
     stored = tensors[f"{name}.weights"]
-    return stored if entry["levels"] is None else unpack(stored, tuple(entry["levels"]), tuple(entry["shape"]))
+    if entry["levels"] is None:
+        return stored.reshape(entry["shape"])
+    return unpack(stored, tuple(entry["levels"]), tuple(entry["shape"]))
 
 
 def projection_to_file(name: str, projection: AnyProjection, tensors: Tensors) -> dict[str, Any]:

@@ -210,8 +210,8 @@ def test_what_keeps_a_state_is_not_deployed_and_told_why():
 
 
 def test_what_stock_processes_cannot_hold_is_told():
-    program = build_program([np.full((2, 3), 1001), np.ones((1, 2), int)], [np.zeros(2, int), np.zeros(1, int)])
-    with pytest.raises(BackendError, match="loihi: on stock processes: lava: weights input -> h1 from 0 to 1001"):
+    program = build_program([np.full((2, 3), 100_001), np.ones((1, 2), int)], [np.zeros(2, int), np.zeros(1, int)])
+    with pytest.raises(BackendError, match="loihi: on stock processes: lava: weights input -> h1 from 0 to 100001"):
         check_deployable("loihi", program, np.ones((4, 3), np.uint8))
 
 

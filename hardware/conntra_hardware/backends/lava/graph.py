@@ -32,7 +32,14 @@ from conntra_hardware.backends.lava.processes.process import (
     SoftResetNeurons,
     StateClearer,
 )
-from conntra_hardware.backends.lava.registers import MAX_SUM, bias_registers, is_plain_lif, is_soft, weight_registers
+from conntra_hardware.backends.lava.registers import (
+    MAX_SUM,
+    as_processes,
+    bias_registers,
+    is_plain_lif,
+    is_soft,
+    weight_registers,
+)
 from conntra_hardware.base.errors import InputError
 from conntra_hardware.neurons import row_for, values
 from conntra_hardware.program import AnyProjection, ConvProjection, Projection
@@ -114,6 +121,10 @@ class Batched:
 
     def connect(self, projection: AnyProjection, out_port: Any, neurons: Any) -> None:
         """Connect a source's ``out_port`` with ``neurons`` by the synapses of ``projection``."""
+        for part in as_processes(projection):
+            self._connect(part, out_port, neurons)
+
+    def _connect(self, projection: AnyProjection, out_port: Any, neurons: Any) -> None:
         registers = weight_registers(projection)
         synapses = BatchedSynapses(
             weights=registers.weights,
@@ -180,6 +191,10 @@ class Stock:
         if isinstance(projection, ConvProjection) and not lag and not shift and not self.doubled[projection.target]:
             self._convolve(projection, out_port, neurons, bits)
             return
+        for part in as_processes(projection):
+            self._connect(part, out_port, neurons, bits, shift)
+
+    def _connect(self, projection: AnyProjection, out_port: Any, neurons: Any, bits: int, shift: int) -> None:
         registers = weight_registers(projection)
         dense = isinstance(projection, Projection)
         kind: Any = DelayDense if projection.delay else Dense if dense else Sparse

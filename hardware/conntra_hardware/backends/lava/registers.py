@@ -19,8 +19,9 @@ from conntra_hardware.backends.refuse import refuse_neurons
 from conntra_hardware.base.arrays import IntArray, SpikeArray
 from conntra_hardware.base.errors import BackendError, UnsupportedProgram
 from conntra_hardware.fit.overflow import register_bounds, spans_of, synaptic_bounds
+from conntra_hardware.fit.synapse_memory import halves
 from conntra_hardware.neurons import GRADED_MAX, Facts
-from conntra_hardware.program import INPUT, AnyProjection, Population, Program, Projection
+from conntra_hardware.program import INPUT, AnyProjection, Population, Program, Projection, SparseProjection
 from conntra_hardware.program.arrivals import arriving_sums
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "BiasRegisters",
     "Biased",
     "WeightRegisters",
+    "as_processes",
     "bias_registers",
     "check_program",
     "is_plain_lif",
@@ -70,6 +72,43 @@ class BiasRegisters:
 
     mantissa: npt.NDArray[np.int32]
     exponent: npt.NDArray[np.int32]
+
+
+def as_processes(projection: AnyProjection) -> tuple[AnyProjection, ...]:
+    """Return the synapses as processes take them: all in one, or those above 0 and those below, or the high and the low
+    part of each weight. BackendError for wider ones.
+    """
+    if _is_held(projection):
+        return (projection,)
+    for cut in (_by_sign, halves):
+        parts = tuple(_like(projection, part) for part in cut(_matrix(projection)))
+        if all(map(_is_held, parts)):
+            return parts
+    weight_registers(projection)
+    raise AssertionError("unreachable: what is not held is refused")
+
+
+def _matrix(projection: AnyProjection) -> Any:
+    return projection.weights if isinstance(projection, Projection) else projection.matrix()
+
+
+def _by_sign(weights: Any) -> tuple[Any, Any]:
+    if isinstance(weights, np.ndarray):
+        return np.maximum(weights, 0), np.minimum(weights, 0)
+    return weights.maximum(0), weights.minimum(0)
+
+
+def _is_held(projection: AnyProjection) -> bool:
+    try:
+        weight_registers(projection)
+    except BackendError:
+        return False
+    return True
+
+
+def _like(projection: AnyProjection, weights: Any) -> AnyProjection:
+    kind = Projection if isinstance(weights, np.ndarray) else SparseProjection
+    return kind(projection.source, projection.target, weights, projection.delay)
 
 
 def weight_registers(projection: AnyProjection) -> WeightRegisters:
@@ -146,7 +185,7 @@ def check_program(program: Program, inputs: SpikeArray, stock: bool = False) -> 
     for population in program.populations:
         incoming = program.incoming(population.name)
         for projection in incoming:
-            weight_registers(projection)
+            as_processes(projection)
         if not population.neuron.graded:
             bias_registers(population)
         if population.neuron.facts.fraction_bits:
