@@ -4,6 +4,10 @@ BIN := .venv/bin
 # Several processes, and one that runs dry takes tests from the others.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 .DEFAULT_GOAL := help
+# make test PYTHON=3.12 is CONNTRA_PYTHON=python3.12 make test: without Lava, which `make lava PYTHON=3.12` then gets.
+ifdef PYTHON
+export CONNTRA_PYTHON := python$(PYTHON)
+endif
 .PHONY: help demo test lava check docs spelling results bench format clean base dev
 
 help: ## what there is to make
@@ -11,11 +15,12 @@ help: ## what there is to make
 
 demo: base ## digits: train, compile, run on Lava, cross-check, report
 	$(BIN)/conntra demo
+	@echo "conntra is $(BIN)/conntra; '. $(BIN)/activate' puts it on the PATH of this shell"
 
-test: dev ## the tests; make test ARGS="-k lava -x" for some of them
+test: dev ## the tests; make test ARGS="-k lava -x" for some of them, PYTHON=3.12 on another Python
 	$(PYTEST) $(ARGS)
 
-lava: base ## for CONNTRA_PYTHON=python3.12 and the like: a Python 3.10 of its own for Lava
+lava: base ## with PYTHON=3.12 and the like: a Python 3.10 of its own for Lava
 	$(BIN)/conntra doctor --quick --fix lava
 
 check: dev ## everything that CI asks for: lint, format, types, import layers, the docs and their code, tests

@@ -12,14 +12,12 @@ latency are modelled, loihi2.
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
-import time
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from kept_runs import keep, kept, measured, table
 
 import conntra_neuro as cn
 from conntra_neuro.datasets import fit_encoder
@@ -48,41 +46,9 @@ def data_of(source: str, code: str, tune: bool) -> cn.Dataset:
     return cn.Dataset(f"mnist {code}", x[0], raw.y_train[:TRAIN], x[1], y, raw.labels, input="spikes")
 
 
-def measured(data: cn.Dataset, settings: dict[str, Any], seed: int) -> dict[str, float]:
-    """Train one network; return its errors and what its program takes of a test image."""
-    start = time.perf_counter()
-    trained = cn.train(data, seed=seed, encoder=None, **settings)
-    seconds = time.perf_counter() - start
-    program = cn.compile(trained.network, chip="loihi2")
-    result = program.run(data.x_test, data.y_test)
-    assert result.accuracy is not None
-    estimate = cn.estimate(result.counts, program, "loihi2-proxy")
-    totals = result.counts.totals()
-    return {
-        "test_error": 100 * (1 - result.accuracy),
-        "train_error": 100 * trained.train_error,
-        "synops": totals["synops"] / result.samples,
-        "spikes": totals["spikes"] / result.samples,
-        "latency_us": 1e6 * estimate.latency_s,
-        "dynamic_uj": 1e6 * estimate.dynamic_j / result.samples,
-        "seconds": seconds,
-    }
-
-
-def table(runs: dict[str, Any]) -> None:
-    """Print medians over seeds, and the least and the largest error."""
-    print("| code | neuron | seeds | test error, % | train | synops | spikes | latency, us | dynamic, uJ | s |")
-    print("|---|---|---:|---|---:|---:|---:|---:|---:|---:|")
-    groups: dict[tuple[str, str, str], list[dict[str, float]]] = {}
-    for run in runs.values():
-        groups.setdefault((run["code"], run["kind"], run["changed"]), []).append(run["found"])
-    for (code, kind, changed), found in groups.items():
-        middle = {key: statistics.median(one[key] for one in found) for key in found[0]}
-        errors = [one["test_error"] for one in found]
-        spread = f"{middle['test_error']:.1f} ({min(errors):.1f} to {max(errors):.1f})"
-        cells = [code, f"{kind} {changed}".strip(), str(len(found)), spread, f"{middle['train_error']:.1f}"]
-        cells += [f"{middle['synops']:,.0f}", f"{middle['spikes']:,.0f}", f"{middle['latency_us']:.1f}"]
-        print(f"| {' | '.join(cells)} | {middle['dynamic_uj']:.2f} | {middle['seconds']:.0f} |")
+def cells(run: dict[str, Any]) -> tuple[str, str]:
+    """Return what the table has one row for: code, and neuron with settings that were changed."""
+    return run["code"], f"{run['kind']} {run['changed']}".strip()
 
 
 def main() -> None:
@@ -96,9 +62,9 @@ def main() -> None:
     parser.add_argument("--tune", default=None, metavar="NAME=VALUE,...", help="settings to try, on training images")
     parser.add_argument("--table", action="store_true")
     args = parser.parse_args()
-    runs = json.loads(args.json.read_text()) if args.json.exists() else {}
+    runs = kept(args.json)
     if args.table:
-        table(runs)
+        table(runs.values(), ("code", "neuron"), cells)
         return
     changed = {}
     if args.tune:
@@ -112,11 +78,8 @@ def main() -> None:
                     continue
                 settings = {**COMMON, **KINDS[kind], **changed}
                 found = measured(data_of(args.data, code, args.tune is not None), settings, seed)
-                runs = json.loads(args.json.read_text()) if args.json.exists() else {}
                 own = {"code": code, "kind": kind, "changed": args.tune or "", "seed": seed}
-                runs[key] = {**own, "settings": settings, "found": found}
-                args.json.write_text(json.dumps(runs, indent=1) + "\n", encoding="utf-8")
-                print(key, {name: round(value, 2) for name, value in found.items()}, flush=True)
+                runs = keep(args.json, key, {**own, "settings": settings, "found": found})
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ options that its import takes.
 # pyright: reportMissingImports=false, reportAttributeAccessIssue=false
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bring_quantised import export_keras, residual_cnn
 
 __all__ = ["NETWORKS", "Images", "Network", "spikes"]
 
@@ -306,20 +306,8 @@ def _float(shape: str) -> Callable[..., float]:
 
 def _keras(path: Path, images: Images, test: np.ndarray, seed: int, seconds: float) -> float:
     """Train a residual CNN, padding "same", as many epochs as fit."""
-    os.environ.setdefault("KERAS_BACKEND", "torch")
-    import keras
-
     _torch(seed)
-    keras.utils.set_random_seed(seed)
-    layers = keras.layers
-    given = keras.Input((28, 28, 1))
-    x = layers.Conv2D(16, 3, strides=2, padding="same", activation="relu")(given)
-    y = layers.Conv2D(16, 3, padding="same", activation="relu")(x)
-    y = layers.BatchNormalization()(layers.Conv2D(16, 3, padding="same")(y))
-    x = layers.ReLU()(layers.Add()([x, y]))
-    x = layers.Conv2D(24, 3, strides=2, padding="same", activation="relu")(x)
-    model = keras.Model(given, layers.Dense(10)(layers.Flatten()(x)))
-    model.compile(keras.optimizers.Adam(2e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model = residual_cnn(seed, (16, 24), 2e-3)
     train, shown = (part.astype(np.float32)[..., None] / 255 for part in (images.x, images.test_x))
     begin, epochs = time.process_time(), 0
     while True:
@@ -329,9 +317,7 @@ def _keras(path: Path, images: Images, test: np.ndarray, seed: int, seconds: flo
             break
         model.optimizer.learning_rate = 2e-3 / (1 + epochs)
     print(f"{epochs} epochs of {len(train):,} images", flush=True)
-    model.export(str(path.with_name(f"{path.name}.onnx")), format="onnx", verbose=False)
-    found = model.predict(shown, batch_size=500, verbose=0)
-    return float((found.argmax(axis=1) == images.test_y).mean())
+    return export_keras(model, path.with_name(f"{path.name}.onnx"), shown, images.test_y)
 
 
 _SNN = ("snntorch", "torch")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["BATCH", "MAKERS"]
+__all__ = ["BATCH", "MAKERS", "export_keras", "residual_cnn"]
 
 BATCH = 100
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -83,27 +83,37 @@ def brevitas(path: Path, arrays: Arrays, epochs: int) -> float:
     return _right(net, test, arrays[3])
 
 
-def keras(path: Path, arrays: Arrays, epochs: int) -> float:
-    """Write a residual CNN in floating point, padding "same", as Keras exports ONNX on its torch backend."""
+def residual_cnn(seed: int, channels: tuple[int, int], rate: float) -> Any:
+    """Return a residual CNN of Keras for images (28, 28, 1), padding "same", to be trained with Adam at ``rate``."""
     os.environ.setdefault("KERAS_BACKEND", "torch")
     import keras as package
 
-    package.utils.set_random_seed(0)
-    layers = package.layers
+    package.utils.set_random_seed(seed)
+    layers, (first, second) = package.layers, channels
     given = package.Input((28, 28, 1))
-    x = layers.Conv2D(8, 3, strides=2, padding="same", activation="relu")(given)
-    y = layers.Conv2D(8, 3, padding="same", activation="relu")(x)
-    y = layers.BatchNormalization()(layers.Conv2D(8, 3, padding="same")(y))
+    x = layers.Conv2D(first, 3, strides=2, padding="same", activation="relu")(given)
+    y = layers.Conv2D(first, 3, padding="same", activation="relu")(x)
+    y = layers.BatchNormalization()(layers.Conv2D(first, 3, padding="same")(y))
     x = layers.ReLU()(layers.Add()([x, y]))
-    x = layers.Conv2D(12, 3, strides=2, padding="same", activation="relu")(x)
+    x = layers.Conv2D(second, 3, strides=2, padding="same", activation="relu")(x)
     model = package.Model(given, layers.Dense(10)(layers.Flatten()(x)))
     loss = package.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(package.optimizers.Adam(2e-3), loss)
+    model.compile(package.optimizers.Adam(rate), loss)
+    return model
+
+
+def export_keras(model: Any, path: Path, x: np.ndarray, y: np.ndarray) -> float:
+    """Write ``model`` as Keras exports ONNX on its torch backend; return the share of classes it gets right."""
+    model.export(str(path), format="onnx", verbose=False)
+    return float((model.predict(x, batch_size=500, verbose=0).argmax(axis=1) == y).mean())
+
+
+def keras(path: Path, arrays: Arrays, epochs: int) -> float:
+    """Write a residual CNN in floating point, padding "same"."""
+    model = residual_cnn(0, (8, 12), 2e-3)
     train, test = (part.astype(np.float32)[..., None] / 255 for part in (arrays[0], arrays[2]))
     model.fit(train, arrays[1], batch_size=BATCH, epochs=epochs, verbose=0)
-    model.export(str(path), format="onnx", verbose=False)
-    found = model.predict(test, batch_size=500, verbose=0)
-    return float((found.argmax(axis=1) == arrays[3]).mean())
+    return export_keras(model, path, test, arrays[3])
 
 
 def lava_dl(path: Path, arrays: Arrays, epochs: int) -> float:

@@ -33,7 +33,8 @@ import numpy as np
 from reader_bombs import BOMBS
 from reader_confined import MAP_SIZE, Verdict, confined, fault_of
 from reader_mutations import mutate
-from reader_targets import READERS, make_sound
+from reader_targets import READERS
+from sound_files import make_sound
 
 
 @dataclass
@@ -61,6 +62,7 @@ def main() -> int:
     _remember_options()
     names = [name for name in asked.only.split(",") if name] or list(READERS)
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["CONNTRA_CACHE"] = f"{folder}/cache"
         sound = Path(folder) / "sound"
         sound.mkdir()
         make_sound(sound)

@@ -62,7 +62,7 @@ class Run:
     def conntra(self, words: str, **environment: str) -> Call:
         """Run ``conntra words``, unless it has been."""
         arguments = [word.replace("MNIST", self.mnist) for word in words.split()]
-        self._note(f"conntra {words}".removesuffix(" --json --quiet"))
+        self.commands.append(f"conntra {words}".removesuffix(" --json --quiet"))
         self.calls += 1
         kept = self.folder / f"call-{self.calls}.json"
         if kept.exists():
@@ -97,11 +97,16 @@ class Run:
         if timing:
             self.figures[name]["timing"] = True
 
-    def _note(self, command: str) -> None:
+
+def _for_readers(commands: Iterable[str]) -> list[str]:
+    """Return each command once; those that were run with every seed as one, with S in its place."""
+    forms: dict[str, dict[str, None]] = {}
+    for command in commands:
+        form = command
         for seed in SEEDS:
-            command = command.replace(f"--seed {seed}", "--seed S").replace(f"m{seed}.", "mS.")
-        if command not in self.commands:
-            self.commands.append(command)
+            form = form.replace(f"--seed {seed}", "--seed S").replace(f"m{seed}.", "mS.")
+        forms.setdefault(form, {})[command] = None
+    return [shown for form, run in forms.items() for shown in ([form] if len(run) == len(SEEDS) else run)]
 
 
 def demo(run: Run) -> None:
@@ -248,7 +253,7 @@ def measure(name: str, mnist: str) -> dict[str, Any]:
     shutil.rmtree(folder)
     return {
         "about": " ".join((PARTS[name].__doc__ or "").split()),
-        "commands": run.commands,
+        "commands": _for_readers(run.commands),
         "date": datetime.date.today().isoformat(),
         "seconds": round(took),
         "load_before": round(load, 1),

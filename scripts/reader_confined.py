@@ -13,6 +13,7 @@ import mmap
 import os
 import re
 import resource
+import shutil
 import signal
 import sys
 import time
@@ -43,6 +44,7 @@ class Verdict:
 
 def confined(arguments: Sequence[str], folder: Path, covered: mmap.mmap | None = None) -> Verdict:
     """Run a command line in ``folder`` and in a child of little memory and time; ``covered`` gets the lines it ran."""
+    shutil.rmtree(folder.with_suffix(".cache"), ignore_errors=True)
     before, beginning = _files(folder), time.monotonic()
     out, err = folder.with_suffix(".out"), folder.with_suffix(".err")
     base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -60,6 +62,7 @@ def _child(arguments: Sequence[str], folder: Path, out: Path, err: Path, covered
     try:
         os.setsid()
         os.chdir(folder)
+        os.environ["CONNTRA_CACHE"] = str(folder.with_suffix(".cache"))  # of the child alone
         for path, number in ((out, 1), (err, 2)):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
         sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8") for number in (1, 2))

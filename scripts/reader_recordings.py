@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import random
-import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -143,11 +141,6 @@ def _series_csv_seeds(sound: Path) -> list[bytes]:
 _TRAIN = ("train", "--quiet", "--layers", "3", "--sweeps", "1", "--neuron", "lif:163", "--out", "m.conntra")
 
 
-def _own_cache(folder: Path) -> None:
-    os.environ["CONNTRA_CACHE"] = str(folder.with_suffix(".cache"))
-    shutil.rmtree(folder.with_suffix(".cache"), ignore_errors=True)
-
-
 def _among(suffix: str, write: Callable[[list[Event]], bytes]) -> Place:
     """Return a place as one of six recordings, in folders of two classes."""
 
@@ -156,7 +149,6 @@ def _among(suffix: str, write: Callable[[list[Event]], bytes]) -> Place:
             path = folder / "events" / "ab"[index % 2] / f"{index}{suffix}"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(write(_events(80 + index)) if index else data)
-        _own_cache(folder)
         return [*_TRAIN, "events:events?steps=4&down=4"]
 
     return place
@@ -165,7 +157,6 @@ def _among(suffix: str, write: Callable[[list[Event]], bytes]) -> Place:
 def _alone(name: str, spec: str) -> Place:
     def place(data: bytes, folder: Path, sound: Path) -> list[str]:
         (folder / name).write_bytes(data)
-        _own_cache(folder)
         return [*_TRAIN, spec]
 
     return place
@@ -175,7 +166,6 @@ def _beside_aedat(data: bytes, folder: Path, sound: Path) -> list[str]:
     (folder / "gesture").mkdir()
     (folder / "gesture" / "user01.aedat").write_bytes(_aedat3(_events(3, 60)))
     (folder / "gesture" / "user01_labels.csv").write_bytes(data)
-    _own_cache(folder)
     return [*_TRAIN, "events:gesture?steps=4&down=4"]
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import io
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,73 +13,18 @@ from typing import Any
 import numpy as np
 from reader_recordings import RECORDINGS
 
-__all__ = ["READERS", "Reader", "make_sound"]
+__all__ = ["READERS", "Reader"]
 
 
 @dataclass(frozen=True)
 class Reader:
-    """A kind of file. ``seeds`` are sound ones, made from the folder of ``make_sound``; ``place`` puts bytes into a
+    """A kind of file. ``seeds`` are sound ones, made from the folder of ``sound_files.py``; ``place`` puts bytes into a
     folder and returns the command line that reads them there.
     """
 
     suffix: str
     seeds: Callable[[Path], list[bytes]]
     place: Callable[[bytes, Path, Path], list[str]]
-
-
-def make_sound(folder: Path) -> None:
-    """Write sound files of every kind into ``folder``; the commands on mutated ones need some of them."""
-    import conntra_neuro as cn
-    from conntra_neuro.cli.app import main
-
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 17, (24, 8)).astype(np.uint8), np.arange(24) % 3
-    np.savez(folder / "data.npz", x_train=x[:16], y_train=y[:16], x_test=x[16:], y_test=y[16:])
-    spikes = rng.integers(0, 2, (24, 6, 8)).astype(np.uint8)
-    np.savez(folder / "events.npz", x_train=spikes[:16], y_train=y[:16], x_test=spikes[16:], y_test=y[16:])
-    conv = cn.Conv2d(rng.integers(-1, 2, (2, 1, 3, 3)), rng.integers(-1, 2, 2), input_shape=(1, 6, 6))
-    readout = cn.Dense(rng.integers(-1, 2, (3, 16)), activation="readout")
-    pooled = [conv, cn.SumPool(2, input_shape=(2, 4, 4)), cn.Dense(rng.integers(-1, 2, (3, 8)), activation="readout")]
-    cn.save(cn.DiscreteNetwork(pooled), folder / "conv.conntra")
-    lif = cn.Dense(rng.integers(-3, 4, (16, 8)), activation=cn.Lif(5, voltage_decay=128))
-    cn.save(cn.DiscreteNetwork([lif, readout], steps=6), folder / "lif.conntra")
-    data = f"npz:{folder / 'data.npz'}"
-    model, program, state = (str(folder / name) for name in ("model.conntra", "program.conntra", "state"))
-    train = ["train", data, "--layers", "4", "--sweeps", "2", "--out", model]
-    commands = [
-        [*train, "--checkpoint", state],
-        ["compile", model, "--out", program],
-        ["run", program, "--out", str(folder / "result.json")],
-        ["verify", program, "--backends", "reference,loop", "--out", str(folder / "certificate.json")],
-        ["verify", "--fuzz", "3", "--backends", "reference,loop", "--out", str(folder / "fuzz.json")],
-        ["export", model, "--out", str(folder / "model.nir")],
-        ["export", str(folder / "conv.conntra"), "--out", str(folder / "conv.nir")],
-        ["export", str(folder / "lif.conntra"), "--out", str(folder / "lif.net")],
-        ["export", model, "--out", str(folder / "model.net")],
-    ]
-    _spiking_graph(folder / "lif.nir", rng)
-    for command in commands:
-        with contextlib.redirect_stdout(io.StringIO()):
-            status = main([*command, "--quiet"])
-        if status != 0:
-            raise SystemExit(f"{' '.join(command)}: exit status {status}")
-
-
-def _spiking_graph(path: Path, rng: np.random.Generator) -> None:
-    import nir
-
-    def neurons(n: int) -> Any:
-        constants = {"tau_syn": 0.02, "tau_mem": 0.05, "r": 1.0, "w_in": 1.0, "v_leak": 0.01, "v_threshold": 1.0}
-        given: dict[str, Any] = {name: np.full(n, value) for name, value in constants.items()}
-        return nir.CubaLIF(**given, v_reset=np.zeros(n))
-
-    def affine(n_out: int, n_in: int) -> Any:
-        return nir.Affine(rng.normal(0, 0.5, (n_out, n_in)), rng.normal(0, 0.05, n_out))
-
-    nodes = {"in": nir.Input({"input": np.array([5])}), "w1": affine(6, 5), "n1": neurons(6), "back": affine(6, 6)}
-    nodes |= {"w2": affine(3, 6), "n2": neurons(3), "out": nir.Output({"output": np.array([3])})}
-    edges = [("in", "w1"), ("w1", "n1"), ("n1", "back"), ("back", "n1"), ("n1", "w2"), ("w2", "n2"), ("n2", "out")]
-    nir.write(path, nir.NIRGraph(nodes, edges))
 
 
 def _result_seeds(sound: Path) -> list[bytes]:
@@ -157,8 +100,6 @@ def _among_images(data: bytes, folder: Path, sound: Path) -> list[str]:
         for index in range(6):
             (folder / "images" / "train" / name / f"{index}.png").write_bytes(sane)
     (folder / "images" / "train" / "a" / "0.png").write_bytes(data)
-    os.environ["CONNTRA_CACHE"] = str(folder.with_suffix(".cache"))
-    shutil.rmtree(folder.with_suffix(".cache"), ignore_errors=True)
     return ["train", "--quiet", "images:images?size=8", "--layers", "3", "--sweeps", "1", "--out", "m.conntra"]
 
 
@@ -204,6 +145,13 @@ def _onnx_seeds(sound: Path) -> list[bytes]:
         model(dense, [array("w", 5, 8), half, array("v", 3, 5)], [8]),
         model(conv, [array("k", 2, 1, 3, 3), halves, array("v", 3, 8)], [1, 6, 6]),
     ]
+
+
+def _table_seeds(sound: Path) -> list[bytes]:
+    rows = [[1.5 * i, -(i % 7), f"{i}e-3", "ab"[i % 2]] for i in range(24)]
+    lines = [";".join(map(str, row)) for row in rows]
+    named = ["id,a,b,label", *(",".join(map(str, [f'"{i}"', *row[:2], i % 3])) for i, row in enumerate(rows))]
+    return ["\n".join(named).encode(), "\r\n".join(lines).encode("utf-8-sig")]
 
 
 def _spikes_seeds(sound: Path) -> list[bytes]:
@@ -298,7 +246,7 @@ READERS: dict[str, Reader] = {
         _of("program.conntra"),
         _alone("p.conntra", "run", "p.conntra", "--data", "npz:SOUND/data.npz", "--out", "r.json"),
     ),
-    "checkpoint": Reader(".conntra", _of("state/checkpoint.conntra"), _in_state),
+    "checkpoint": Reader(".conntra", _of("begun/checkpoint.conntra"), _in_state),
     "result": Reader(
         ".json",
         _result_seeds,
@@ -327,6 +275,11 @@ READERS: dict[str, Reader] = {
         _of("data.npz"),
         _alone("d.npz", "train", "--quiet", "npz:d.npz", "--layers", "3", "--sweeps", "1", "--out", "m.conntra"),
     ),
+    "csv": Reader(
+        ".csv",
+        _table_seeds,
+        _alone("d.csv", "train", "--quiet", "csv:d.csv", "--layers", "3", "--sweeps", "1", "--out", "m.conntra"),
+    ),
     "events": Reader(
         ".npz",
         _of("events.npz"),
@@ -341,7 +294,7 @@ READERS: dict[str, Reader] = {
     "run-file": Reader(".toml", _run_file_seeds, _as_run_file),
     "show": Reader(
         ".conntra",
-        _of("model.conntra", "program.conntra", "state/checkpoint.conntra", "lif.conntra"),
+        _of("model.conntra", "program.conntra", "begun/checkpoint.conntra", "lif.conntra"),
         _alone("f.conntra", "show", "f.conntra"),
     ),
     "show-json": Reader(

@@ -22,8 +22,9 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
-import numpy as np
+from sound_files import make_sound
 from vanishing_folder import VanishingFolder, can_mount
 
 _ALWAYS = 2**40
@@ -87,7 +88,7 @@ def main() -> int:
     )
     with tempfile.TemporaryDirectory() as name:
         sound = Path(name)
-        make_files(sound)
+        make_sound(sound)
         for each in names:
             tally = try_verb(each, sound, errors, asked.every)
             runs = tally.refused + tally.went_on + len(tally.faults)
@@ -98,53 +99,12 @@ def main() -> int:
     return int(bool(faults))
 
 
-def make_files(folder: Path) -> None:
-    """Write all files that the commands read into ``folder``, and run each command once, so that all is imported."""
-    import wave
-
-    from PIL import Image
-
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 17, (24, 8)).astype(np.uint8), np.arange(24) % 3
-    np.savez(folder / "data.npz", x_train=x[:16], y_train=y[:16], x_test=x[16:], y_test=y[16:])
-    rows = [f"{i},{i % 2},{t},{(i * t) % 9},{t % 7},{t % 2}" for i in range(8) for t in range(9)]
-    (folder / "events.csv").write_text("\n".join(["sample,label,t,x,y,p", *rows]) + "\n")
-    for label in "ab":
-        for part in (f"images/train/{label}", f"audio/{label}"):
-            (folder / part).mkdir(parents=True)
-        for index in range(3):
-            pixels = rng.integers(0, 256, (9, 9, 3)).astype(np.uint8)
-            Image.fromarray(pixels).save(folder / "images" / "train" / label / f"{index}.png")
-            with wave.open(str(folder / "audio" / label / f"{index}.wav"), "wb") as file:
-                file.setnchannels(1)
-                file.setsampwidth(2)
-                file.setframerate(8000)
-                file.writeframes(rng.integers(0, 256, 2400).astype(np.uint8).tobytes())
-    import conntra_hardware.chip as chip
-
-    shutil.copy(Path(chip.__file__).parent / "limits" / "loihi1.toml", folder / "chip.toml")
-    (folder / "run.toml").write_text('data = "npz:data.npz"\nlayers = [4]\nsweeps = 2\n')
-    for command in (
-        f"{_TRAIN} --out model.conntra --checkpoint begun",
-        "compile model.conntra --out program.conntra",
-        "run program.conntra --data npz:data.npz --out result.json",
-        "verify program.conntra --data npz:data.npz --backends reference,loop --out certificate.json",
-        "export model.conntra --out model.nir",
-    ):
-        status, said = run(command, folder, in_a_child=False)
-        if status:
-            raise SystemExit(f"{command}: exit status {status}: {said}")
-
-
-def run(command: str, folder: Path, in_a_child: bool = True) -> tuple[int, str]:
+def run(command: str, folder: Path) -> tuple[int, str]:
     """Return the exit status of a command in ``folder``, and what it said on standard error; -9 after a minute."""
     said = folder.with_suffix(".said") if folder.parent != folder else folder / "said"
-    child = os.fork() if in_a_child else 0
+    child = os.fork()
     if child == 0:
-        status = _run_here(command, folder, said if in_a_child else None)
-        if in_a_child:
-            os._exit(status)
-        return status, ""
+        _run_here(command, folder, said)
     begun = time.monotonic()
     while True:
         ended, status = os.waitpid(child, os.WNOHANG)
@@ -155,7 +115,7 @@ def run(command: str, folder: Path, in_a_child: bool = True) -> tuple[int, str]:
         time.sleep(0.005)
 
 
-def _run_here(command: str, folder: Path, said: Path | None) -> int:
+def _run_here(command: str, folder: Path, said: Path) -> NoReturn:
     from conntra_neuro.cli.app import main as main_of_conntra
 
     os.environ["CONNTRA_CACHE"] = str(folder / "cache")
@@ -163,8 +123,6 @@ def _run_here(command: str, folder: Path, said: Path | None) -> int:
     for prefix in ("images:", "events:", "audio:"):
         words = [word.replace(prefix, f"{prefix}{folder}/") if word.startswith(prefix) else word for word in words]
     words = [str(folder / word) if _is_file(word) else word for word in words]
-    if said is None:
-        return main_of_conntra([*words, "-q"])
     status = 99
     try:
         for number, path in ((1, Path(os.devnull)), (2, said)):

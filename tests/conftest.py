@@ -34,3 +34,28 @@ def cold_children(_children: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have simulators start as they do for a user, in a process that imports them."""
     if _children is not None:
         monkeypatch.setattr("conntra_hardware.backends.child.launch.subprocess", _children)
+
+
+@pytest.fixture(scope="session")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of sound files of every kind, made once: copy what is to be changed."""
+    sys.path.append(str(Path(__file__).parents[1] / "scripts"))
+    from sound_files import make_sound
+
+    folder = tmp_path_factory.mktemp("sound")
+    make_sound(folder)
+    return folder
+
+
+@pytest.fixture
+def repair_of_60_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have repair of ReLU networks take mini-batches: what seconds are worth depends on the machine."""
+    from conntra_neuro.exchange.relu import importing
+
+    repair = importing.repair_ints
+
+    def briefly(*arguments: Any, seconds: float, **options: Any) -> Any:
+        assert seconds > 0
+        return repair(*arguments, **options, batches=60)
+
+    monkeypatch.setattr(importing, "repair_ints", briefly)

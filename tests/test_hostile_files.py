@@ -12,17 +12,10 @@ from reader_bombs import BOMBS
 from reader_confined import CANARY, fault_of
 from reader_mutations import mutate
 from reader_recordings import RECORDINGS
-from reader_targets import READERS, make_sound
+from reader_targets import READERS
 
 CORPUS = sorted((Path(__file__).parent / "data" / "hostile").glob("*-*.*"))
 SLOW = {("idx", "3 GB of zeros, gzipped"), ("npz", "2 GB of zeros, zipped")}  # to make; the script has them
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sound")
-    make_sound(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

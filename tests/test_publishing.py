@@ -59,10 +59,13 @@ def test_nothing_is_unpickled() -> None:
     modules = [*(ROOT / "conntra_neuro").rglob("*.py"), *(ROOT / "hardware").rglob("*.py")]
     for path in modules:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            where = f"{path.relative_to(ROOT)}, line {getattr(node, 'lineno', 0)}"
-            names = [alias.name for alias in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            assert not {"pickle", "cloudpickle", "dill", "marshal", "shelve"} & {n.split(".")[0] for n in names}, where
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("np.load", "numpy.load"):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                names = [alias.name for alias in node.names]
+                names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                known = {"pickle", "cloudpickle", "dill", "marshal", "shelve"} & {n.split(".")[0] for n in names}
+                assert not known, f"{path}, line {node.lineno}"
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != "load":
+                continue
+            if ast.unparse(node.func) in ("np.load", "numpy.load"):
                 kept = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
-                assert kept.get("allow_pickle") == "False", where
+                assert kept.get("allow_pickle") == "False", f"{path}, line {node.lineno}"

@@ -236,7 +236,9 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "MSE " in shown
     assert "R² " in shown
     assert main(["show", str(model)]) == 0
-    assert "MSE " in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "MSE " in shown
+    assert "inputs, a value, 1 time step(s)" in shown
     program = tmp_path / "bowl.program"
     assert main(["compile", str(model), "--chip", "loihi1", "--out", str(program), "--quiet"]) == 0
     assert main(["run", str(program)]) == 0

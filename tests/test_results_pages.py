@@ -97,3 +97,12 @@ def test_a_measurement_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch:
     assert measure_results.Run(tmp_path, "").document("datasets") == first
     run.add("error", [1.0, 2.0, 3.0], "%")
     assert run.figures["error"] == {"unit": "%", "mean": 2.0, "sd": 1.0, "values": [1.0, 2.0, 3.0]}
+
+
+def test_commands_of_every_seed_are_shown_as_one() -> None:
+    import measure_results
+
+    runs = [f"conntra {verb} --seed {seed} --out m{seed}.x" for seed in (0, 1, 2) for verb in ("train", "run")]
+    alone = ["conntra verify m0.x --seed 0", "conntra fuzz"]
+    expected = ["conntra train --seed S --out mS.x", "conntra run --seed S --out mS.x", *alone]
+    assert measure_results._for_readers([*runs, *alone, *runs[:1], *alone]) == expected

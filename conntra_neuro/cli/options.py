@@ -41,8 +41,8 @@ __all__ = [
 ]
 
 _DATA = (
-    "iris, digits, diabetes, mnist, moving-edge, mnist:PATH, npz:PATH, images:DIR (images:DIR?size=64 resizes), "
-    "events:PATH, audio:DIR or series:PATH"
+    "iris, digits, diabetes, mnist, moving-edge, mnist:PATH, npz:PATH, csv:PATH, images:DIR "
+    "(images:DIR?size=64 resizes), events:PATH, audio:DIR or series:PATH"
 )
 
 # Read by ``app.main``, which needs them where the arguments themselves are wrong, too.

@@ -230,8 +230,8 @@ _SHOWN = """conntra train needs DATA. Three examples:
   conntra train digits --layers 256
       images that come with the package
 
-  conntra train npz:mine.npz --layers 256,64 --out mine.conntra
-      your own arrays: x_train and y_train, of any shape
+  conntra train csv:mine.csv --layers 256,64 --out mine.conntra
+      your own table, classes in its last column; npz: for arrays of any shape
 
   conntra train 'images:photos?size=64' --layers conv16k5s2,128
       folders of images, one folder for each class

@@ -145,8 +145,8 @@ def _labels(name: str, part: str, values: ArrayLike) -> Array:
         return labels.astype(np.int64)
     what = "values that are not whole" if labels.dtype.kind == "f" else f"type {labels.dtype}"
     raise InputError(
-        f"{name}: {part} holds {what}; integers or strings that name classes expected, or npz:PATH?target=value for "
-        "numbers to be predicted"
+        f"{name}: {part} holds {what}; integers or strings that name classes expected, or ?target=value behind the "
+        "path (npz:PATH?target=value) for numbers to be predicted"
     )
 
 

@@ -64,6 +64,12 @@ SPECS = (
         "the file's, else seeded, stratified",
     ),
     DatasetSpec(
+        "csv:PATH",
+        "a table, a sample a row, features and a column of classes (the last, or PATH?label=NAME); &drop=NAME,NAME "
+        "leaves columns out; &target=value: numbers to be predicted",
+        "seeded, stratified",
+    ),
+    DatasetSpec(
         "images:DIR",
         "images in train/CLASS, and test/CLASS or val/CLASS; DIR?size=64 resizes and crops them to 64 x 64",
         "the folder's",
@@ -117,6 +123,9 @@ def load_dataset(spec: str, *, seed: int = 0, test_fraction: float = 0.2) -> Dat
     if kind in ("audio", "series"):
         sampled = (_audio if kind == "audio" else _series)(path, test_fraction, int(seed))
         return _dataset(spec, sampled.arrays, int(seed), test_fraction, note=sampled.note, samples=sampled.coding)
+    if kind == "csv":
+        table, value, remark = _table(path)
+        return (_values if value else _dataset)(spec, table, int(seed), test_fraction, remark)
     if kind == "moving-edge":
         arrays, binning = _moving_edge(int(seed))
         how = {"note": f"made from seed {seed}", "samples": "spikes", "binning": binning}
@@ -139,7 +148,7 @@ def _target(spec: str, path: str) -> tuple[str, bool]:
     return path, options.get("target") == "value"
 
 
-def _values(name: str, arrays: Arrays, seed: int, test_fraction: float) -> Dataset:
+def _values(name: str, arrays: Arrays, seed: int, test_fraction: float, remark: str = "") -> Dataset:
     """Return a data set whose targets are values; split by ``seed`` where it comes without a split."""
     columns = {part: y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y for part, y in arrays.items() if part[0] == "y"}
     x, y = arrays["x_train"], columns["y_train"]
@@ -150,7 +159,7 @@ def _values(name: str, arrays: Arrays, seed: int, test_fraction: float) -> Datas
     if is_mapped(x):
         raise InputError(f"{name}: too large to be split here; add x_test and y_test to the file")
     train, test = random_split(len(y), test_fraction, seed)
-    note = f"no test split given: {len(test)} of {len(y)} samples held out, seed {seed}"
+    note = f"no test split given: {len(test)} of {len(y)} samples held out, seed {seed}{remark}"
     return Dataset(name, x[train], y[train], x[test], y[test], note=note, target="value")
 
 
@@ -227,6 +236,12 @@ def _npz(path: str) -> Arrays:
     return read_npz(path)
 
 
+def _table(path: str) -> tuple[Arrays, bool, str]:
+    from conntra_neuro.datasets.table import read_table
+
+    return read_table(path)
+
+
 def _images(path: str) -> ImageFolder:
     from conntra_hardware.base.cache import cache_folder
     from conntra_neuro.datasets.images import read_images
@@ -259,7 +274,10 @@ def _moving_edge(seed: int) -> tuple[Arrays, Mapping[str, Any]]:
     return moving_edge(seed), edge_binning().to_dict()
 
 
-_OTHERS = (("images", True), ("events", True), ("moving-edge", False), ("audio", True), ("series", True))
+_OTHERS = (
+    *(("csv", True), ("images", True), ("events", True), ("moving-edge", False)),
+    *(("audio", True), ("series", True)),
+)
 _READERS: dict[tuple[str, bool], Callable[[str], Arrays]] = {
     ("iris", False): _iris,
     ("digits", False): _digits,
@@ -272,8 +290,8 @@ _READERS: dict[tuple[str, bool], Callable[[str], Arrays]] = {
 
 def _meant(spec: str, kind: str, path: str) -> str:
     """Return what was probably meant: a path whose kind was left out, or a word that is nearly one of ours."""
-    if Path(spec).suffix == ".npz" and not path:
-        return f" (did you mean npz:{spec}?)"
+    if Path(spec.partition("?")[0]).suffix in (".npz", ".csv") and not path:
+        return f" (did you mean {Path(spec.partition('?')[0]).suffix[1:]}:{spec}?)"
     if spec and Path(spec).is_dir():
         return f" (did you mean {'images' if (Path(spec) / 'train').is_dir() else 'mnist'}:{spec}?)"
     if path and kind not in {s.spec for s in SPECS}:

@@ -135,6 +135,6 @@ def _network(trained: TrainResult, program: Program, result: RunResult, memory: 
 def _next(folder: str | None) -> RenderableType:
     where = f"model, program, result and certificate are in {folder}; report.html there shows them\n" if folder else ""
     return (
-        f"{where}Now with your own: conntra train npz:data.npz --out model.conntra, then compile, run and verify "
+        f"{where}Now with your own: conntra train csv:data.csv --out model.conntra, then compile, run and verify "
         "(conntra -h)."
     )

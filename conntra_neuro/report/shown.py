@@ -80,7 +80,8 @@ def _container(path: Path) -> Shown:
     if container.kind == "model":
         document |= {"layers": [str(layer) for layer in value.layers], "inputs": value.n_in, "steps": value.steps}
         document |= {"classes": value.n_classes, "parameters": value.n_parameters}
-        shape = f"{count(value.n_in)} inputs, {count(value.n_classes)} classes, {count(value.steps)} time step(s)"
+        answers = f"{count(value.n_classes)} classes" if value.value is None else "a value"
+        shape = f"{count(value.n_in)} inputs, {answers}, {count(value.steps)} time step(s)"
         following = (f"conntra check {path} --chip auto", f"conntra compile {path} --chip loihi1")
     else:
         document |= {"chip": value.chip.name, "cores_used": value.cores_used, "inputs": value.n_inputs}

@@ -35,6 +35,7 @@ def spiking_graph(path: Path) -> np.ndarray:
     return (rng.random((1500, 12, 20)) < rng.random((1500, 1, 20)) * 0.6).astype(np.uint8)
 
 
+@pytest.mark.usefixtures("repair_of_60_batches")
 def test_repair_aims_at_the_float_network(samples: Path, conntra: Any, tmp_path: Path) -> None:
     out = str(tmp_path / "out.conntra")
     command = ["import", str(ONNX), "--bits", "2", "--repair", "3", "--scale", "1", "--data", f"npz:{samples}"]

@@ -15,7 +15,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[2] / "scripts"))
 
-from try_network_folders import VERBS, is_whole, make_files
+from try_network_folders import VERBS, is_whole
 from vanishing_folder import VanishingFolder, can_mount
 
 from conntra_hardware.base import files as files_module
@@ -26,13 +26,6 @@ from conntra_neuro.datasets import kept
 from conntra_neuro.datasets.kept import keep_array, load_kept, new_array
 
 GONE = 2**40
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sound")
-    make_files(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -48,14 +48,14 @@ def test_random_networks_of_every_kind(tmp_path_factory, networks, seed, packing
 
 
 def test_leaky_networks_as_plain_loops_have_them(tmp_path):
-    """100 networks: leaks, currents, refractory steps, both resets and rules, parameters a neuron, every readout;
+    """50 networks: leaks, currents, refractory steps, both resets and rules, parameters a neuron, every readout;
     delays of all kinds, and layers that lead to themselves.
     """
-    drawn = [over_time.random_network(seed) for seed in range(100)]
+    drawn = [over_time.random_network(seed) for seed in range(50)]
     networks, samples = [network for network, _ in drawn], [spikes for _, spikes in drawn]
     delays = [layer.delay for network in networks for layer in network.layers]
     assert {np.ndim(delay) for delay in delays if np.any(delay)} == {0, 1, 2}
-    assert sum(bool(network.recurrent) for network in networks) > 50
+    assert sum(bool(network.recurrent) for network in networks) > 25
     refractory = [layer.neuron for network in networks for layer in network.layers if layer.neuron.facts.refractory]
     assert refractory
     assert {network.layers[-1].neuron.facts.form for network in networks} == {"readout", "leaky readout", "leaky"}

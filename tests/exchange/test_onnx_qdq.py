@@ -31,7 +31,7 @@ def clear(logits: np.ndarray, apart: float) -> np.ndarray:
     return best[:, -1] - best[:, -2] > apart
 
 
-@pytest.mark.parametrize("seed", range(100, 112))
+@pytest.mark.parametrize("seed", range(100, 120))
 def test_activations_of_a_few_values_are_read_exactly(seed: int, tmp_path: Path) -> None:
     model, shape = onnx_qdq.few(seed)
     onnx.save(model, tmp_path / "a.onnx")

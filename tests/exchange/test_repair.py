@@ -308,6 +308,7 @@ def test_stages_with_ways_back_and_units_compute_what_the_network_does(seed: int
         assert np.array_equal(again.weight, layer.weight)  # type: ignore[attr-defined]
 
 
+@pytest.mark.usefixtures("repair_of_60_batches")
 def test_integrate_and_fire_is_repaired() -> None:
     data = load_dataset("digits")
     options: dict[str, Any] = {"data": data, "bits": 2, "neuron": "if12", "scale": 1.0}

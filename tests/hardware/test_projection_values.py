@@ -131,13 +131,13 @@ def test_convolutions_of_spikes_do_likewise(monkeypatch: pytest.MonkeyPatch) -> 
     ones = np.ones((4, found.shape[1]), np.uint8)
 
     def product(self: SpikeConvolution, x: np.ndarray, dtype: Any) -> np.ndarray:
-        return (1000 * x @ by_loops(self._geometry, self.kernel).T).astype(dtype)
+        return (x.astype(np.int64) @ by_loops(self._geometry, self.kernel).T * 1000).astype(dtype)
 
     monkeypatch.setattr(SpikeConvolution, "pays", lambda self, rows: rows >= 4)
     monkeypatch.setattr(SpikeConvolution, "__call__", product)
     assert found.spike_product(3) is None
     assert found.spike_product(4) is found.spike_product(5) is not None
-    np.testing.assert_array_equal(found.apply(ones), 1000 * ones @ weights.T)
+    np.testing.assert_array_equal(found.apply(ones), 1000 * (ones.astype(np.int64) @ weights.T))
     np.testing.assert_array_equal(found.apply(ones[:3]), ones[:3].astype(int) @ weights.T)
     np.testing.assert_array_equal(found.apply(2 * ones), 2 * ones.astype(int) @ weights.T)
     np.testing.assert_array_equal(found.apply(ones.astype(int)), ones.astype(int) @ weights.T)

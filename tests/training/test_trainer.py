@@ -50,7 +50,8 @@ def _same(a: Fit, b: Fit) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("gear", "options"), [*((gear, {}) for gear in GEARS), ("blocks", {"shift": 1, "penalty_energy": 0.3})]
+    ("gear", "options"),
+    [("blocks", {}), ("annealed", {"sweeps": 2}), ("exact", {}), ("blocks", {"shift": 1, "penalty_energy": 0.3})],
 )
 def test_same_seed_same_network_on_one_thread_and_on_two(gear: str, options: dict[str, Any]) -> None:
     options = {"image": ImageShape(1, 5, 6)} | options
@@ -60,17 +61,23 @@ def test_same_seed_same_network_on_one_thread_and_on_two(gear: str, options: dic
     assert not _same(two, _fit(gear, seed=1, **options))
 
 
-_QUICK = [gear for gear in GEARS if gear != "straight-through"]  # it compiles each network anew
+LEVELS = ["binary", "ternary", "7", [0, 1], [-300, -1, 4, 5], [-(2**15), 2**15]]
+WIDTHS = st.lists(st.integers(1, 5), max_size=3)
 
 
-@given(
-    st.lists(st.integers(1, 5), max_size=3),
-    st.sampled_from(["binary", "ternary", "7", [0, 1], [-300, -1, 4, 5], [-(2**15), 2**15]]),
-    st.sampled_from([*_QUICK, *_QUICK, "straight-through"]),
-    st.integers(1, 9),
-)
-@settings(max_examples=28, deadline=None)
+@given(WIDTHS, st.sampled_from(LEVELS), st.sampled_from(GEARS), st.integers(1, 9))
+@settings(max_examples=24, deadline=None)
 def test_any_width_depth_and_levels(layers: list[int], levels: Any, gear: str, n_in: int) -> None:
+    _holds(layers, levels, gear, n_in)
+
+
+@given(WIDTHS, st.sampled_from(LEVELS), st.integers(1, 9))
+@settings(max_examples=2, deadline=None)  # it compiles each network anew
+def test_any_width_depth_and_levels_by_backpropagation(layers: list[int], levels: Any, n_in: int) -> None:
+    _holds(layers, levels, "straight-through", n_in)
+
+
+def _holds(layers: list[int], levels: Any, gear: str, n_in: int) -> None:
     task = twins.random_task(n_in, (), n=40, n_in=n_in, classes=3)
     fit = fit_spikes(task.spikes, task.y, n_classes=3, layers=layers, levels=levels, gear=gear, sweeps=2)
     assert fit.parameters.sizes == (n_in, *layers, 3)
@@ -389,8 +396,8 @@ def test_a_checkpoint_that_is_missing_or_damaged(tmp_path: Path) -> None:
 
 
 def test_iris_and_digits_are_learned() -> None:
-    for name, bound in (("iris", 0.11), ("digits", 0.06)):
-        found = train(load_dataset(name))
+    for name, bound, options in (("iris", 0.11, {}), ("digits", 0.06, {"sweeps": 50})):
+        found = train(load_dataset(name), **options)
         assert found.test_error is not None
         assert found.test_error <= bound, name
         assert found.train_error <= 0.02
@@ -400,9 +407,11 @@ def test_iris_and_digits_are_learned() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not MNIST.exists(), reason=f"needs {MNIST.name}, which is not part of the project")
 def test_mnist_in_three_sweeps() -> None:
-    found = train(load_dataset(f"mnist:{MNIST}"), sweeps=3)
+    whole = load_dataset(f"mnist:{MNIST}")
+    some = (whole.x_train[:20_000], whole.y_train[:20_000], whole.x_test[:5000], whole.y_test[:5000])
+    found = train(Dataset("mnist", *some, whole.labels), sweeps=3)
     assert found.test_error is not None
-    assert found.test_error <= 0.042
+    assert found.test_error <= 0.07
 
 
 def test_moves_fall_to_zero_with_the_decay_asked_for() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from program_strategies import Case, build_case, build_program, random_case
 
+import conntra_neuro as cn
 from conntra_hardware.backends import load_backend
 from conntra_hardware.backends.protocol import RunOptions
 from conntra_hardware.base.errors import BackendError, InputError
@@ -79,3 +80,22 @@ def test_brian2_refuses_what_doubles_do_not_hold() -> None:
     program = build_program([np.ones((1, 1), int)], [np.array([2**53])])
     with pytest.raises(BackendError, match="double precision is exact below"):
         load_backend("brian2").execute(program, np.ones((1, 1), np.uint8), RunOptions())
+
+
+@pytest.mark.parametrize("name", ["lava", "lava-stock", "brian2"])
+def test_nothing_is_left_of_a_large_sum(name: str) -> None:
+    """Thresholds that are reached exactly behind sums of 32 and more, in a sample and in the next one: Lava's ATRLIF
+    leaves a 64th of a potential of them where it is to forget its current and is asked for a decay of 1.
+    """
+    hidden = cn.Dense([[33, 8, 7, 9, 3]], [0], cn.IntegrateAndFire(12, 4, reset="soft"))
+    program = cn.compile(cn.DiscreteNetwork([hidden, cn.Dense([[1]], activation="readout")]), chip="loihi2")
+    lit = [[0, 0, 0, 0], [1, 2, 3, 4], [0, 4, None, None]]
+    inputs = np.array([[at == index for index in range(5)] for sample in lit for at in sample], np.uint8)
+    spikes = np.array([[1, 1, 1, 1], [0, 1, 1, 0], [1, 1, 1, 0]], np.uint8)
+    simulator = load_backend(name)
+    found = simulator.availability()
+    if not found.ok:
+        pytest.skip(f"{name}: {found.reason}")
+    recording = simulator.execute(program, inputs, RunOptions(60))
+    np.testing.assert_array_equal(recording.spikes["hidden0"], spikes.reshape(-1, 1))
+    assert recording.logits.tolist() == [[4], [2], [3]]

@@ -140,7 +140,9 @@ def test_a_mini_batch_sees_the_network_that_is_returned(neuron: str, normalise: 
     with double_precision():
         x = gear._gather(np.arange(len(task.y)), None)
         units, centred = gear._units, gear._centred
-        found = whole_steps.whole_activity(gear._tree, x, task.levels.values, WIDTH, arch, units, centred)
+        found = jax.jit(
+            lambda tree, x: whole_steps.whole_activity(tree, x, task.levels.values, WIDTH, arch, units, centred)
+        )(gear._tree, x)
     for part, expected in zip(found[1:-1], outputs, strict=True):
         np.testing.assert_array_equal(np.asarray(part), expected)
     np.testing.assert_array_equal(np.asarray(found[-1]), logits)

@@ -261,13 +261,16 @@ class Stock:
 
         It spikes where v - r >= theta and then adds 2 theta to r: first at theta, and then at every 2 theta more. So v
         begins at -theta, and with everything doubled theta is the threshold.
+
+        Of its current nothing may stay. Lava computes its decay as 4096 delta_i + 1 parts of 4096: with delta_i = 1 it
+        would keep -1 part, a 64th of a potential from sums of 32 on, and miss thresholds that are reached exactly.
         """
         bias, shape = bias_registers(population), self.shape(population.size)
         threshold = population.facts.least
         start = -(threshold << _REGISTER_SHIFT)
         neurons = ATRLIF(
             shape=shape,
-            delta_i=1,
+            delta_i=4095 / 4096,
             delta_v=0,
             delta_theta=0,
             delta_r=0,

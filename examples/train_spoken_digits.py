@@ -1,7 +1,7 @@
 """Train networks on spoken digits, run by run, and print tables of what was found: errors, events, energy.
 
-    python scripts/train_spoken_digits.py FSDD --split own --kinds "lif;recurrent" --methods conntra --seeds 0,1,2
-    python scripts/train_spoken_digits.py FSDD --table
+    python examples/train_spoken_digits.py FSDD --split own --kinds "lif;recurrent" --methods conntra --seeds 0,1,2
+    python examples/train_spoken_digits.py FSDD --table
 
 FSDD is the Free Spoken Digit Dataset as WAV files, in folders for the digits, in one folder to train and one to test
 (its own test split, the recordings of index 0 to 4), each file called after speaker and index. Every run is added to a
@@ -17,14 +17,12 @@ JSON file (``--json``), and none that is there is made again: a table can be mad
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
-import time
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from kept_runs import keep, kept, measured, table
 
 import conntra_neuro as cn
 from conntra_neuro.datasets import encoder_of
@@ -81,56 +79,15 @@ def recordings_of(folder: str, split: str, spikes: str) -> cn.Dataset:
     return cn.Dataset("fsdd", x[~test], y[~test], x[test], y[test], data.labels, "tuning split", data.input)
 
 
-def measured(data: cn.Dataset, settings: dict[str, Any], seed: int) -> dict[str, float]:
-    """Train one network; return its errors and what its program takes of a test sample."""
-    start = time.perf_counter()
-    encoder = None if data.input == "spikes" else "auto"
-    trained = cn.train(data, seed=seed, encoder=encoder, **settings)
-    seconds = time.perf_counter() - start
-    program = cn.compile(trained.network, chip="loihi2")
-    result = program.run(data.x_test, data.y_test)
-    assert result.accuracy is not None
-    estimate = cn.estimate(result.counts, program, "loihi2-proxy")
-    totals = result.counts.totals()
-    return {
-        "test_error": 100 * (1 - result.accuracy),
-        "train_error": 100 * trained.train_error,
-        "synops": totals["synops"] / result.samples,
-        "spikes": totals["spikes"] / result.samples,
-        "dynamic_uj": 1e6 * estimate.dynamic_j / result.samples,
-        "seconds": seconds,
-    }
-
-
 def settings_of(kind: str, method: str, changed: dict[str, Any]) -> dict[str, Any]:
     """Return all settings of a training."""
     found = {**COMMON, **MOVED, **METHODS[method], **KINDS[kind], **changed, "method": method}
     return {**found, "layers": str(found["layers"])}
 
 
-def table(runs: dict[str, Any], split: str) -> None:
-    """Print the median, least and largest error of every kind and method of a split, and what a recording takes."""
-    print(f"\n| {split} | method | seeds | test error, % | train | synops | spikes | dynamic, uJ | s |")
-    print("|---|---|---:|---|---:|---:|---:|---:|---:|")
-    groups: dict[tuple[str, str, str], list[dict[str, float]]] = {}
-    for run in runs.values():
-        if run["split"] == split:
-            groups.setdefault((run["kind"], run["method"], run["changed"]), []).append(run["found"])
-    for (kind, method, changed), found in groups.items():
-        middle = {key: statistics.median(one[key] for one in found) for key in found[0]}
-        errors = [one["test_error"] for one in found]
-        spread = f"{middle['test_error']:.1f} ({min(errors):.1f} to {max(errors):.1f})"
-        cells = [f"{kind} {changed}".strip(), method, str(len(found)), spread, f"{middle['train_error']:.1f}"]
-        cells += [f"{middle['synops']:,.0f}", f"{middle['spikes']:,.0f}", f"{middle['dynamic_uj']:.2f}"]
-        print(f"| {' | '.join(cells)} | {middle['seconds']:.0f} |", flush=True)
-
-
-def keep(path: Path, key: str, run: dict[str, Any]) -> dict[str, Any]:
-    """Add a run to the file, to which another process may have added some; return all."""
-    runs = json.loads(path.read_text()) if path.exists() else {}
-    runs[key] = run
-    path.write_text(json.dumps(runs, indent=1) + "\n", encoding="utf-8")
-    return runs
+def cells(run: dict[str, Any]) -> tuple[str, str]:
+    """Return what a table has one row for: neuron with settings that were changed, and method."""
+    return f"{run['kind']} {run['changed']}".strip(), run["method"]
 
 
 def value_of(text: str) -> Any:
@@ -156,11 +113,12 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], dest="changed")
     parser.add_argument("--table", action="store_true")
     args = parser.parse_args()
-    runs = json.loads(args.json.read_text()) if args.json.exists() else {}
+    runs = kept(args.json)
     if args.table:
         for split in ("tune", "own", *SPEAKERS):
-            if any(run["split"] == split for run in runs.values()):
-                table(runs, split)
+            if found := [run for run in runs.values() if run["split"] == split]:
+                print()
+                table(found, (split, "method"), cells)
         return
     if args.changed and args.split != "tune":
         parser.error("--set: settings are chosen on --split tune")
@@ -178,7 +136,6 @@ def main() -> None:
                 found = measured(data, {k: v for k, v in settings.items() if k != "spikes"}, seed)
                 own = {"split": args.split, "kind": kind, "method": method, "changed": name, "seed": seed}
                 runs = keep(args.json, key, {**own, "settings": settings, "found": found})
-                print(key, {name: round(value, 2) for name, value in found.items()}, flush=True)
 
 
 if __name__ == "__main__":
