@@ -16,8 +16,11 @@ import conntra_neuro as cn
 
 RECIPE: dict[str, dict[str, Any]] = {
     "the default": {},
+    "scores of the readout not centred": {"centred": 0, "fraction_bias": 0.2, "sparsity": 0.08},
+    "and the recipe of networks that are not": {"centred": 0},
+    "a quarter of the moves of biases": {"fraction_bias": 0.05},
     "no price on weights": {"sparsity": 0.0},
-    "twice the price on weights": {"sparsity": 0.1},
+    "twice the price on weights": {"sparsity": 0.16},
     "short memory of scores": {"memory": 0.9},
     "half the moves": {"fraction": 0.002, "fraction_readout": 0.0025},
     "twice the moves": {"fraction": 0.008, "fraction_readout": 0.01},

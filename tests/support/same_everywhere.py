@@ -14,6 +14,7 @@ CASES = {
     "dense": {"layers": (40,), "sweeps": 3, "shift": 0},
     "convolution": {"layers": "conv4k3,maxpool2,16", "sweeps": 2, "shift": 0},
     "penalty": {"layers": (24,), "sweeps": 2, "shift": 0, "penalty_energy": 0.5},
+    "centred": {"layers": (24, 12), "sweeps": 3, "shift": 0, "centred": 1},
     "annealed": {"layers": (12,), "gear": "annealed", "sweeps": 1},
     "exact": {"layers": (8,), "gear": "exact", "sweeps": 1},
     "lif": {"layers": (16,), "sweeps": 3, "neuron": "lif:163", "encoder": None},

@@ -19,6 +19,7 @@ GOLDEN = {
     "dense": "a967a1900715e13e",
     "convolution": "7358e012755f090f",
     "penalty": "95d608260e68a4f9",
+    "centred": "e5f458b061d21a62",
     "annealed": "6bb23860936e9a71",
     "exact": "56c107956d245e21",
     "lif": "57e435bfba46947e",

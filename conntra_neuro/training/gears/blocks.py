@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.arrays import IntArray
+from conntra_hardware.base.errors import InputError
 from conntra_neuro.training.augmentation import MOVES_ALLOWED, Augmentation
 from conntra_neuro.training.gears.moves import LayerMoves
 from conntra_neuro.training.inputs.batches import Floats
@@ -31,7 +32,7 @@ from conntra_neuro.training.layers.products import Products
 from conntra_neuro.training.objective import Objective
 from conntra_neuro.training.options import COUNT, SHARE, SIGMA, SWEEPS, Allowed, check_options
 from conntra_neuro.training.parameters import Parameters
-from conntra_neuro.training.penalty import prices_of
+from conntra_neuro.training.penalty import Prices, prices_of
 from conntra_neuro.training.scoring import samples_of, scorer_of
 from conntra_neuro.training.scoring.costs import Costs
 from conntra_neuro.training.scoring.plan import Plan, Samples, Sums
@@ -45,6 +46,8 @@ _STEPS = 400  # at least; more do not lower the error of small sets [measured on
 _STEPS_OF_FEW = 1200  # images are moved: these are new ones at each step [docs/training.md]
 _DECAY, _DECAY_OF_FEW = 1.0, 2.0
 _PRICE, _PRICE_OF_FEW = 0.05, 0.1  # of a unit of weight [docs/training.md]
+_CENTRED_FROM = 20_000  # samples [docs/training.md]
+_PRICE_CENTRED, _BIASES, _BIASES_CENTRED = 0.08, 0.05, 0.2  # [docs/training.md]
 _PENALISED_SCALE = 2.4  # times the usual logit scale [784-256-10 on MNIST: 1, 1.5, 2.4, 3, 4 tried; 2.4 is best]
 
 
@@ -60,7 +63,11 @@ class BlocksOptions:
     fraction           share of a hidden layer's weights that move at the first step, falling to zero
     fraction_readout   the same for the readout
     fraction_recurrent the same for the weights from a layer to itself, whose moves compound
-    fraction_bias      the same for biases
+    fraction_bias      the same for biases; by default 0.05, and 0.2 where scores are centred
+    centred            1: above the first layer, weights are scored for their inputs less the inputs' means, and biases
+                       take back what moves of weights do to the mean potentials. By default in networks of one
+                       hidden dense layer of threshold neurons that classify, start at random, pay no penalty and have
+                       20,000 samples or more
     move_delays        1: a synapse may come back with another delay when its weight was 0; 0: delays stay as they are
                        drawn
     decay              how they fall: with what is left of the training to this power. By default 1, and 2 where a
@@ -69,7 +76,7 @@ class BlocksOptions:
     warmup             share of the training at its start that only scores: what is good already is not to move on the
                        word of a few mini-batches
     sparsity           price of a unit of weight, in units of the scores' root mean square: keeps weights at zero. By
-                       default 0.05, and 0.1 there
+                       default 0.05, 0.08 where scores are centred, and 0.1 there
     shift              each image is shifted by up to so many pixels, anew in each sweep
     elastic            each image is bent by about so many pixels, anew in each sweep; see ``augment``. In dense
                        networks of threshold neurons, where neither is given: images of fewer than 1,000 a class are
@@ -92,7 +99,8 @@ class BlocksOptions:
     fraction: float = 0.004
     fraction_readout: float = 0.005
     fraction_recurrent: float = 0.0004
-    fraction_bias: float = 0.05
+    fraction_bias: float | None = None
+    centred: int | None = None
     move_delays: int = 1
     decay: float | None = None
     memory: float = 0.97
@@ -113,7 +121,7 @@ class BlocksOptions:
     def __post_init__(self) -> None:
         check_options(self, _ALLOWED)
 
-    def with_defaults(self, n: int, moves: Augmentation) -> tuple[float, int, float, float]:
+    def with_defaults(self, n: int, moves: Augmentation, centred: bool = False) -> tuple[float, int, float, float]:
         """Return (sweeps, batch, decay, sparsity) for ``n`` training samples.
 
         At least 400 steps, and 20 sweeps; 40 of moved images, and 1,200 steps where these are few.
@@ -122,8 +130,18 @@ class BlocksOptions:
         steps = _STEPS_OF_FEW if moves.few else _STEPS
         sweeps = self.sweeps or max(40 if moves else 20, math.ceil(steps * batch / n))
         decay = (_DECAY_OF_FEW if moves.few else _DECAY) if self.decay is None else self.decay
-        price = (_PRICE_OF_FEW if moves.few else _PRICE) if self.sparsity is None else self.sparsity
-        return sweeps, batch, decay, price
+        usual = _PRICE_OF_FEW if moves.few else _PRICE_CENTRED if centred else _PRICE
+        return sweeps, batch, decay, usual if self.sparsity is None else self.sparsity
+
+    def centres(self, task: Task, moves: Augmentation, prices: Prices | None) -> bool:
+        """Say whether scores are centred. InputError where that is asked for and cannot be."""
+        if self.centred and not task.architecture.is_chain:
+            raise InputError("centred 1: for dense layers of threshold neurons only; leave it out or use centred 0")
+        if self.centred is not None:
+            return bool(self.centred)
+        measured = task.architecture.is_chain and len(task.architecture.nodes) == 2
+        usual = measured and task.start is None and prices is None and not task.values
+        return usual and not moves.few and len(task.y) >= _CENTRED_FROM
 
 
 _ALLOWED = {
@@ -136,7 +154,7 @@ _ALLOWED = {
     ),
     **dict.fromkeys(("penalty_synops", "penalty_spikes", "penalty_nonzero", "penalty_energy"), Allowed(0, 1e6)),
     "sparsity": Allowed(0, 10),
-    "move_delays": Allowed(0, 1),
+    **dict.fromkeys(("move_delays", "centred"), Allowed(0, 1)),
     "decay": Allowed(0, 100),
     **MOVES_ALLOWED,
 }
@@ -171,8 +189,12 @@ class Blocks:
         self._products = products
         self._task, self._options, self._threads = task, options, threads
         self.augmentation = Augmentation.asked(options, task)
-        self.sweeps, self._batch, self._decay, price = options.with_defaults(len(task.y), self.augmentation)
         self._prices = prices_of(options, task.architecture)
+        self._centred = options.centres(task, self.augmentation, self._prices)
+        defaults = options.with_defaults(len(task.y), self.augmentation, self._centred)
+        self.sweeps, self._batch, self._decay, price = defaults
+        usual = _BIASES_CENTRED if self._centred else _BIASES
+        self._share_biases = usual if options.fraction_bias is None else options.fraction_bias
         start, self.objective, spreads = start_of(task, options.scale, options.margin)
         if self._prices is not None and options.scale is None and task.start is None and not task.values:
             # With few spikes the logits stay small: a larger scale keeps cross-entropy to what errors are.
@@ -218,7 +240,7 @@ class Blocks:
         step = int(min(np.diff(task.levels.values)))
         sigmas = (options.sigma, options.sigma_end)
         fixed = (task.architecture, task.largest_level, step, self._batch, self.objective, tuple(spreads))
-        return Plan(*fixed, *sigmas, self._prices)
+        return Plan(*fixed, *sigmas, self._prices, self._centred)
 
     def sweep(self, number: int, sweeps: float, clock: Clock, tick: Tick) -> Evaluation:
         """Pass once over the training samples in an order of the sweep's own."""
@@ -281,8 +303,9 @@ class Blocks:
                 layer.price = price
         for i, layer in enumerate(self._layers):
             scores = found.scores[i].astype(np.float32, copy=False)
-            layer.remember(scores, n, options.memory, options.memory_square, self._threads)
+            spikes = found.spikes[i - 1] if self._centred and i else None
+            layer.remember(scores, n, options.memory, options.memory_square, self._threads, spikes)
             if time < options.warmup:
                 continue
-            layer.move(self._shares[i] * left, options.fraction_bias * left, rng, self._threads)
+            layer.move(self._shares[i] * left, self._share_biases * left, rng, self._threads)
         return found

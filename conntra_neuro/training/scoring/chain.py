@@ -44,6 +44,7 @@ class ChainScorer:
         self.plan, self._weights, self._threads = plan, weights, threads
         self._products = products or HostProducts(threads)
         self._table = plan.objective.table
+        self._counts = plan.prices is not None or plan.centred  # whether spikes are counted
         self._neuron, self._sizes = of_word(plan.arch.neurons.kind), plan.arch.sizes
         rows = max(min(plan.batch, n), min(_ROWS, _INPUTS // self._sizes[0], n))
         self._room = _Room(self._sizes, rows, plan.dtype)
@@ -85,7 +86,7 @@ class ChainScorer:
     def evaluate(self, inputs: Inputs | StreamedInputs, y: npt.NDArray[np.int64]) -> Sums:
         """Return losses, errors and spikes of all samples."""
         rows_at_once = len(self._room.losses)
-        total = Sums([], 0, 0, [np.zeros(width) for width in self._sizes[1:-1]] if self.plan.prices else [])
+        total = Sums([], 0, 0, [np.zeros(width) for width in self._sizes[1:-1]] if self._counts else [])
         for first in range(0, inputs.n, rows_at_once):
             rows = np.arange(first, min(first + rows_at_once, inputs.n))
             self._forward(inputs.batch(rows, self.plan.dtype), len(rows))
@@ -122,7 +123,7 @@ class ChainScorer:
         return int(objective.losses(room.z[-1][:n], y).sum()), 0
 
     def _spikes(self, n: int) -> list[npt.NDArray[np.float64]]:
-        if self.plan.prices is None:
+        if not self._counts:
             return []
         return [h[:n, :-1].sum(axis=0, dtype=np.float64) for h in self._room.h]
 

@@ -55,6 +55,7 @@ class Plan:
     batch       samples in a mini-batch, at most
     spreads     of each node's potentials at the start; sigma and sigma_end are in their units
     prices      None where cost is no part of the objective
+    centred     whether moves of the layers above the first are scored for an input less its mean: see ``LayerMoves``
     """
 
     arch: Architecture
@@ -66,6 +67,7 @@ class Plan:
     sigma: float
     sigma_end: float
     prices: Prices | None = None
+    centred: bool = False
 
     @property
     def dtype(self) -> Any:
@@ -91,7 +93,7 @@ class Sums:
     scores   (inputs of a unit + 1, outputs) of all weights, the bias in the last row; none where the samples were only
              evaluated
     loss     in quanta of 2^-32 nats, and the number of ``wrong`` predictions
-    spikes   of every unit of each node below the readout, flat; none where spikes are free
+    spikes   of every unit of each node below the readout, flat; none where spikes are free and nothing is centred
     """
 
     scores: list[Floats]

@@ -68,7 +68,15 @@ def _trained(task: Task, options: dict[str, Any], crew: Any = None) -> list[byte
     st.integers(0, 2**31),
     st.sampled_from([(), (12,), (9, 8), (7, 6, 5)]),
     st.sampled_from(
-        [{}, {"shift": 1}, {"shift": 1, "elastic": 1.0}, {"penalty_energy": 0.5, "penalty_nonzero": 0.1}, {"margin": 3}]
+        [
+            {},
+            {"shift": 1},
+            {"shift": 1, "elastic": 1.0},
+            {"penalty_energy": 0.5, "penalty_nonzero": 0.1},
+            {"margin": 3},
+            {"centred": 1},
+            {"centred": 1, "penalty_energy": 0.5},
+        ]
     ),
     st.integers(1, 6),
     st.sampled_from([0.0, 0.2, 1.0]),
