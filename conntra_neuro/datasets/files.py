@@ -22,7 +22,7 @@ import numpy.typing as npt
 from conntra_hardware.base.errors import MALFORMED, FileFormatError, InputError
 from conntra_neuro.datasets.mapped import array_header, map_member
 
-__all__ = ["existing", "find_idx", "read_arrays", "read_idx", "read_npz", "read_samples"]
+__all__ = ["existing", "find_idx", "is_number", "read_arrays", "read_idx", "read_npz", "read_samples"]
 
 _AGAIN = "get the file anew"
 _IDX_UNSIGNED_BYTES = 0x08
@@ -30,6 +30,15 @@ _MEMBERS = ("x_train", "y_train", "x_test", "y_test")
 _ODD = (*MALFORMED, NotImplementedError, tokenize.TokenError)  # NumPy evaluates the headers of arrays as Python
 _UNPACKED, _RATIO = 2**28, 100  # bytes that any file may unpack to, and how many times its own size
 _MAPPED_FROM = 2**30  # bytes of an .npz file; smaller ones are read, which is quicker in all that follows
+
+
+def is_number(text: str) -> bool:
+    """Say whether a cell of a text table is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def existing(path: str | Path) -> Path:

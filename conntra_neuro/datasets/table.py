@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from conntra_hardware.base.errors import FileFormatError, InputError
 from conntra_hardware.base.suggest import did_you_mean
-from conntra_neuro.datasets.files import existing
+from conntra_neuro.datasets.files import existing, is_number
 from conntra_neuro.datasets.options import check_known, split_options
 
 __all__ = ["read_table"]
@@ -44,7 +44,7 @@ def read_table(spec: str) -> tuple[dict[str, Array], bool, str]:
     path = existing(text)
     rows = _rows(path)
     first = next(rows, (1, []))
-    named = not any(map(_is_number, first[1]))
+    named = not any(map(is_number, first[1]))
     columns = [cell or f"{at}" for at, cell in enumerate(first[1], 1)] if named else _numbered(first[1])
     of, dropped = _label(name, columns, options.get("label")), options.get("drop", "")
     left_out = {of, *(_index(name, columns, each.strip()) for each in dropped.split(",") if dropped)}
@@ -105,16 +105,8 @@ def _index(name: str, columns: Sequence[str], wanted: str) -> int:
     raise InputError(f"{name}: no column {wanted!r}{did_you_mean(wanted, list(columns))}; allowed: {there}")
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _number(path: Path, line: int, column: str, text: str) -> float:
-    if _is_number(text):
+    if is_number(text):
         return float(text)
     if text == "":
         raise InputError(f"{path}: line {line}: {column!r} is empty; fill it in, take the row out, or ?drop={column}")
@@ -128,6 +120,6 @@ def _classes(labels: list[str]) -> Array:
     """Return whole numbers where all are; real numbers where all are, of which others say why not; else the text."""
     if all(_WHOLE.fullmatch(text) for text in labels):
         return np.array([int(text) for text in labels], np.int64)
-    if all(map(_is_number, labels)):
+    if all(map(is_number, labels)):
         return np.array([float(text) for text in labels])
     return np.array(labels)

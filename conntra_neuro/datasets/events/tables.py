@@ -18,7 +18,7 @@ from conntra_hardware.base.errors import FileFormatError, InputError
 from conntra_neuro.datasets.events.bytes_of import damaged
 from conntra_neuro.datasets.events.recording import Recording
 from conntra_neuro.datasets.events.source import Source
-from conntra_neuro.datasets.files import read_arrays
+from conntra_neuro.datasets.files import is_number, read_arrays
 
 __all__ = ["read_table", "table_source"]
 
@@ -117,7 +117,7 @@ def _csv_columns(path: Path) -> dict[str, npt.NDArray[Any]]:
     if not rows:
         raise InputError(f"{path}: no events; take the recording out of the set")
     names = [_NAMES.get(name.strip().lower(), name.strip().lower()) for name in rows[0]]
-    if any(_is_number(name) for name in names):
+    if any(is_number(name) for name in names):
         names = {4: ["t", "x", "y", "p"], 2: ["t", "unit"]}.get(len(names), [])
         if not names:
             raise FileFormatError(f"{path}: {len(rows[0])} columns and no line of names; {_EXPECTED}")
@@ -137,11 +137,3 @@ def _column(path: Path, name: str, texts: list[str]) -> npt.NDArray[Any]:
             return np.array(texts)
     bad = next(i for i, text in enumerate(texts) if not text.lstrip("+-").isdecimal() or abs(int(text)) >= 2**63)
     raise InputError(f"{path}: {name} of event {bad} is {texts[bad]!r}; whole numbers expected, times in microseconds")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

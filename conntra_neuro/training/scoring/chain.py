@@ -86,11 +86,12 @@ class ChainScorer:
     def evaluate(self, inputs: Inputs | StreamedInputs, y: npt.NDArray[np.int64]) -> Sums:
         """Return losses, errors and spikes of all samples."""
         rows_at_once = len(self._room.losses)
-        total = Sums([], 0, 0, [np.zeros(width) for width in self._sizes[1:-1]] if self._counts else [])
+        total = Sums([], 0, 0, [np.zeros(width) for width in self._sizes[1:-1]] if self.plan.prices else [])
         for first in range(0, inputs.n, rows_at_once):
             rows = np.arange(first, min(first + rows_at_once, inputs.n))
             self._forward(inputs.batch(rows, self.plan.dtype), len(rows))
-            total = total + Sums([], *self._readout(y[rows], 1.0), self._spikes(len(rows)))
+            spikes = self._spikes(len(rows)) if self.plan.prices else []
+            total = total + Sums([], *self._readout(y[rows], 1.0), spikes)
         return total
 
     def _forward(self, batch: Batch, n: int) -> None:
