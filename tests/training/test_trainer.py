@@ -407,11 +407,12 @@ def test_iris_and_digits_are_learned() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not MNIST.exists(), reason=f"needs {MNIST.name}, which is not part of the project")
 def test_mnist_in_three_sweeps() -> None:
+    """Of 20,900 samples behind what is held out, so that scores are centred: 4.84 %, and 5.14 % where they are not."""
     whole = load_dataset(f"mnist:{MNIST}")
-    some = (whole.x_train[:20_000], whole.y_train[:20_000], whole.x_test[:5000], whole.y_test[:5000])
+    some = (whole.x_train[:22_000], whole.y_train[:22_000], whole.x_test[:5000], whole.y_test[:5000])
     found = train(Dataset("mnist", *some, whole.labels), sweeps=3)
     assert found.test_error is not None
-    assert found.test_error <= 0.07
+    assert found.test_error <= 0.05
 
 
 def test_moves_fall_to_zero_with_the_decay_asked_for() -> None:
