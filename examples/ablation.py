@@ -50,7 +50,7 @@ STUDIES = {"recipe": RECIPE, "levels": LEVELS, "depth": DEPTH}
 
 
 def main() -> None:
-    """Print one line a change: test error (mean, spread over seeds), training error, seconds."""
+    """Print one line a change: test error (mean and standard deviation over seeds), training error, seconds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data")
     parser.add_argument("--study", choices=STUDIES, default="recipe")
@@ -63,7 +63,7 @@ def main() -> None:
         "shift": 0,
         "elastic": 0.0,
     }
-    columns = (arguments.study, "test error %", "spread", "training error %", "nonzero %", "seconds")
+    columns = (arguments.study, "test error, %", "training error, %", "weights not 0, %", "seconds")
     print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for name, change in STUDIES[arguments.study].items():
         runs = [
@@ -79,7 +79,8 @@ def main() -> None:
         train_error = 100 * np.mean([run.train_error for run in runs])
         nonzero = 100 * np.mean([_nonzero(run.network) for run in runs])
         seconds = np.mean([run.train_seconds for run in runs])
-        row = (f"{errors.mean():.2f}", f"{np.ptp(errors):.2f}", f"{train_error:.2f}", f"{nonzero:.0f}")
+        spread = f" ± {errors.std(ddof=1):.2f}" if len(errors) > 1 else ""
+        row = (f"{errors.mean():.2f}{spread}", f"{train_error:.2f}", f"{nonzero:.0f}")
         print(f"| {name} | {' | '.join(row)} | {seconds:.0f} |", flush=True)
 
 

@@ -1,11 +1,11 @@
-"""Measures the figures that README.md and docs/results.md state, and writes them to docs/results.json.
+"""Measures the figures that README.md and the pages of docs state, and writes them to docs/results.json.
 
-    python scripts/measure_results.py [PART ...] [--mnist FILE] [--again]
+    python scripts/measure_results.py [PART ...] [--mnist FILE] [--with NAME=PATH ...] [--again]
 
-Each part runs commands of `conntra`, with three seeds where chance has a part. What a command has said is kept in
-build/results, and so is a part: a run that was stopped goes on with the command that was cut short. `--again` measures
-parts that are there. MNIST is a .npz or a folder of MNIST's own files; without it the parts that need it are left as
-they are in docs/results.json.
+Each part runs commands of `conntra` or scripts of this repository, with three seeds where chance has a part; the parts
+that are tables stand in scripts/results_studies.py. What a command has said is kept in build/results, and so is a part:
+a run that was stopped goes on with the command that was cut short. `--again` measures parts that are there. MNIST is a
+.npz or a folder of MNIST's own files; parts that need what is not named are left as they are in docs/results.json.
 `python scripts/results_pages.py --write` then puts the figures into the pages.
 """
 
@@ -16,6 +16,8 @@ import datetime
 import json
 import os
 import platform
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -26,6 +28,9 @@ from importlib.metadata import distributions
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
+
+from results_studies import STUDIES
+from study_kinds import NEEDS, Study, needs
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results.json"
@@ -51,18 +56,27 @@ def _processor_seconds() -> float:
 
 @dataclass
 class Run:
-    """A part while it is measured: the folder it runs in, MNIST, what was run, and what came out."""
+    """A part while it is measured: the folder it runs in, what lies outside, what was run, and what came out."""
 
     folder: Path
-    mnist: str
+    outside: dict[str, str] = field(default_factory=dict)
     commands: list[str] = field(default_factory=list)
     calls: int = 0
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def conntra(self, words: str, **environment: str) -> Call:
         """Run ``conntra words``, unless it has been."""
-        arguments = [word.replace("MNIST", self.mnist) for word in words.split()]
-        self.commands.append(f"conntra {words}".removesuffix(" --json --quiet"))
+        return self._run(["-m", "conntra_neuro"], f"conntra {words}", environment)
+
+    def script(self, words: str) -> str:
+        """Run ``python words``, words being a script of the repository and its arguments; return what it prints."""
+        name, _, rest = words.partition(" ")
+        return self._run([str(ROOT / name)], f"python {name} {rest}", {}).printed
+
+    def _run(self, program: list[str], words: str, environment: dict[str, str]) -> Call:
+        arguments = [self._filled(word) for word in shlex.split(words)]
+        arguments = arguments[1:] if program[0] == "-m" else arguments[2:]
+        self.commands.append(words.removesuffix(" --json --quiet"))
         self.calls += 1
         kept = self.folder / f"call-{self.calls}.json"
         if kept.exists():
@@ -71,7 +85,7 @@ class Run:
                 return before
         start, spent = time.perf_counter(), _processor_seconds()
         done = subprocess.run(
-            [sys.executable, "-m", "conntra_neuro", *arguments],
+            [sys.executable, *program, *arguments],
             cwd=self.folder,
             env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1", **environment},
             stdin=subprocess.DEVNULL,
@@ -80,10 +94,15 @@ class Run:
         )
         took = time.perf_counter() - start
         if done.returncode:
-            raise SystemExit(f"conntra {words}: exit status {done.returncode}\n{done.stderr}")
+            raise SystemExit(f"{words}: exit status {done.returncode}\n{done.stderr}")
         call = Call(words, done.stdout, took, _processor_seconds() - spent)
         kept.write_text(json.dumps(asdict(call)), encoding="utf-8")
         return call
+
+    def _filled(self, word: str) -> str:
+        for name, path in self.outside.items():
+            word = re.sub(rf"\b{name}\b", lambda _, path=path: path, word)
+        return word
 
     def document(self, words: str) -> dict[str, Any]:
         """Run ``conntra words --json`` and return what it says."""
@@ -227,6 +246,11 @@ PARTS: dict[str, Callable[[Run], None]] = {
 NEED_MNIST = {"mnist", "penalty"}
 
 
+def needed(name: str) -> list[str]:
+    """Return what a part needs from outside of the repository."""
+    return ["MNIST"] if name in NEED_MNIST else needs(STUDIES[name]) if name in STUDIES else []
+
+
 def machine() -> dict[str, Any]:
     """Return what is measured on: processor, cores that may be used, memory, system, versions."""
     processor = platform.processor() or platform.machine()
@@ -243,49 +267,67 @@ def machine() -> dict[str, Any]:
     return {"processor": processor, "cores": cores, "system": platform.system(), "versions": versions}
 
 
-def measure(name: str, mnist: str) -> dict[str, Any]:
+def measure(name: str, outside: dict[str, str]) -> dict[str, Any]:
     """Measure one part in a folder of its own, or finish it there, and return what is kept of it."""
     folder = KEPT / f"{name}.begun"
     folder.mkdir(exist_ok=True)
-    run, load, start = Run(folder, mnist), os.getloadavg()[0], time.perf_counter()
-    PARTS[name](run)
+    run, load, start = Run(folder, outside), os.getloadavg()[0], time.perf_counter()
+    study: Study | None = STUDIES.get(name)
+    if study:
+        found = {"tables": study.tables(run)}
+        about, commands = study.about, list(study.commands)
+    else:
+        PARTS[name](run)
+        found = {"figures": run.figures}
+        about, commands = " ".join((PARTS[name].__doc__ or "").split()), _for_readers(run.commands)
     took = time.perf_counter() - start
     shutil.rmtree(folder)
     return {
-        "about": " ".join((PARTS[name].__doc__ or "").split()),
-        "commands": _for_readers(run.commands),
+        "about": about,
+        "commands": commands,
         "date": datetime.date.today().isoformat(),
         "seconds": round(took),
         "load_before": round(load, 1),
         "machine": machine(),
-        "figures": run.figures,
+        **found,
     }
 
 
 def main() -> int:
     """Measure the parts named, or all that are missing, and write docs/results.json."""
+    names = [*PARTS, *STUDIES]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all without")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(names)}; all without")
     parser.add_argument("--mnist", default=os.environ.get("CONNTRA_MNIST", ""), help="also by CONNTRA_MNIST")
+    parser.add_argument(
+        "--with", dest="outside", action="append", default=[], metavar="NAME=PATH", help=", ".join(NEEDS)
+    )
     parser.add_argument("--again", action="store_true", help="measure parts that are kept, too")
     arguments = parser.parse_args()
-    unknown = sorted(set(arguments.parts) - set(PARTS))
-    if unknown:
-        parser.error(f"part {unknown[0]!r}: unknown; allowed: {', '.join(PARTS)}")
+    for kind, given, allowed in (
+        ("part", arguments.parts, names),
+        ("--with", [text.partition("=")[0] for text in arguments.outside], NEEDS),
+    ):
+        unknown = sorted(set(given) - set(allowed))
+        if unknown:
+            parser.error(f"{kind} {unknown[0]!r}: unknown; allowed: {', '.join(allowed)}")
     KEPT.mkdir(parents=True, exist_ok=True)
-    mnist_path = str(Path(arguments.mnist).resolve()) if arguments.mnist else ""
-    for name in arguments.parts or PARTS:
+    given = dict(text.split("=", 1) for text in [f"MNIST={arguments.mnist}", *arguments.outside] if text[-1] != "=")
+    # A command stays as it is where it is a word, and is a path where it is one.
+    outside = {name: str(Path(path).absolute()) if Path(path).exists() else path for name, path in given.items()}
+    for name in arguments.parts or names:
         kept = KEPT / f"{name}.json"
-        if name in NEED_MNIST and not mnist_path:
-            print(f"{name}: left as it is: --mnist FILE names MNIST")
-        elif kept.exists() and not arguments.again:
+        missing = [word for word in needed(name) if word not in outside]
+        if kept.exists() and not arguments.again:
             print(f"{name}: measured already ({kept.relative_to(ROOT)}); --again measures it anew")
+        elif missing:
+            print(f"{name}: left as it is: --with {missing[0]}=PATH names what it needs")
         else:
             print(f"{name}: measuring", flush=True)
-            kept.write_text(json.dumps(measure(name, mnist_path), indent=1), encoding="utf-8")
+            kept.write_text(json.dumps(measure(name, outside), indent=1), encoding="utf-8")
     found = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     found |= {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in KEPT.glob("*.json")}
-    ordered = {name: found[name] for name in PARTS if name in found}
+    ordered = {name: found[name] for name in names if name in found}
     RESULTS.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
     print(f"wrote {RESULTS.relative_to(ROOT)}: {', '.join(ordered)}; now: python scripts/results_pages.py --write")
     return 0

@@ -1,10 +1,12 @@
-"""Puts the figures of docs/results.json into README.md and docs/results.md, or checks that they are there.
+"""Puts the figures of docs/results.json into README.md and the pages of docs, or checks that they are there.
 
     python scripts/results_pages.py --write     # after scripts/measure_results.py
     python scripts/results_pages.py             # exit status 1 where a page says what docs/results.json does not
 
 A page has blocks between `<!-- results: NAME -->` and `<!-- end of results -->`; what stands in them is made here.
-Outside of them a page may repeat a figure with its unit only as a block has it.
+Outside of them a page may state a figure with a unit if a block has it, on whichever page, or if the page says why it
+is not one that was measured, in a comment `<!-- given: WHY: FIGURE; FIGURE -->` (a default, a limit, a cited source).
+The records of what was tried, docs/records, are not checked: they are dated, and nothing is derived from them.
 """
 
 from __future__ import annotations
@@ -16,12 +18,24 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from results_studies import STUDIES
+from study_kinds import tables_in
+
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "docs/results.md")
+NOT_CHECKED = ("_generated", "records", "licences.md")
+PAGES = (
+    "README.md",
+    *sorted(
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "docs").rglob("*.md")
+        if path.relative_to(ROOT / "docs").parts[0] not in NOT_CHECKED
+    ),
+)
 BLOCK = re.compile(r"(<!-- results: (?P<name>[\w-]+) -->\n)(?P<body>.*?)(<!-- end of results -->)", re.DOTALL)
 FIGURE = re.compile(
     r"(?<![\w.,/-])\d[\d,]*(?:\.\d+)?\s?(?:%|(?:s|ms|µs|us|nJ|uJ|µJ|pJ|kB|MB|x|spikes|potentials|points)\b)"
 )
+GIVEN = re.compile(r"<!-- given: (?P<why>[^:]+): (?P<figures>.*?) -->", re.DOTALL)
 BUSY = 0.5
 """A load a core from which times are called those of a busy machine."""
 
@@ -56,6 +70,10 @@ def _commands(results: Results, part: str) -> Iterator[str]:
     yield from ["```sh", *found["commands"], "```", ""]
     where = found["machine"]
     load = found["load_before"]
+    if found.get("adopted"):
+        yield f"{found['date']}, by hand: the table was taken over when tables began to be made from one file."
+        yield ""
+        return
     busy = f"; other work kept it busy (load {load:g}), so times are too long" if _busy(found) else ""
     python = where["versions"]["python"]
     yield f"{found['date']}, {where['cores']} cores of {where['processor']}, Python {python}{busy}."
@@ -64,6 +82,13 @@ def _commands(results: Results, part: str) -> Iterator[str]:
 
 def _busy(part: Results) -> bool:
     return part["load_before"] > BUSY * part["machine"]["cores"]
+
+
+def study(results: Results, name: str) -> Iterator[str]:
+    """Return the tables of a study, and what made them."""
+    for table in results[name]["tables"]:
+        yield from _table("|".join(table["head"]), *(tuple(row) for row in table["rows"]))
+    yield from _commands(results, name)
 
 
 def demo_output(results: Results) -> Iterator[str]:
@@ -185,33 +210,60 @@ NEEDS = {"demo-output": "demo", "first-minute": "demo", "mnist-one": "mnist"}
 """The part that a block needs, where it is not the one of its name."""
 
 
+NAMES = (*BLOCKS, *STUDIES)
+
+
 def lines_of(block: str, results: Results) -> Iterator[str]:
     """Return the lines of a block, or one that says that its part has not been measured."""
     part = NEEDS.get(block, block)
     if part not in results:
         yield f"Not measured yet on this version: `make results PARTS={part}`."
         return
-    yield from BLOCKS[block](results)
+    yield from study(results, block) if block in STUDIES else BLOCKS[block](results)
 
 
 def filled(page: str, results: Results) -> str:
     """Return a page whose blocks are made from ``results``; ValueError for a block that is not known."""
 
     def fill(found: re.Match[str]) -> str:
-        if found["name"] not in BLOCKS:
-            raise ValueError(f"block {found['name']!r}: unknown; allowed: {', '.join(BLOCKS)}")
+        if found["name"] not in NAMES:
+            raise ValueError(f"block {found['name']!r}: unknown; allowed: {', '.join(NAMES)}")
         body = "\n".join(lines_of(found["name"], results)).rstrip("\n")
         return f"{found[1]}{body}\n{found[4]}"
 
     return BLOCK.sub(fill, page)
 
 
+def known(results: Results) -> set[str]:
+    """Return the figures with units that blocks have; a column's unit, as in ``error, %``, is that of its cells."""
+    made = ["\n".join(line for block in NAMES for line in lines_of(block, results))]
+    for table in tables_in(made[0]):
+        for number, head in enumerate(table["head"]):
+            unit = re.search(r"(?:[, ]|^)(%|uJ|nJ|us|ms|seconds|s|kB)$", head)
+            if unit:
+                cells = " ".join(row[number] for row in table["rows"] if number < len(row))
+                short = "s" if unit[1] == "seconds" else unit[1]
+                made += [f"{value} {short}" for value in re.findall(r"\d[\d,]*(?:\.\d+)?", cells)]
+    made.append(re.sub(r" ± [\d.]+", "", made[0]))
+    return {_plain(found) for text in made for found in FIGURE.findall(text)}
+
+
 def strays(page: str, results: Results) -> list[str]:
-    """Return the figures with units that ``page`` states outside of its blocks, and no block has."""
-    made = "\n".join(line for block in BLOCKS for line in lines_of(block, results))
-    known = {_plain(found) for found in FIGURE.findall(made)}
-    outside = re.sub(r"^```.*?^```", "", BLOCK.sub("", page), flags=re.DOTALL | re.MULTILINE)
-    return [found for found in FIGURE.findall(outside) if _plain(found) not in known]
+    """Return the figures with units that ``page`` states outside of its blocks, and no block has, nor are given."""
+    allowed = known(results) | given(page)
+    return [found for found in stated(page) if _plain(found) not in allowed]
+
+
+def given(page: str) -> set[str]:
+    """Return the figures of which a page says why they are not measured."""
+    return {_plain(figure) for comment in GIVEN.finditer(page) for figure in comment["figures"].split(";")}
+
+
+def stated(page: str) -> list[str]:
+    """Return the figures with units that a page states outside of blocks, comments and code."""
+    outside = re.sub(r"<!--.*?-->", "", BLOCK.sub("", page), flags=re.DOTALL)
+    outside = re.sub(r"^```.*?^```", "", outside, flags=re.DOTALL | re.MULTILINE)
+    return FIGURE.findall(re.sub(r"`[^`\n]*`", "", outside))
 
 
 def _plain(text: str) -> str:
@@ -221,7 +273,7 @@ def _plain(text: str) -> str:
 def main(arguments: list[str]) -> int:
     """Write or check the pages; the exit status is 1 where one is not as the figures say."""
     results = json.loads((ROOT / "docs" / "results.json").read_text(encoding="utf-8"))
-    wrong = []
+    wrong: list[str] = []
     for name in PAGES:
         path = ROOT / name
         page = path.read_text(encoding="utf-8")
@@ -231,7 +283,9 @@ def main(arguments: list[str]) -> int:
         elif made != page:
             wrong.append(f"{name}: a block is not what docs/results.json says: python scripts/results_pages.py --write")
         wrong += [f"{name}: states {found!r}, which docs/results.json does not have" for found in strays(made, results)]
-    print("\n".join(wrong) or "docs: README.md and docs/results.md state the figures of docs/results.json")
+        unused = given(made) - {_plain(found) for found in stated(made)}
+        wrong += [f"{name}: does not state {found!r}, which it calls given" for found in sorted(unused)]
+    print("\n".join(wrong) or f"docs: {len(PAGES)} pages state the figures of docs/results.json")
     return 1 if wrong else 0
 
 

@@ -52,6 +52,50 @@ def test_the_pages_say_what_was_measured(capsys: pytest.CaptureFixture[str]) -> 
         assert f"<!-- results: {name} -->" in pages
 
 
+def test_a_study_gives_its_page_a_table_and_the_units_of_its_columns(results: dict[str, Any]) -> None:
+    from study_kinds import tables_in
+
+    text = "well\n| recipe | error, % | seconds |\n|---|---:|---|\n| a | 3.08 ± 0.11 | 12 |\n\n| other | b |\n"
+    (table,) = tables_in(text)
+    assert table == {"head": ["recipe", "error, %", "seconds"], "rows": [["a", "3.08 ± 0.11", "12"]]}
+    name = next(iter(results_pages.STUDIES))
+    page = f"<!-- results: {name} -->\n<!-- end of results -->\nAt 3.08 %, 12 s, 13 s.\n"
+    made = results | {name: part() | {"tables": [table]}}
+    assert "| a | 3.08 ± 0.11 | 12 |" in results_pages.filled(page, made)
+    assert results_pages.strays(page, made) == ["13 s"]
+
+
+def test_figures_that_are_given_are_allowed_and_none_is_called_so_in_vain() -> None:
+    page = "A share of 5 % is held out.\n<!-- given: a default: 5 %; 7 % -->\n`--x 3 %`"
+    assert results_pages.strays(page, {}) == []
+    assert results_pages.given(page) == {"5%", "7%"}
+    assert results_pages.stated(page) == ["5 %"]
+
+
+def test_trainings_run_every_seed_and_say_what_they_ran() -> None:
+    from study_kinds import Trainings, needs
+
+    class Ran:
+        def __init__(self) -> None:
+            self.words: list[str] = []
+
+        def document(self, words: str) -> dict[str, Any]:
+            self.words.append(words)
+            return {"test_error": 0.02 + 0.01 * int(words.split("--seed ")[1][0]), "memory_bytes": 41717}
+
+        def script(self, words: str) -> str:
+            raise AssertionError(words)
+
+    study = Trainings("", "train mnist:MNIST", {"wide": "--layers 1024"}, columns=("test error", "memory"))
+    ran = Ran()
+    assert study.tables(ran) == [
+        {"head": ["options", "test error", "memory"], "rows": [["wide", "3.00 ± 1.00 %", "41.7 kB"]]}
+    ]
+    assert ran.words[2] == "train mnist:MNIST --layers 1024 --seed 2 --out model.conntra"
+    assert study.commands == ("conntra train mnist:MNIST --layers 1024 --seed S",)
+    assert needs(study) == ["MNIST"]
+
+
 def test_every_part_has_a_block_and_every_block_a_part() -> None:
     import measure_results
 
@@ -90,11 +134,11 @@ def test_times_of_a_busy_machine_are_called_so(results: dict[str, Any]) -> None:
 def test_a_measurement_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import measure_results
 
-    run = measure_results.Run(tmp_path, "")
+    run = measure_results.Run(tmp_path)
     first = run.document("datasets")
     assert run.commands == ["conntra datasets"]
     monkeypatch.setattr("subprocess.run", lambda *arguments, **options: pytest.fail("ran again"))
-    assert measure_results.Run(tmp_path, "").document("datasets") == first
+    assert measure_results.Run(tmp_path).document("datasets") == first
     run.add("error", [1.0, 2.0, 3.0], "%")
     assert run.figures["error"] == {"unit": "%", "mean": 2.0, "sd": 1.0, "values": [1.0, 2.0, 3.0]}
 

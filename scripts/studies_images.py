@@ -1,0 +1,7 @@
+"""Convolutions and photographs: the studies of the pages on it."""
+
+from __future__ import annotations
+
+from study_kinds import Study
+
+STUDIES: dict[str, Study] = {}
