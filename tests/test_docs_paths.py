@@ -28,7 +28,11 @@ ROOMS = sorted(
 )
 DOCS = ROOT / "docs"
 PAGES = sorted(
-    [ROOT / "README.md", *DOCS.glob("*.md"), *DOCS.glob("notebooks/*.md"), *(ROOT / "hardware").glob("*/*.md")]
+    [
+        ROOT / "README.md",
+        *(page for where in ("", "notebooks/", "records/") for page in DOCS.glob(f"{where}*.md")),
+        *(ROOT / "hardware").glob("*/*.md"),
+    ]
 )
 SOURCES = sorted(path for top in TOPS[:5] for path in (ROOT / top).rglob("*.py"))
 SETTINGS = [ROOT / "pyproject.toml", ROOT / "Makefile", ROOT / ".pre-commit-config.yaml"]
