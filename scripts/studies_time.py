@@ -84,6 +84,6 @@ STUDIES: dict[str, Study] = {
     "installs": Printed(
         "A clean environment for each Python, in which pip has chosen the versions.",
         ("python scripts/try_installs.py",),
-        drop=("extra", "install, s", "demo, s"),
+        drop=("install, s", "demo, s"),
     ),
 }
