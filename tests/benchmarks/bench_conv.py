@@ -58,13 +58,13 @@ def images(name: str | None, rng: np.random.Generator) -> SpikeArray:
 
 def timed(backend: str, program: Program, inputs: SpikeArray, repeats: int) -> tuple[Recording, list[float], float]:
     """Run some times; return a recording, the seconds with all that a run takes, images a second of simulation."""
-    seconds, rates = [], []
+    recordings, seconds = [], []
     for _ in range(repeats):
         start = time.perf_counter()
-        recording = load_backend(backend).execute(program, inputs, RunOptions(3600))
+        recordings.append(load_backend(backend).execute(program, inputs, RunOptions(3600)))
         seconds.append(time.perf_counter() - start)
-        rates.append(len(inputs) / recording.run_seconds)
-    return recording, seconds, statistics.median(rates)
+    rates = [len(inputs) / recording.run_seconds for recording in recordings]
+    return recordings[0], seconds, statistics.median(rates)
 
 
 def main() -> None:
