@@ -28,7 +28,13 @@ ROOMS = sorted(
 )
 DOCS = ROOT / "docs"
 PAGES = sorted(
-    [ROOT / "README.md", *DOCS.glob("*.md"), *DOCS.glob("notebooks/*.md"), *(ROOT / "hardware").glob("*/*.md")]
+    [
+        ROOT / "README.md",
+        *DOCS.glob("*.md"),
+        *DOCS.glob("notebooks/*.md"),
+        *DOCS.glob("records/*.md"),
+        *(ROOT / "hardware").glob("*/*.md"),
+    ]
 )
 SOURCES = sorted(path for top in TOPS[:5] for path in (ROOT / top).rglob("*.py"))
 SETTINGS = [ROOT / "pyproject.toml", ROOT / "Makefile", ROOT / ".pre-commit-config.yaml"]
