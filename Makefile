@@ -40,7 +40,7 @@ spelling: build/docs-packages/.ready ## spelling of the docs and of the packages
 	PYTHONPATH=$(CURDIR)/build/docs-packages $(BIN)/python -m codespell_lib -L caf,coo,inport,notin,vulnerabilit --skip '*.json,*.svg,*.png,_generated' \
 		README.md CHANGELOG.md SECURITY.md CODE_OF_CONDUCT.md docs hardware conntra_neuro scripts examples
 
-results: dev ## measure the figures of README and docs/results.md; MNIST=mnist.npz for all, PARTS="demo fuzz" for some
+results: dev ## measure the figures of README and docs; MNIST=mnist.npz for all, PARTS="demo fuzz" for some
 	$(BIN)/python scripts/measure_results.py $(PARTS) $(if $(MNIST),--mnist $(MNIST))
 	$(BIN)/python scripts/results_pages.py --write
 

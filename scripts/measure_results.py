@@ -267,11 +267,14 @@ def machine() -> dict[str, Any]:
     return {"processor": processor, "cores": cores, "system": platform.system(), "versions": versions}
 
 
-def measure(name: str, outside: dict[str, str]) -> dict[str, Any]:
-    """Measure one part in a folder of its own, or finish it there, and return what is kept of it."""
+def measure(name: str, outside: dict[str, str], load: float) -> dict[str, Any]:
+    """Measure one part in a folder of its own, or finish it there, and return what is kept of it.
+
+    ``load`` is that of the machine before this run, whose own parts would count as other work.
+    """
     folder = KEPT / f"{name}.begun"
     folder.mkdir(exist_ok=True)
-    run, load, start = Run(folder, outside), os.getloadavg()[0], time.perf_counter()
+    run, start = Run(folder, outside), time.perf_counter()
     study: Study | None = STUDIES.get(name)
     if study:
         found = {"tables": study.tables(run)}
@@ -312,6 +315,7 @@ def main() -> int:
         if unknown:
             parser.error(f"{kind} {unknown[0]!r}: unknown; allowed: {', '.join(allowed)}")
     KEPT.mkdir(parents=True, exist_ok=True)
+    load = os.getloadavg()[0]
     given = dict(text.split("=", 1) for text in [f"MNIST={arguments.mnist}", *arguments.outside] if text[-1] != "=")
     # A command stays as it is where it is a word, and is a path where it is one.
     outside = {name: str(Path(path).absolute()) if Path(path).exists() else path for name, path in given.items()}
@@ -324,7 +328,7 @@ def main() -> int:
             print(f"{name}: left as it is: --with {missing[0]}=PATH names what it needs")
         else:
             print(f"{name}: measuring", flush=True)
-            kept.write_text(json.dumps(measure(name, outside), indent=1), encoding="utf-8")
+            kept.write_text(json.dumps(measure(name, outside, load), indent=1), encoding="utf-8")
     found = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     found |= {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in KEPT.glob("*.json")}
     ordered = {name: found[name] for name in names if name in found}

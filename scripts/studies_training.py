@@ -52,4 +52,18 @@ STUDIES: dict[str, Study] = {
         },
         columns=("test error", "training error", "weights not 0", "memory"),
     ),
+    "few-samples": Printed(
+        "Few samples a class, 256 hidden units, three draws; the defaults were not chosen on these images.",
+        ("python examples/few_samples.py mnist:MNIST --draw-from test --per-class 10 40 100 400 --draws 3",),
+    ),
+    "wider": Trainings(
+        "1,200 hidden units on two thresholds a pixel, images moved, no gradient.",
+        "train mnist:MNIST",
+        {"1,200 units, two thresholds a pixel": "--layers 1200 --encoder thermometer:2"},
+        columns=("test error", "training error", "weights", "weights not 0", "memory"),
+    ),
+    "penalties": Printed(
+        "784-256-10 with rising prices on modelled energy (Loihi 1, sanafe2025), 30 sweeps.",
+        ("python tests/benchmarks/bench_penalty.py --data mnist:MNIST --weights 0,0.5,1,1.3,2 --seeds 3",),
+    ),
 }

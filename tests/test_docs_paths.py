@@ -30,9 +30,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted(
     [
         ROOT / "README.md",
-        *DOCS.glob("*.md"),
-        *DOCS.glob("notebooks/*.md"),
-        *DOCS.glob("records/*.md"),
+        *(page for where in ("", "notebooks/", "records/") for page in DOCS.glob(f"{where}*.md")),
         *(ROOT / "hardware").glob("*/*.md"),
     ]
 )

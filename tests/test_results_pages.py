@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -156,3 +157,27 @@ def test_commands_of_every_seed_are_shown_as_one() -> None:
     alone = ["conntra verify m0.x --seed 0", "conntra fuzz"]
     expected = ["conntra train --seed S --out mS.x", "conntra run --seed S --out mS.x", *alone]
     assert measure_results._for_readers([*runs, *alone, *runs[:1], *alone]) == expected
+
+
+@pytest.mark.parametrize("name", results_pages.STUDIES)
+def test_studies_run_scripts_that_are_there_and_options_that_verbs_have(name: str) -> None:
+    import typer.main
+
+    from conntra_neuro.cli.verbs import app
+
+    verbs: Any = typer.main.get_command(app)
+
+    class Asked:
+        """Parses what it is to run."""
+
+        def document(self, words: str) -> dict[str, Any]:
+            verb, *arguments = shlex.split(words)
+            verbs.commands[verb].make_context(verb, [*arguments, "--json", "--quiet"])
+            one = dict.fromkeys(("test_error", "train_error", "nonzero_fraction", "parameters", "memory_bytes"), 0.1)
+            return one | {"rows": [], "train_seconds": 1.0}
+
+        def script(self, words: str) -> str:
+            assert (ROOT / words.split()[0]).is_file()
+            return "| gear |\n|---|\n| blocks |\n"
+
+    assert results_pages.STUDIES[name].tables(Asked())

@@ -67,11 +67,12 @@ class Augmentation:
 
     @classmethod
     def of(cls, shift: int | None, elastic: float | None, task: Task) -> Augmentation:
-        """Return what is asked for, and what suits the images where nothing is: docs/training.md has the evidence.
+        """Return what is asked for, and what suits the images where nothing is.
 
-        Moved unasked are, in dense networks, images of which there are few, and large ones where the network is wide;
-        inputs of several time steps and tables are left alone, and ``shift`` 0 leaves images alone. InputError for a
-        shift that leaves nothing of an image, or of a sample over time.
+        Moved unasked are, in dense networks, images of which there are few, and large ones where the network is wide
+        (docs/records/training.md has the evidence); inputs of several time steps and tables are left alone, and
+        ``shift`` 0 leaves images alone. InputError for a shift that leaves nothing of an image, or of a sample over
+        time.
         """
         image, steps = task.image, task.architecture.input_steps
         if image is None and steps > 1:

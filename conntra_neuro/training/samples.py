@@ -24,7 +24,7 @@ __all__ = ["default_layers", "image_shape", "make_task", "width_of"]
 _HOLD_OUT_FROM = 5000  # samples; in smaller sets every sample is needed for training
 _HOLD_OUT_MOST = 5000
 _SEEN = 2000  # samples that say how often inputs spike
-_WIDE_FROM = 20_000  # samples: fewer do not fill a wide layer [docs/training.md]
+_WIDE_FROM = 20_000  # samples: fewer do not fill a wide layer [docs/records/training.md]
 
 
 def default_layers(n: int) -> tuple[int, ...]:

@@ -35,7 +35,7 @@ _QUIET: dict[str, float] = {"sigma": 0.19, "sigma_end": 0.19}
 _SHAKEN = _QUIET | {"fraction": 2e-3, "fraction_readout": 2e-3, "fraction_bias": 0.01}
 _SHAKEN_SWEEPS = 0.67  # of those of the first stage
 
-# Any other is lost to steps that are large, rest on a few mini-batches, or price weights: docs/training.md.
+# Any other is lost to steps that are large, rest on a few mini-batches, or price weights: docs/records/training.md.
 _CAREFUL = _QUIET | {"memory": 0.99, "memory_square": 0.995, "warmup": 0.25, "sparsity": 0.0}
 _CAREFUL_SWEEPS = 0.18
 _MOVES = 100  # synapses of the largest layer that change at the first careful step, at most 0.2 % of them

@@ -1,7 +1,8 @@
-"""Error against modelled energy: a sweep over the weight of the energy penalty, and its Pareto plot.
+"""Error against modelled energy: a sweep over the weight of the energy penalty, its table and its Pareto plot.
 
-    python tests/benchmarks/bench_penalty.py --data mnist --weights 0,0.3,0.6,1,1.3,1.6 --seeds 3 --plot pareto.png
+    python tests/benchmarks/bench_penalty.py --data mnist:mnist.npz --weights 0,0.5,1,1.3,2 --seeds 3 --plot front.png
 
+The table has means over seeds, and their standard deviations; each training goes to stderr as a line of JSON.
 Energies are those of the compiled program on Loihi 1, coefficients sanafe2025: modelled, not measured. Weight 0 is
 the ordinary recipe, which the ratios are taken against.
 """
@@ -10,8 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +38,9 @@ def main() -> None:
     for weight in map(float, given.weights.split(",")):
         for seed in range(given.seeds):
             rows.append(_row(data, given, weight, seed))
-            print(json.dumps(rows[-1]), flush=True)
+            print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
     summary = _summary(rows)
-    print(
-        json.dumps(
-            {
-                "data": given.data,
-                "layers": [str(layer) for layer in given.layers],
-                "sweeps": given.sweeps,
-                "summary": summary,
-            }
-        )
-    )
+    print("\n".join(_table(rows, summary)))
     if given.plot:
         _plot(
             summary,
@@ -85,6 +79,28 @@ def _summary(rows: list[dict[str, Any]]) -> list[dict[str, float]]:
         found[-1]["times_less"] = found[0]["energy_uj"] / found[-1]["energy_uj"]
         found[-1]["points_of_error"] = 100 * (found[-1]["test_error"] - found[0]["test_error"])
     return found
+
+
+def _table(rows: list[dict[str, Any]], summary: list[dict[str, float]]) -> Iterator[str]:
+    columns = ("nats a microjoule", "test error", "energy an image", "times less", "synaptic operations", "spikes")
+    yield f"| {' | '.join(columns)} |"
+    yield f"|{'---|' * len(columns)}"
+    for mean in summary:
+        group = [row for row in rows if row["weight"] == mean["weight"]]
+        error, energy = (_spread([row[name] for row in group]) for name in ("test_error", "energy_uj"))
+        yield (
+            f"| {mean['weight']:g} | {100 * mean['test_error']:.2f}{_with(100 * error, 2)} % "
+            f"| {mean['energy_uj']:.3f}{_with(energy, 3)} uJ | {mean['times_less']:.1f} "
+            f"| {mean['synops']:,.0f} | {mean['spikes']:,.0f} |"
+        )
+
+
+def _spread(values: list[float]) -> float:
+    return statistics.stdev(values) if len(values) > 1 else math.nan
+
+
+def _with(spread: float, digits: int) -> str:
+    return "" if math.isnan(spread) else f" ± {spread:.{digits}f}"
 
 
 def _plot(summary: list[dict[str, float]], rows: list[dict[str, Any]], title: str, path: Path) -> None:

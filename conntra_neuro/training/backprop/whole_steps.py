@@ -114,7 +114,7 @@ def _integrate(z: jax.Array, neuron: IntegrateAndFire, width: jax.Array) -> jax.
     """Return the spikes of potentials (n * steps, ...), backward through time with a surrogate derivative.
 
     A spike's derivative is that of a logistic curve in v about the threshold. The reset is a fact of the
-    forward pass alone, for what it did is not differentiated [as good as if it were; docs/images.md].
+    forward pass alone, for what it did is not differentiated [as good as if it were; docs/records/images.md].
     """
     by_step = z.reshape(-1, neuron.steps, *z.shape[1:]).swapaxes(0, 1)
     scale = (width * neuron.threshold).astype(z.dtype)

@@ -43,11 +43,11 @@ from conntra_neuro.training.threads import Threads
 __all__ = ["Blocks", "BlocksOptions", "Crew"]
 
 _STEPS = 400  # at least; more do not lower the error of small sets [measured on iris and digits], unless their
-_STEPS_OF_FEW = 1200  # images are moved: these are new ones at each step [docs/training.md]
+_STEPS_OF_FEW = 1200  # images are moved: these are new ones at each step [docs/records/training.md]
 _DECAY, _DECAY_OF_FEW = 1.0, 2.0
-_PRICE, _PRICE_OF_FEW = 0.05, 0.1  # of a unit of weight [docs/training.md]
-_CENTRED_FROM = 20_000  # samples [docs/training.md]
-_PRICE_CENTRED, _BIASES, _BIASES_CENTRED = 0.08, 0.05, 0.2  # [docs/training.md]
+_PRICE, _PRICE_OF_FEW = 0.05, 0.1  # of a unit of weight [docs/records/training.md]
+_CENTRED_FROM = 20_000  # samples [docs/records/training.md]
+_PRICE_CENTRED, _BIASES, _BIASES_CENTRED = 0.08, 0.05, 0.2  # [docs/records/training.md]
 _PENALISED_SCALE = 2.4  # times the usual logit scale [784-256-10 on MNIST: 1, 1.5, 2.4, 3, 4 tried; 2.4 is best]
 
 
