@@ -1,7 +1,7 @@
 """Train MNIST as rates and as latencies over 16 time steps with several neurons, and print a table of what they take.
 
     python examples/mnist_over_time.py mnist:mnist.npz [--codes rate,latency] [--kinds "lif;recurrent"] [--seeds 0,1,2]
-    python examples/mnist_over_time.py mnist:mnist.npz --table
+    python examples/mnist_over_time.py --table
 
 Each network is 784-128-10, ternary, trained without a gradient on the first 6,000 training images and tested on all
 test images of the file. Every run is added to a JSON file (``--json``), and none that is there is made again. Settings
@@ -54,18 +54,19 @@ def cells(run: dict[str, Any]) -> tuple[str, str]:
 def main() -> None:
     """Make the runs that are asked for and not there yet, or print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data")
+    parser.add_argument("data", nargs="?", help="mnist:PATH; not needed for --table")
     parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
     parser.add_argument("--codes", default="rate,latency")
     parser.add_argument("--kinds", default=";".join(KINDS))
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--tune", default=None, metavar="NAME=VALUE,...", help="settings to try, on training images")
-    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--table", action="store_true", help="print the runs on test images, and train nothing")
     args = parser.parse_args()
     runs = kept(args.json)
     if args.table:
-        table(runs.values(), ("code", "neuron"), cells)
-        return
+        return table((run for run in runs.values() if not run["changed"]), ("code", "neuron"), cells)
+    if args.data is None:
+        parser.error("DATA: missing; --table needs none")
     changed = {}
     if args.tune:
         given = dict(text.split("=") for text in args.tune.split(","))

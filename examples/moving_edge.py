@@ -15,12 +15,22 @@ import numpy as np
 
 import conntra_neuro as cn
 
-NETWORKS: dict[str, dict[str, Any]] = {
-    "lif:4096": {"neuron": "lif:4096"},
-    "lif:256": {"neuron": "lif:256"},
-    "lif:4096, recurrent": {"neuron": "lif:4096", "recurrent": True, "fraction_recurrent": 0.004},
-    "lif:4096, delays up to 7": {"neuron": "lif:4096", "delays": 7},
-    "the same, delays as drawn": {"neuron": "lif:4096", "delays": 7, "move_delays": 0},
+NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "threshold": ("nothing: it sees whether a pixel spiked at all", {}),
+    "`lif:4096`": ("nothing: it sees each step, and forgets it", {"neuron": "lif:4096"}),
+    "`lif:4096`, `--recurrent`": (
+        "its own spikes, a step later",
+        {"neuron": "lif:4096", "recurrent": True, "fraction_recurrent": 0.004},
+    ),
+    "`lif:256`": ("a voltage that leaks away over 16 steps", {"neuron": "lif:256"}),
+    "`lif:4096`, `--delays 7`": (
+        "inputs of 0 to 7 steps ago, each synapse its own",
+        {"neuron": "lif:4096", "delays": 7},
+    ),
+    "the same, `--option move_delays=0`": (
+        "the same, as drawn by the seed",
+        {"neuron": "lif:4096", "delays": 7, "move_delays": 0},
+    ),
 }
 
 
@@ -30,8 +40,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--units", type=int, default=32)
     args = parser.parse_args()
-    print("| network | test error %, median (from, to) | train |\n|---|---|---:|")
-    for name, options in {"threshold": {}, **NETWORKS}.items():
+    print("| network | what it has of the past | test error, %: median (from, to) | train |\n|---|---|---|---:|")
+    for name, (past, options) in NETWORKS.items():
         errors = []
         for seed in range(args.seeds):
             edges = cn.load_dataset("moving-edge", seed=seed)
@@ -44,7 +54,7 @@ def main() -> None:
         test, train = zip(*errors, strict=True)
         middle = statistics.median(test)
         spread = f"{middle:.1f} ({min(test):.1f} to {max(test):.1f})"
-        print(f"| {name} | {spread} | {statistics.median(train):.1f} |", flush=True)
+        print(f"| {name} | {past} | {spread} | {statistics.median(train):.1f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -55,14 +55,13 @@ def search_of(method: str, seed: int) -> GridSearchCV:
 
 
 def main() -> None:
-    """Print a table for each data set."""
+    """Print what was chosen, and a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     given = parser.parse_args()
-    seeds = range(given.seeds)
+    seeds, rows = range(given.seeds), {method: [f"| {method}"] for method in given.methods}
     for name in ("diabetes", "friedman1"):
-        print(f"{name}: test MSE and R2, mean and range of {len(seeds)} seeds")
         for method in given.methods:
             errors, scores, chosen = [], [], []
             for seed in seeds:
@@ -76,8 +75,13 @@ def main() -> None:
                 chosen.append(", ".join(map(str, search.best_params_.values())))
                 if method == "ConntraRegressor":
                     _check(search.best_estimator_, data, errors[-1])
-            ends = f"{min(errors):.4g} to {max(errors):.4g}"
-            print(f"  {method:18} {np.mean(errors):8.4g} ({ends}) {np.mean(scores):6.3f}  chosen: {'; '.join(chosen)}")
+            print(f"{name}, {method}: chosen {'; '.join(chosen)}", flush=True)
+            digits = 0 if min(errors) > 100 else 2
+            ends = f"{min(errors):,.{digits}f} to {max(errors):,.{digits}f}"
+            rows[method] += [f"{np.mean(errors):,.{digits}f} ({ends})", f"{np.mean(scores):.3f}"]
+    print("\n| | diabetes, MSE | R² | friedman1, MSE | R² |\n|---|---:|---:|---:|---:|")
+    for cells in rows.values():
+        print(f"{' | '.join(cells)} |")
 
 
 def _check(fitted: Any, data: cn.Dataset, error: float) -> None:

@@ -44,7 +44,8 @@ def main() -> None:
         sizes = [first * factor for factor in FACTORS]
         seconds = [seconds_a_sweep(**(START | {name: size})) for size in sizes]
         slope = np.polyfit(np.log(sizes), np.log(seconds), 1)[0]
-        print(f"| {name} | {sizes} | {np.round(seconds, 3).tolist()} | {slope:.2f} |", flush=True)
+        shown = ", ".join(f"{size:,}" for size in sizes), ", ".join(f"{value:.3f}" for value in seconds)
+        print(f"| {name} | {' | '.join(shown)} | {slope:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -62,14 +62,16 @@ def main() -> None:
     data = cn.load_dataset(arguments.data)
     names = ["threshold", *(f"if{steps}{'soft' if arguments.soft else ''}" for steps in STEPS)]
     rows: dict[str, Row] = {}
-    print(f"{'neuron':10s} {'error %':>8s} {'synops':>9s} {'spikes':>8s} {'energy uJ':>10s} {'latency us':>11s}")
+    print("| neuron | error, % | from, to | synops | spikes | dynamic, uJ | latency, us |")
+    print(f"|---|{'---:|' * 6}")
     for name in names:
         runs = [astuple(measure(data, arguments, name, seed)) for seed in range(arguments.seeds)]
         rows[name] = row = Row(*(float(value) for value in np.median(runs, axis=0)))
         spread = [run[0] for run in runs]
         print(
-            f"{name:10s} {row.error_percent:8.2f} {row.synops:9.0f} {row.spikes:8.1f} {row.energy_uj:10.4f} "
-            f"{row.latency_us:11.1f}   errors from {min(spread):.2f} to {max(spread):.2f}"
+            f"| {name} | {row.error_percent:.2f} | {min(spread):.2f} to {max(spread):.2f} | {row.synops:,.0f} "
+            f"| {row.spikes:.1f} | {row.energy_uj:.3f} | {row.latency_us:.1f} |",
+            flush=True,
         )
     if arguments.plot:
         draw(rows, arguments.plot)

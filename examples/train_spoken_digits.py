@@ -1,7 +1,7 @@
 """Train networks on spoken digits, run by run, and print tables of what was found: errors, events, energy.
 
     python examples/train_spoken_digits.py FSDD --split own --kinds "lif;recurrent" --methods conntra --seeds 0,1,2
-    python examples/train_spoken_digits.py FSDD --table
+    python examples/train_spoken_digits.py --table own                    # tune, own, a speaker, speakers
 
 FSDD is the Free Spoken Digit Dataset as WAV files, in folders for the digits, in one folder to train and one to test
 (its own test split, the recordings of index 0 to 4), each file called after speaker and index. Every run is added to a
@@ -17,6 +17,8 @@ JSON file (``--json``), and none that is there is made again: a table can be mad
 from __future__ import annotations
 
 import argparse
+import statistics
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,23 @@ def cells(run: dict[str, Any]) -> tuple[str, str]:
     return f"{run['kind']} {run['changed']}".strip(), run["method"]
 
 
+def by_speaker(runs: dict[str, Any]) -> None:
+    """Print the mean errors of recordings by each speaker who was left out, and the mean of these."""
+    groups: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for run in runs.values():
+        if run["split"] in SPEAKERS:
+            errors = groups.setdefault(cells(run), {})
+            errors.setdefault(run["split"], []).append(run["found"]["test_error"])
+    print(f"| error, %; left out | method | seeds | {' | '.join(SPEAKERS)} | mean |")
+    print(f"|---|---|---|{'---:|' * (len(SPEAKERS) + 1)}")
+    for (kind, method), errors in groups.items():
+        most = max(map(len, errors.values()))
+        fewer = [f", {name} {len(errors[name])}" for name in SPEAKERS if len(errors[name]) < most]
+        means = [statistics.mean(errors[name]) for name in SPEAKERS]
+        shown = " | ".join(f"{value:.1f}" for value in [*means, statistics.mean(means)])
+        print(f"| {kind} | {method} | {most}{''.join(fewer)} | {shown} |")
+
+
 def value_of(text: str) -> Any:
     """Return a number where ``text`` is one."""
     try:
@@ -104,22 +123,26 @@ def value_of(text: str) -> Any:
 def main() -> None:
     """Make the runs that are asked for and not there yet, or print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder")
+    parser.add_argument("folder", nargs="?", help="FSDD; not needed for --table")
     parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
     parser.add_argument("--split", default="own", choices=("tune", "own", *SPEAKERS))
     parser.add_argument("--kinds", default=";".join(KINDS))
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--set", action="append", default=[], dest="changed")
-    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--table", choices=("tune", "own", *SPEAKERS, "speakers"), help="print one, and train nothing")
     args = parser.parse_args()
     runs = kept(args.json)
+    if args.table == "speakers":
+        return by_speaker(runs)
     if args.table:
-        for split in ("tune", "own", *SPEAKERS):
-            if found := [run for run in runs.values() if run["split"] == split]:
-                print()
-                table(found, (split, "method"), cells)
-        return
+        found = [run for run in runs.values() if run["split"] == args.table]
+        many = Counter(map(cells, found))
+        # Settings were chosen with one seed; what is stated has more.
+        shown = [run for run in found if args.table == "tune" or many[cells(run)] > 1]
+        return table(shown, ("network", "method"), cells)
+    if args.folder is None:
+        parser.error("FSDD: the folder of the recordings is missing; --table needs none")
     if args.changed and args.split != "tune":
         parser.error("--set: settings are chosen on --split tune")
     changed = {name: value_of(value) for name, _, value in (text.partition("=") for text in args.changed)}

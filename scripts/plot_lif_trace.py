@@ -56,7 +56,10 @@ def main() -> None:
     bottom.set_yticks([0, 1, 2], ["input", "chip", "ours"])
     bottom.set_xlabel("time step")
     figure.savefig(out, dpi=110)
-    print(f"v equal at {np.sum(chip == v)} of {len(v)} steps; spikes equal at {np.sum(fired == spikes)}")
+    lava, lava_fired = np.loadtxt(TRACE.with_name("lava_fixed.csv"), delimiter=",").astype(int).T[1:]
+    print("| trace | steps | v equal here | spikes equal here |\n|---|---:|---:|---:|")
+    for name, theirs, sent in (("Loihi chip", chip, fired), ("Lava's fixed-point model", lava, lava_fired)):
+        print(f"| {name} | {len(v):,} | {np.sum(theirs == v):,} | {np.sum(sent == spikes):,} |")
     other = np.flatnonzero(chip != v)
     print(f"v differs at steps {other.tolist()}, where the probe shows {set(chip[other].tolist())}")
 

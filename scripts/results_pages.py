@@ -74,7 +74,7 @@ def _commands(results: Results, part: str) -> Iterator[str]:
         yield f"{found['date']}, by hand: the table was taken over when tables began to be made from one file."
         yield ""
         return
-    busy = f"; other work kept it busy (load {load:g}), so times are too long" if _busy(found) else ""
+    busy = f"; other work kept it busy (load {load:g}), so times are too long" if _busy(found) and _timed(found) else ""
     python = where["versions"]["python"]
     yield f"{found['date']}, {where['cores']} cores of {where['processor']}, Python {python}{busy}."
     yield ""
@@ -82,6 +82,13 @@ def _commands(results: Results, part: str) -> Iterator[str]:
 
 def _busy(part: Results) -> bool:
     return part["load_before"] > BUSY * part["machine"]["cores"]
+
+
+def _timed(part: Results) -> bool:
+    """Whether a part states times of this machine."""
+    heads = [head for table in part.get("tables", ()) for head in table["head"]]
+    timings = (figure.get("timing") for figure in part.get("figures", {}).values())
+    return any(timings) or any(re.search(r"(?:^|, )(?:s|seconds)$", head) for head in heads)
 
 
 def study(results: Results, name: str) -> Iterator[str]:

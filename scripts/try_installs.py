@@ -296,11 +296,11 @@ def demo_faults(document: dict[str, Any], versions: dict[str, str]) -> list[str]
 
 def table(attempts: Sequence[Attempt]) -> str:
     """Return the attempts as a table in Markdown."""
-    names = ["Python", "extra", *PACKAGES, "install", "`conntra doctor`", "`conntra demo`"]
+    names = ["Python", "extra", *PACKAGES, "install, s", "`conntra doctor`", "`conntra demo`", "demo, s"]
     lines = [f"| {' | '.join(names)} |", "|" + " --- |" * len(names)]
     for tried in attempts:
         versions = [tried.versions.get(name, "none") for name in PACKAGES]
-        took = [f"{tried.install_s:.0f} s", tried.doctor, f"{tried.demo}, {tried.demo_s:.0f} s"]
+        took = [f"{tried.install_s:.0f}", tried.doctor, tried.demo, f"{tried.demo_s:.0f}"]
         lines.append(f"| {' | '.join([tried.python, tried.extra or 'none', *versions, *took])} |")
     return "\n".join(lines)
 

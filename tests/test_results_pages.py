@@ -130,6 +130,12 @@ def test_times_of_a_busy_machine_are_called_so(results: dict[str, Any]) -> None:
     busy = results | {"demo": results["demo"] | {"load_before": 7.5}}
     assert "The first start takes 18 s of processor time, because" in "".join(results_pages.first_minute(busy))
     assert "other work kept it busy (load 7.5)" in "".join(results_pages.demo(busy))
+    # Errors and counts do not depend on what else ran.
+    assert "other work" not in "".join(results_pages.digits(busy | {"digits": results["digits"] | {"load_before": 7}}))
+    for head, said in ((["recipe", "seconds"], True), (["recipe", "with all, s"], True), (["seeds", "synops"], False)):
+        table = {"head": head, "rows": [["a", "1"]]}
+        found = part(load=7.5) | {"tables": [table]}
+        assert ("other work" in "".join(results_pages.study({"ablation": found}, "ablation"))) == said, head
 
 
 def test_a_measurement_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,8 +53,8 @@ def placement(name: str, net: DiscreteNetwork, chip: Chip) -> None:
     flows = traffic(lowered, parts)
     (naive, naive_links), (ours, links) = (hops(*flows, places, chip) for places in (naive_cores(parts), cores))
     ratio = f"{naive / ours:.2f}" if ours else "-"
-    row = f"{name:28} {chip.name:9} {len(cores):5} {naive:10.0f} {ours:10.0f} {ratio:>6}"
-    print(f"{row} {naive_links:11.0f} {links:9.0f} {seconds:6.2f} s")
+    row = f"| {name} | {chip.name} | {len(cores)} | {naive:,.0f} | {ours:,.0f} | {ratio}"
+    print(f"{row} | {naive_links:,.0f} | {links:,.0f} | {seconds:.2f} |", flush=True)
 
 
 def hops(between: np.ndarray, entering: np.ndarray, cores: np.ndarray, chip: Chip) -> tuple[float, float]:
@@ -91,10 +91,10 @@ def counting(sizes: tuple[int, ...]) -> None:
 
 
 def main() -> None:
-    """Print three tables."""
+    """Print a table of placements, then times of compiling and counting."""
     networks = {sizes: network(sizes, levels) for _, sizes, levels, _ in PLACED}
-    columns = f"{'placement':28} {'chip':9} {'cores':>5} {'naive':>10} {'placed':>10} {'ratio':>6}"
-    print(f"{columns} {'links naive':>11} {'placed':>9}")
+    heads = ("network", "chip", "cores", "row by row", "placed", "ratio", "between chips, row by row", "placed")
+    print(f"| {' | '.join(heads)} | placing, s |\n|{'---|' * 2}{'---:|' * 7}")
     for name, sizes, _, chip in PLACED:
         placement(name, networks[sizes], load_chip(chip))
     print("\ncompiling")

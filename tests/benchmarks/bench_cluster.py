@@ -76,7 +76,7 @@ def count(samples: int, side: int, units: int, workers: int, batch: int) -> None
     task, holders = make_task(samples, side, units), Counting(workers)
     weights = sum((n_in + 1) * n_out for n_in, n_out in pairwise(task.sizes))
     with Threads(1) as threads:
-        gear = Blocks(task, BlocksOptions(batch=batch, shift=1), threads, holders)
+        gear = Blocks(task, BlocksOptions(batch=batch, shift=1, elastic=0.0), threads, holders)
         gear.evaluate(held_out=False)
         holders.asked = holders.answered = holders.rounds = 0
         gear.sweep(0, 10, Clock(), lambda done, running: None)
@@ -87,8 +87,8 @@ def count(samples: int, side: int, units: int, workers: int, batch: int) -> None
     formula = workers * (4 * weights + 6 * moved) + 8 * samples / steps
     found = (holders.asked + holders.answered) / steps
     print(
-        f"| {samples} | {side * side} | {units} | {workers} | {batch} | {holders.loading / 1e6:.2f} "
-        f"| {holders.asked / steps / 1e3:.1f} | {holders.answered / steps / 1e3:.1f} | {found / formula:.2f} |",
+        f"| {samples:,} | {side * side:,} | {units:,} | {workers} | {batch:,} | {holders.loading / 1e6:.2f} "
+        f"| {holders.asked / steps / 1e3:.1f} | {holders.answered / steps / 1e3:,.0f} | {found / formula:.2f} |",
         flush=True,
     )
 
@@ -122,8 +122,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--wire", type=int, metavar="N", help="train on local:N, too")
     given = parser.parse_args()
-    print("| samples | inputs | units | workers | batch | loading, MB | asks, kB | answers, kB | found / formula |")
-    print("|" + "---|" * 9)
+    steps = "to workers, kB a step | from workers, kB a step | sum over formula"
+    print(f"| samples | inputs | units | workers | batch | start, MB | {steps} |\n|{'---:|' * 9}")
     for change in CHANGES:
         count(**(START | change))
     if given.wire:

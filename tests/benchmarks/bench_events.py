@@ -23,6 +23,7 @@ import conntra_neuro as cn
 
 STEPS, STEP_US = 20, 15_000
 SENSOR = (34, 34, 2)
+REFERENCE = "reference, all events of the chip counted"
 EVENT = np.dtype([("t", "<i8"), ("x", "<i8"), ("y", "<i8"), ("p", "<i8")])
 
 TONIC = """
@@ -79,7 +80,7 @@ def network() -> cn.DiscreteNetwork:
 
 
 def main() -> None:
-    """Print a line for each side."""
+    """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recordings", type=int, default=200)
     parser.add_argument("--events", type=int, default=4000)
@@ -97,18 +98,19 @@ def main() -> None:
         return time.perf_counter() - start
 
     held_out = recordings(10, 1)
-    sides: dict[str, list[float]] = {"reference, chip events counted": []}
+    sides: dict[str, list[float]] = {REFERENCE: []}
     ours("reference")  # compiles
     for _ in range(asked.repeats):
-        sides["reference, chip events counted"].append(ours("reference"))
+        sides[REFERENCE].append(ours("reference"))
         if asked.tonic:
-            sides.setdefault("tonic, snnTorch", []).extend(theirs(asked.tonic, data))
+            sides.setdefault("tonic and snnTorch, nothing counted", []).extend(theirs(asked.tonic, data))
     if asked.lava:
         sides["Lava, batched"] = [ours("lava")]
     total = asked.recordings * asked.events
-    first = min(sides["reference, chip events counted"])
+    first = min(sides[REFERENCE])
+    print("| | events a second | time by the reference's |\n|---|---:|---:|")
     for side, seconds in sides.items():
-        print(f"{side:<32} {total / min(seconds):12,.0f} events/s   {min(seconds) / first:6.2f}x the time")
+        print(f"| {side} | {total / min(seconds):,.0f} | {min(seconds) / first:.2f} |")
 
 
 def theirs(python: str, data: Recordings) -> list[float]:

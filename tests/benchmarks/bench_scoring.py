@@ -99,8 +99,11 @@ def main() -> None:
     print(
         f"forward pass: {each:.3f} s a move, median of {len(times)}; all of them would take {each * moves / 3600:.1f} h"
     )
-    print(f"equal to the last quantum: {equal} of {len(times)}")
-    print(f"ratio: {each * moves / seconds:,.0f}")
+    heads = ("network", "samples", "moves", "all moves, s", "a forward pass, s", "ratio", "equal")
+    print(f"\n| {' | '.join(heads)} |\n|---|{'---:|' * 6}")
+    name = f"{'-'.join(map(str, SIZES))}, {task.levels}"
+    counts = f"{len(task.y):,} | {moves:,} | {seconds:.2f} | {each:.3f} | {each * moves / seconds:,.0f}"
+    print(f"| {name} | {counts} | {equal} of {len(times)} |")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import numpy as np
 import conntra_neuro as cn
 
 SIZES = (784, 512, 10)
+REFERENCE = "reference, all events counted"
 
 SINABS = """
 import sys, time
@@ -69,36 +70,39 @@ def timed(run: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Print a line for each network."""
+    """Print a table for each network."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--sinabs", metavar="PYTHON")
     asked = parser.parse_args()
     cases = (
-        ("integrate-and-fire, 8 steps, 20 %", cn.IntegrateAndFire(8, 8), 8, 0.2),
-        ("Lif, 20 steps, 5 %", cn.Lif(8, voltage_decay=256, current_decay=1024), 20, 0.05),
+        ("integrate-and-fire, 8 steps, 20 % of inputs spike", cn.IntegrateAndFire(8, 8), 8, 0.2),
+        ("Lif, 20 steps, 5 % of inputs spike", cn.Lif(8, voltage_decay=256, current_decay=1024), 20, 0.05),
     )
     for title, neuron, steps, density in cases:
         net = network(neuron, steps)
         program = cn.compile(net, chip="loihi1")
         x = (np.random.default_rng(1).random((asked.samples, steps, SIZES[0])) < density).astype(np.uint8)
-        sides: dict[str, list[float]] = {"reference, events counted": []}
+        sides: dict[str, list[float]] = {REFERENCE: []}
         numpy_run = plain(net, x)
         program.run(x)
         for _ in range(asked.repeats):
-            sides["reference, events counted"].append(timed(partial(program.run, x)))
+            sides[REFERENCE].append(timed(partial(program.run, x)))
             if steps == 8:
                 sides.setdefault("plain NumPy", []).append(timed(numpy_run))
             if steps == 8 and asked.sinabs:
                 words = [asked.sinabs, "-c", SINABS, str(asked.samples), str(steps), str(density)]
                 said = subprocess.run(words, check=True, capture_output=True, text=True).stdout
-                sides.setdefault("sinabs", []).extend(float(line) for line in said.split()[1:])
+                sides.setdefault("sinabs, nothing counted", []).extend(float(line) for line in said.split()[1:])
         best = {side: min(times) / asked.samples for side, times in sides.items()}
-        print(title)
+        if len(best) == 1:
+            print(f"{title}: {best[REFERENCE] * 1e6:.1f} us a sample")
+            continue
+        print(f"| {title} | us a sample | time by the reference's |\n|---|---:|---:|")
         for side, seconds in best.items():
-            ratio = seconds / best["reference, events counted"]
-            print(f"  {side:<28} {seconds * 1e6:8.1f} us a sample   {ratio:5.2f}x")
+            ratio = seconds / best[REFERENCE]
+            print(f"| {side} | {seconds * 1e6:.1f} | {ratio:.2f} |")
 
 
 if __name__ == "__main__":

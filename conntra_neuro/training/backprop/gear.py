@@ -134,7 +134,7 @@ class StraightThrough(ABC):
     def _usual_width(self) -> float:
         """The surrogate's width, where none is given: leaky neurons learn from steps at which they are far from it."""
         leaky = any(node.neuron is not None and node.neuron.facts.form == "leaky" for node in self._arch.nodes)
-        return 1.0 if leaky else 0.35  # [measured on the tuning split of spoken digits, docs/events.md]
+        return 1.0 if leaky else 0.35  # [measured on the tuning split of spoken digits, docs/records/events.md]
 
     @abstractmethod
     def _train(self, x: Array, y: Array, decay: np.float32) -> tuple[Any, Any]:

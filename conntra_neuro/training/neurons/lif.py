@@ -32,7 +32,7 @@ class LifTraining(ThresholdTraining):
     def of_layer(self, fan_in: int, largest_level: int, first: bool, wanted: Wished) -> Neuron:
         """Return the neuron whose threshold is a third of what v spreads by, of independent inputs.
 
-        Units that spike often tell the layers above, and the scores, more [measured on spoken digits, docs/time.md].
+        Units that spike often tell the layers above, and the scores, more [measured on spoken digits].
         """
         decays = wanted.voltage_decay, wanted.current_decay
         lasts = math.sqrt(sum(w**2 for w in _kernel(*decays, steps=wanted.steps)))
