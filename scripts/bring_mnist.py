@@ -4,7 +4,8 @@
     .venv/bin/python scripts/bring_mnist.py measure FOLDER [--repair 60] [--only NAME-sSEED] [-- OPTIONS OF IMPORT]
 
 ``train`` runs in an environment with the package (and its exporter), without this project; NAME is a key of
-NETWORKS in bring_mnist_networks.py. ``measure`` runs ``conntra import --json`` on each file of FOLDER.
+NETWORKS in bring_mnist_networks.py. ``measure`` runs ``conntra import --json`` on each file of FOLDER, and prints a
+line a file, then a table in Markdown, with means and standard deviations where a network has several seeds.
 
 Splits: the first 40,000 training images train the float network. The last 10,000 training images choose scales and
 weights at import, and repair moves weights on them (a tenth of them decides what is kept); the float network has not
@@ -19,11 +20,24 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
+from markdown_tables import as_markdown
 
 TRAINED = 40_000
+SAID = {
+    "snntorch-leaky": "784-128-10, 25 steps",
+    "snntorch-rleaky": "784-128-10, 25 steps",
+    "snntorch-synaptic": "784-128-10, 25 steps",
+    "norse-lif": "784-128-10, 25 steps",
+    "sinabs-cnn": "converted, 32 steps",
+    "torch-mlp": "784-128-64-10, ReLU",
+    "torch-cnn": "ReLU",
+    "keras-residual": "residual CNN",
+    "brevitas-2bit": "CNN of 2-bit weights and activations",
+}
 
 
 def _data(mnist: Path, folder: Path, steps: int | None) -> tuple[Any, np.ndarray]:
@@ -81,8 +95,29 @@ def measure(args: argparse.Namespace) -> None:
         report = json.loads(run.stdout)
         found.append(_row(about, report, took))
         print(json.dumps(found[-1]), flush=True)
+    print(table(found))
     if args.json:
         args.json.write_text(json.dumps(found, indent=1))
+
+
+def table(found: list[dict[str, Any]]) -> str:
+    """Return a row a network: accuracies of the package, after import and after repair, in %, sweeps and seconds."""
+    rows = []
+    for name in dict.fromkeys([*SAID, *(run["name"] for run in found)]):
+        runs = [run for run in found if run["name"] == name]
+        if runs:
+            cells = [_spread(runs, "package", 2), _spread(runs, "imported", 2), _spread(runs, "repaired", 2)]
+            cells[1] += ", exact" if runs[0]["exact"] else ""
+            said = f"`{name}`, {SAID[name]}" if name in SAID else f"`{name}`"
+            rows.append([said, *cells, _spread(runs, "sweeps", 1), _spread(runs, "seconds", 0)])
+    return as_markdown("network|package, %|after import, %|after a minute of repair, %|sweeps|seconds", rows)
+
+
+def _spread(runs: list[dict[str, Any]], key: str, digits: int) -> str:
+    values = [run[key] for run in runs if key in run]
+    if not values:
+        return ""
+    return f"{mean(values):.{digits}f}" + (f" ± {stdev(values):.{digits}f}" if len(values) > 1 else "")
 
 
 def _row(about: dict[str, Any], report: dict[str, Any], took: float) -> dict[str, Any]:

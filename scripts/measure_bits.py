@@ -3,8 +3,9 @@
     .venv/bin/python scripts/measure_bits.py mnist-dev.npz --bits 8,4,3,2 --repair 60 --json out.json
 
 The network is the package's under tests/data/spiking (196-32-10 over 25 steps, trained by that package with
-scripts/bring_your_network.py). Pixels become spikes at random, seeded. Weights are chosen and repaired on training
-images alone; accuracy is that of the .npz's test images. 2 bits are ternary weights.
+scripts/bring_your_network.py). Pixels become spikes at random, with another draw for each seed. Weights are chosen and
+repaired on training images alone; accuracy is that of the .npz's test images. 2 bits are ternary weights. Prints a
+line a run, then a table in Markdown, with means and standard deviations where there are several seeds.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import importlib.util
 import json
 import time
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
+from markdown_tables import as_markdown
 
 from conntra_neuro.datasets import Dataset
 from conntra_neuro.exchange.files import import_with_report
@@ -72,6 +75,28 @@ def measured(package: str, data: Dataset, bits: int, seconds: float, targets: st
     }
 
 
+def _spread(values: list[float], digits: int = 2) -> str:
+    return f"{mean(values):.{digits}f}" + (f" ± {stdev(values):.{digits}f}" if len(values) > 1 else "")
+
+
+def table(found: list[dict[str, Any]]) -> str:
+    """Return a row a package and number of bits: what repair did where there was one, else how spikes agree."""
+    rows = []
+    for package, bits in dict.fromkeys((run["package"], run["bits"]) for run in found):
+        runs = [run for run in found if (run["package"], run["bits"]) == (package, bits)]
+        cells = [package, f"{bits}, ternary" if bits == 2 else str(bits)]
+        cells += [_spread([run[name] for run in runs]) for name in ("float", "import")]
+        if runs[0]["sweeps"] is not None:
+            rows.append([*cells, _spread([run["repaired"] for run in runs])])
+            continue
+        layers = range(len(runs[0]["equal"]))
+        for name in ("equal", "within_a_step"):
+            cells.append(", ".join(f"{mean(run[name][layer] for run in runs):.1f}" for layer in layers))
+        rows.append(cells)
+    last = ("after repair, %",) if found[0]["sweeps"] is not None else ("equal values, %", "within a step, %")
+    return as_markdown("|".join(("package", "bits", "float, %", "integers, %", *last)), rows)
+
+
 def main() -> None:
     """Measure, print, and write where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -81,17 +106,18 @@ def main() -> None:
     parser.add_argument("--repair", type=float, default=0.0)
     parser.add_argument("--targets", default="both")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--train", type=int, default=10_000)
-    parser.add_argument("--test", type=int, default=10_000)
+    parser.add_argument("--train", type=int, default=6_000)
+    parser.add_argument("--test", type=int, default=5_000)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    data = spikes_of(args.mnist, args.train, args.test, 0)
     found = []
-    for package in args.packages.split(","):
-        for bits in map(int, args.bits.split(",")):
-            for seed in range(args.seeds):
+    for seed in range(args.seeds):
+        data = spikes_of(args.mnist, args.train, args.test, seed)
+        for package in args.packages.split(","):
+            for bits in map(int, args.bits.split(",")):
                 found.append(measured(package, data, bits, args.repair, args.targets, seed))
                 print(found[-1], flush=True)
+    print(table(found))
     if args.json:
         args.json.write_text(json.dumps(found, indent=1))
 

@@ -1,20 +1,26 @@
 """Hold what `conntra import` makes of lava-dl's files to the spikes that lava-dl's slayer gave.
 
     .venv/bin/python scripts/measure_lava_dl.py FOLDER [--json out.json]
+    .venv/bin/python scripts/measure_lava_dl.py --python lavaenv/bin/python [--count 300] [--seed 0] [--json out.json]
 
-FOLDER is what scripts/make_lava_dl_files.py wrote. Prints files, how many are refused, layers, values (spikes or none,
-of every neuron at every step) and how many differ. slayer delays each block by a step, which is taken off.
+FOLDER is what scripts/make_lava_dl_files.py wrote; without it, the Python of an environment with lava-dl writes it
+first. Prints a table in Markdown: files, how many are refused, layers, values (spikes or none, of every neuron at every
+step), spikes among them, and how many values differ. slayer delays each block by a step, which is taken off.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from markdown_tables import as_markdown
 
 import conntra_neuro as cn
 from conntra_hardware.base.errors import ConntraError
@@ -65,13 +71,27 @@ def _late(path: Path) -> list[np.ndarray | None]:
 def main() -> None:
     """Compare, and print the counts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--python", help="of an environment with lava-dl")
+    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
+    if args.folder is None and args.python is None:
+        parser.error("FOLDER or --python: which files, or who is to write them")
     found: dict[str, int] = dict.fromkeys(("files", "refused", "layers", "values", "spikes", "differ"), 0)
-    for path in sorted(args.folder.glob("*.net")):
-        compared(path, found)
-    print(found)
+    with tempfile.TemporaryDirectory() as own:
+        if args.folder is None:
+            script = Path(__file__).parent / "make_lava_dl_files.py"
+            words = [own, "--count", str(args.count), "--seed", str(args.seed)]
+            subprocess.run([args.python, "-W", "ignore", str(script), *words], check=True, stdout=sys.stderr)
+        for path in sorted(Path(args.folder or own).glob("*.net")):
+            compared(path, found)
+    print(
+        as_markdown(
+            "networks|refused|layers of neurons|values|spikes among them|values that differ", [[*found.values()]]
+        )
+    )
     if args.json:
         args.json.write_text(json.dumps(found, indent=1))
 

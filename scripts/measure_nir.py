@@ -1,10 +1,12 @@
 """Hold what `conntra import` makes of random NIR graphs to what the packages themselves sent, or to NIR's equations.
 
     .venv/bin/python scripts/measure_nir.py FOLDER [--json out.json] [--bits 8] [--spikes 8]
+    .venv/bin/python scripts/measure_nir.py --packages norse,sinabs --python packages/bin/python [--count 300] ...
     .venv/bin/python scripts/measure_nir.py [--count 300] [--seed 0] [--json out.json] [--bits 8] [--spikes 8]
     .venv/bin/python scripts/measure_nir.py FOLDER --pack tests/data/nir_packages.npz --count 10
 
-FOLDER is what scripts/make_nir_graphs.py wrote. Without it, graphs in the notations of tests/support/nir_notations.py
+FOLDER is what scripts/make_nir_graphs.py wrote; --packages has it written first, by the Python of an environment that
+has these packages. Without either, graphs in the notations of tests/support/nir_notations.py
 are made, and held to tests/support/nir_graph_loops.py, which runs NIR's equations node by node in plain loops. --pack
 puts the first few of each package into one archive, for the tests. --spikes 8 has as many neurons for one that sends
 several spikes in a step.
@@ -12,13 +14,14 @@ several spikes in a step.
 For each package or notation: graphs, how many are refused, layers of neurons, values at all steps, how many of the
 float simulation differ (spikes that are not equal, potentials further apart than 1e-4 of the largest), and how many of
 the integer network's spikes do; of spikes of the reference, how many the integers have at that step or beside it; and
-of how many graphs the source is guessed.
+of how many graphs the source is guessed. Prints a line each, then a table in Markdown.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -27,6 +30,7 @@ from typing import Any
 
 import nir
 import numpy as np
+from markdown_tables import as_markdown
 
 from conntra_hardware.base.errors import ConntraError
 from conntra_neuro.exchange.files import import_with_report
@@ -37,6 +41,21 @@ from conntra_neuro.exchange.nir.spiking import SpikingImport
 SUPPORT = Path(__file__).parents[1] / "tests" / "support"
 COLUMNS = ("graphs", "refused", "layers", "values", "differ", "integers", "spikes", "within_a_step", "guessed")
 STEPS = 16
+NAMES = {
+    "snntorch": "snnTorch",
+    "norse": "Norse",
+    "rockpool": "Rockpool",
+    "spikingjelly": "SpikingJelly",
+    "spyx": "Spyx",
+    "nengo": "Nengo, by NIR's example",
+    "nengo, synapses": "Nengo, with synapses (LI) between layers",
+    "lava-dl": "lava-dl, by NIR's example",
+    "paper": "NIR paper: CubaLIF, LIF, LI, ways back, v_leak",
+    "sinabs, whole": "sinabs, whole numbers",
+    "norse, whole": "Norse, whole numbers",
+    "snntorch, whole": "snnTorch, whole numbers",
+}
+"""What the table calls them."""
 Case = tuple[str, Path, np.ndarray, list[np.ndarray], dict[str, Any]]
 
 
@@ -129,10 +148,31 @@ def compared(case: Case, of: dict[str, int], bits: int, most: int | None) -> Non
         of["within_a_step"] += int((near & (theirs > 0)).sum())
 
 
+def make(packages: str, python: str, folder: Path, count: int, seed: int) -> None:
+    """Have an environment with the packages write their graphs."""
+    script = Path(__file__).parent / "make_nir_graphs.py"
+    for package in packages.split(","):
+        words = [package, str(folder), "--count", str(count), "--seed", str(seed)]
+        subprocess.run([python, "-W", "ignore", str(script), *words], check=True, stdout=sys.stderr)
+
+
+def table(found: dict[str, dict[str, int]], guesses: bool) -> str:
+    """Return a row a package or notation; ``guesses``: also of how many graphs the source is guessed."""
+    rows = []
+    for name, of in found.items():
+        near = 100 * of["within_a_step"] / max(of["spikes"], 1)
+        cells = [NAMES.get(name, name), *(of[key] for key in ("graphs", "refused", "values", "differ", "spikes"))]
+        rows.append([*cells, f"{near:.1f}", *([of["guessed"]] if guesses else [of["integers"]])])
+    head = "network of|graphs|refused|values|simulation differs|spikes|integers within a step, %"
+    return as_markdown(f"{head}|{'source guessed' if guesses else 'values of integers that differ'}", rows)
+
+
 def main() -> None:
     """Compare, and print a line a package or notation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--packages", help="to have make graphs, with commas between")
+    parser.add_argument("--python", help="of the environment with the packages")
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bits", type=int, default=8)
@@ -145,11 +185,16 @@ def main() -> None:
         return
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as own:
-        cases = packages(args.folder) if args.folder else notations(Path(own), args.count, args.seed)
+        folder = args.folder
+        if args.packages:
+            folder = Path(own)
+            make(args.packages, args.python or sys.executable, folder, args.count, args.seed)
+        cases = packages(folder) if folder else notations(Path(own), args.count, args.seed)
         for case in cases:
             compared(case, found.setdefault(case[0], dict.fromkeys(COLUMNS, 0)), args.bits, args.spikes)
     for name, of in found.items():
         print(name, of)
+    print(table(found, guesses=folder is not None))
     if args.json:
         args.json.write_text(json.dumps(found, indent=1))
 

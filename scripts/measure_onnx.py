@@ -13,7 +13,8 @@ onnxruntime runs with its optimisations off: on, it joins nodes into integer pro
 Of the last three the float network that is read is compared first (logits off by more than 2e-3 of the largest; of
 ``eight``, whose activations are rounded in the file and not in what is read, classes), then the 8-bit integer network
 that is made of it on 300 random samples, on 200 others. Classes are compared where onnxruntime's two best logits are
-further apart than 1e-4 (integers of 8 bits: than 5 % of the spread of logits).
+further apart than 1e-4 (integers of 8 bits: than 5 % of the spread of logits). Prints what differs, and a table in
+Markdown.
 """
 
 from __future__ import annotations
@@ -36,10 +37,16 @@ import float_graphs  # type: ignore[import-not-found]
 import onnx
 import onnx_graphs  # type: ignore[import-not-found]
 import onnx_qdq  # type: ignore[import-not-found]
+from markdown_tables import as_markdown
 
 COLUMNS = ("graphs", "refused", "logits", "differ", "classes", "other_class", "integer_classes", "other_integer_class")
 WRONG = ("differ", "other_class", "other_integer_class")
-KINDS = ("few", "eight", "float", "residual")
+KINDS = {
+    "few": "QDQ, activations of 2 to 8 values: exact",
+    "eight": "QDQ of 8 bits, by onnxruntime's own static quantisation",
+    "float": "floating point: PyTorch, tf2onnx, skl2onnx",
+    "residual": "the same with branches",
+}
 ROWS, FITTED = 200, 300
 
 
@@ -110,10 +117,24 @@ def compared(kind: str, seed: int, path: Path, of: dict[str, int]) -> None:
         print(f"{kind} {seed}: {error}")
 
 
+def table(found: dict[str, dict[str, int]]) -> str:
+    """Return a row a kind; counts that differ stand with those that were compared."""
+    rows = []
+    for kind, of in found.items():
+        logits = f"{of['differ']:,} of {of['logits']:,}" if of["logits"] else ""
+        net = f"{of['other_class']:,} of {of['classes']:,}"
+        integers = f"{of['other_integer_class']:,} of {of['integer_classes']:,}"
+        if kind == "few":  # read exactly: there is no network but that of integers
+            net, integers = "", net
+        rows.append([KINDS[kind], of["graphs"], of["refused"], logits, net, integers])
+    head = "kind|graphs|refused|float network: logits that differ|float network: other class"
+    return as_markdown(f"{head}|integers: other class", rows)
+
+
 def main() -> None:
     """Compare, and print a line a kind."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kinds", nargs="*", default=KINDS)
+    parser.add_argument("kinds", nargs="*", default=tuple(KINDS))
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
@@ -128,6 +149,7 @@ def main() -> None:
                 if any(new.values()):
                     print(f"{kind} {seed}: {new}")
             print(kind, found[kind], flush=True)
+    print(table(found))
     if args.json:
         args.json.write_text(json.dumps(found, indent=1))
 

@@ -3,6 +3,7 @@
     .venv/bin/python scripts/measure_qonnx.py make FOLDER --seeds 50
     qonnx-env/bin/python scripts/measure_qonnx.py run FOLDER          (pip install qonnx, in an environment of its own)
     .venv/bin/python scripts/measure_qonnx.py compare FOLDER --json out.json
+    .venv/bin/python scripts/measure_qonnx.py all --python qonnx-env/bin/python    (all three, in a folder of its own)
 
 Six notations (tests/support/onnx_graphs.py, onnx_branches.py), so many seeds of each, 40 inputs a graph. Classes are
 compared where the two best logits are further apart than 1e-4: float32, in which the package computes, has no order of
@@ -13,13 +14,24 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markdown_tables import as_markdown
 
 ROWS, APART = 40, 1e-4
+NAMES = {
+    "brevitas": "Brevitas, binary",
+    "larq": "Larq, through tf2onnx",
+    "qkeras": "QKeras",
+    "pytorch": "PyTorch",
+    "dense": "dense layers with residual additions",
+    "residual": "residual convolutional networks with `Trunc`",
+}
 
 
 def make(folder: Path, seeds: int) -> None:
@@ -94,21 +106,33 @@ def compare(folder: Path) -> dict[str, dict[str, int]]:
 def main() -> None:
     """Make, run or compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["make", "run", "compare"])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("what", choices=["make", "run", "compare", "all"])
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--python", help="of an environment with qonnx, for all")
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    if args.what == "make":
-        make(args.folder, args.seeds)
-    elif args.what == "run":
-        run(args.folder)
-    else:
-        found = compare(args.folder)
-        for name, of in found.items():
-            print(name, of)
-        if args.json:
-            args.json.write_text(json.dumps(found, indent=1))
+    if args.folder is None and (args.what != "all" or args.python is None):
+        parser.error("FOLDER, or all --python: missing")
+    with tempfile.TemporaryDirectory() as own:
+        folder = args.folder or Path(own)
+        if args.what in ("make", "all"):
+            make(folder, args.seeds)
+        if args.what == "all":
+            subprocess.run([args.python, "-W", "ignore", __file__, "run", own], check=True, stdout=sys.stderr)
+        if args.what == "run":
+            run(folder)
+        if args.what in ("compare", "all"):
+            show(compare(folder), args.json)
+
+
+def show(found: dict[str, dict[str, int]], path: Path | None) -> None:
+    """Print a table of the notations, and write it where asked."""
+    keys = ("graphs", "refused", "compared", "differ")
+    rows = [[said, *(found[name][key] for key in keys)] for name, said in NAMES.items() if name in found]
+    print(as_markdown("notation|graphs|refused|classes compared|differ", rows))
+    if path:
+        path.write_text(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

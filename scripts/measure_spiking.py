@@ -5,7 +5,8 @@
 NETWORKS is the folder with packages/NAME.nir and NAME.npz (inputs), and nir-paper/. Weights are chosen on nothing, and
 on 1,500 samples of their own: random spikes of the recorded inputs' rate or, of the networks under tests/data/spiking,
 training images. Agreement is that on other samples: 100 random ones and the recorded inputs, or 1,000 test images. All
-random numbers are seeded. Networks that send several spikes in a step are also imported with --spikes 8.
+random numbers are seeded. Networks that send several spikes in a step are also imported with --spikes 8. Prints a line
+an import, then a table in Markdown: of the last layer, values that are equal and, in brackets, spikes within a step.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markdown_tables import as_markdown
 from measure_bits import spikes_of
 
 from conntra_neuro.datasets import Dataset
@@ -89,6 +91,21 @@ def measured(path: Path, options: dict[str, Any], x: np.ndarray | None, tests: A
     return found
 
 
+def table(found: list[dict[str, Any]]) -> str:
+    """Return a row a network: 8 bits without data, then each number of bits with data."""
+    every = sorted({run["bits"] for run in found})
+    rows: dict[str, dict[str, str]] = {}
+    for run in found:
+        one = run["name"] in TRAINED and "spikes" in TRAINED[run["name"]]
+        name = run["name"] + (", `--spikes one`" if one else f", `--spikes {run['spikes']}`" if "spikes" in run else "")
+        of = run.get("mnist") or run["random"]
+        cell = f"{of['equal'][-1]:.1f} ({of['within_a_step'][-1]:.1f})"
+        rows.setdefault(name, {})[f"{run['bits']} bits" + ("" if run["data"] else ", without data")] = cell
+    heads = [f"{every[0]} bits, without data", *(f"{bits} bits" for bits in every)]
+    cells = ([name, *(row[head] for head in heads)] for name, row in rows.items())
+    return as_markdown("|".join(("network", *heads)), cells)
+
+
 def main() -> None:
     """Measure, print, and write where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -112,6 +129,7 @@ def main() -> None:
                         row | measured(path, options | spikes | {"bits": bits, "seed": args.seed}, data, tests)
                     )
                     print(found[-1], flush=True)
+    print(table(found))
     if args.json:
         args.json.write_text(json.dumps(found, indent=1))
 

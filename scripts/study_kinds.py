@@ -10,7 +10,7 @@ block of its name, `<!-- results: NAME -->`. The studies themselves stand in res
 Words in capitals stand for what a study needs and the repository does not have; `--with NAME=PATH` names one: MNIST is
 an .npz of its training images, IMAGENET a folder of ten classes in `train` and `val`, FSDD the recordings of spoken
 digits, READERS a Python with snnTorch, Norse and sinabs, TONIC one with tonic and snnTorch, LAVADL one with lava-dl,
-PACKAGES a folder of networks that other packages wrote.
+QONNX one with qonnx, PACKAGES a folder of networks that other packages wrote.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any, Protocol
 
-NEEDS = ("MNIST", "IMAGENET", "FSDD", "READERS", "TONIC", "LAVADL", "PACKAGES")
+NEEDS = ("MNIST", "IMAGENET", "FSDD", "READERS", "TONIC", "LAVADL", "QONNX", "PACKAGES")
 """What a study may need from outside of the repository."""
 
 Table = dict[str, Any]

@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markdown_tables import as_markdown
 
-READERS = ("snntorch", "norse", "sinabs")
+READERS = {"snntorch": "snnTorch", "norse": "Norse", "sinabs": "sinabs"}
 SAMPLES = 200
 
 
@@ -100,28 +101,31 @@ def write(folder: Path, name: str) -> None:
 
 
 def load(folder: Path) -> None:
-    """Load every file with its package, and print the table."""
+    """Load every file with its package, and print the table: outputs and classes that are equal, in %."""
     import importlib.metadata as metadata
 
-    print(", ".join(f"{p} {metadata.version(p)}" for p in (*READERS, "nir", "nirtorch")))
-    print("\n| network | package | outputs equal, % | classes equal, % | |\n|---|---|---|---|---|")
+    print(", ".join(f"{p} {metadata.version(p)}" for p in (*READERS, "nir", "nirtorch")), "\n")
+    rows: dict[str, list[str]] = {}
     for entry in json.loads((folder / "tries.json").read_text()):
-        start = f"| {entry['network']} | {entry['reader']} |"
-        if entry["refused"]:
-            print(f"{start} | | not exported: {entry['refused'].split(': ', 3)[-1]} |")
-            continue
-        with np.load(folder / entry["expected"]) as expected:
-            x, sums = expected["x"], expected["sums"]
-            x = x.reshape(*x.shape[:2], *expected["shape"])
-        try:
-            found = RUN[entry["reader"]](folder / entry["file"], x.astype(np.float32), entry["soft"])
-        except Exception as error:
-            what = " ".join(str(error).split())[:160]
-            print(f"{start} | | does not load: {type(error).__name__}: {what} |")
-            continue
-        equal = 100 * np.mean(np.abs(found - sums) < 1e-3)
-        classes = 100 * np.mean(found.sum(axis=1).argmax(axis=1) == sums.sum(axis=1).argmax(axis=1))
-        print(f"{start} {equal:.2f} | {classes:.1f} | |")
+        rows.setdefault(entry["network"], [entry["network"]]).append(_cell(folder, entry))
+    print(as_markdown("|".join(("network", *READERS.values())), rows.values()))
+
+
+def _cell(folder: Path, entry: dict[str, Any]) -> str:
+    """Return what came of one file: two shares, or why there are none."""
+    if entry["refused"]:
+        return "refused: " + entry["refused"].split(": ", 3)[-1].partition(";")[0]  # behind it is the remedy
+    with np.load(folder / entry["expected"]) as expected:
+        x, sums = expected["x"], expected["sums"]
+        x = x.reshape(*x.shape[:2], *expected["shape"])
+    try:
+        found = RUN[entry["reader"]](folder / entry["file"], x.astype(np.float32), entry["soft"])
+    except Exception as error:
+        what = " ".join(str(error).split())[:160].replace("|", "/")
+        return f"does not load: {type(error).__name__}: {what}"
+    equal = 100 * np.mean(np.abs(found - sums) < 1e-3)
+    classes = 100 * np.mean(found.sum(axis=1).argmax(axis=1) == sums.sum(axis=1).argmax(axis=1))
+    return f"{equal:.2f} / {classes:.1f}"
 
 
 def snntorch(path: Path, x: np.ndarray, soft: bool) -> np.ndarray:

@@ -3,7 +3,8 @@
     python scripts/verify_published.py FOLDER [--samples 20] [--backends reference,lava,brian2] [--json FILE]
 
 Each file goes through the command line as a user would call it: ``conntra import``, ``conntra compile --chip auto``,
-``conntra verify --data random``. The folder is searched for .net, .nir and .onnx files.
+``conntra verify --data random``. The folder is searched for .net, .nir and .onnx files. A file that fails, or values
+that differ, are the row's last words. Prints a line a file, then the table in Markdown.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from markdown_tables import as_markdown
 
 from conntra_neuro.cli.app import main as conntra
 
@@ -50,8 +53,16 @@ def proved(path: Path, scratch: Path, samples: int, backends: str) -> dict[str, 
     return row | {"equal": said["verify"]["equal"], **counts, "seconds": round(seconds, 1)}
 
 
+def shown(row: dict[str, Any]) -> tuple[object, ...]:
+    """Return the cells of a file."""
+    if "failed" in row:
+        return row["file"], f"{row['failed']}: {row['error']}", "", ""
+    compared = f"{row['spikes'] + row['potentials']:,}" + ("" if row["equal"] else ": DIFFER")
+    return row["file"], f"{row['chip']}, {row['cores']}", compared, row["seconds"]
+
+
 def main() -> None:
-    """Print a line a file, then write all of them."""
+    """Print a line a file and the table, then write all of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--samples", type=int, default=20)
@@ -63,6 +74,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             rows.append(proved(path, Path(scratch), asked.samples, asked.backends))
         print(json.dumps(rows[-1]), flush=True)
+    print(as_markdown("file|chip, cores|spikes and potentials compared|seconds", map(shown, rows)))
     if asked.json is not None:
         asked.json.write_text(json.dumps(rows, indent=1))
 

@@ -3,15 +3,17 @@
 "A sample" is the time of the simulation without starting the simulator, which is shown apart. "Restarted" is what a
 simulator costs that is started for every image: a whole run of one image, its start included, against a whole run of
 many. Programs and inputs are random: no simulator here is quicker or slower for trained ones of the same rates. Nothing
-here is a test: machines differ, ratios less so.
+here is a test: machines differ, ratios less so. Ratios and times of a sample are a table in Markdown.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
@@ -20,6 +22,9 @@ from conntra_hardware.backends.protocol import Recording, RunOptions
 from conntra_hardware.chip import load_chip
 from conntra_hardware.neurons import Readout, Threshold
 from conntra_hardware.program import INPUT, CoreSlice, Population, Program, Projection
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "scripts"))
+import markdown_tables
 
 SMALL, LARGE = (784, 512, 10), (784, 1024, 1024, 10)
 DENSITY = 0.15
@@ -84,9 +89,17 @@ def throughput(title: str, sizes: tuple[int, ...], name: str, inputs: np.ndarray
     return found
 
 
-def ratio(title: str, quick: float, plain: float) -> None:
-    """Print how many times longer a sample takes in the plain way."""
-    print(f"{title:<62} {plain / quick:10.1f}x   {quick * 1e6:10.1f} us   {plain * 1e6:12.1f} us")
+def ratio(title: str, quick: float, plain: float) -> tuple[str, ...]:
+    """Return how many times longer a sample takes in the plain way, and both times."""
+    times = plain / quick
+    return title, f"{times:,.1f}x" if times < 10 else f"{times:,.0f}x", _time(quick), _time(plain)
+
+
+def _time(seconds: float) -> str:
+    for unit, factor in (("us", 1e6), ("ms", 1e3)):
+        if seconds * factor < 1000:
+            return f"{seconds * factor:.{1 if seconds * factor < 100 else 0}f} {unit}"
+    return f"{seconds:.2f} s"
 
 
 def main() -> None:
@@ -113,20 +126,21 @@ def main() -> None:
     has_sanafe = load_backend("sanafe").availability().ok
     if has_sanafe:
         sanafe = throughput(f"sanafe, {names[0]}", SMALL, "sanafe", some, repeats)
-    print(f"\n{f'{names[0]}, a sample':<62} {'ratio':>11}   {'quicker':>13}   {'plain':>15}")
-    ratio(f"reference : integer products in NumPy ({names[1]})", large[0], plain_numpy(make_program(LARGE), few))
-    ratio("reference : integer products in NumPy", quick["reference"][0], plain_numpy(small, few))
-    ratio("lava batched : stock Lava, one image a step", quick["lava"][0], plain["lava"][0])
-    ratio("brian2 side by side : one image a step", quick["brian2"][0], plain["brian2"][0])
+    rows = [
+        ratio(f"`reference` : integer products in NumPy, {names[1]}", large[0], plain_numpy(make_program(LARGE), few)),
+        ratio("`reference` : integer products in NumPy", quick["reference"][0], plain_numpy(small, few)),
+        ratio("`lava` batched : stock Lava, one image a step", quick["lava"][0], plain["lava"][0]),
+        ratio("`brian2` side by side : one image a step", quick["brian2"][0], plain["brian2"][0]),
+    ]
     for name, inputs in (("lava", many), ("brian2", few)):
         seconds, starting, _ = measure("lava-stock" if name == "lava" else name, small, one)
         whole = quick[name][0] + quick[name][1] / len(inputs)
-        ratio(f"{name} for {len(inputs):,} : restarted for each image, starts included", whole, seconds + starting)
-    ratio("reference : lava batched", quick["reference"][0], quick["lava"][0])
-    ratio("reference : brian2 side by side", quick["reference"][0], quick["brian2"][0])
+        rows.append(ratio(f"`{name}` for {len(inputs):,} : restarted for each image", whole, seconds + starting))
+    rows.append(ratio("`reference` : `lava` batched", quick["reference"][0], quick["lava"][0]))
+    rows.append(ratio("`reference` : `brian2` side by side", quick["reference"][0], quick["brian2"][0]))
     if has_sanafe:
-        for name in ("reference", "lava", "brian2"):
-            ratio(f"{name} : sanafe, which models energy and time as well", quick[name][0], sanafe[0])
+        rows += [ratio(f"`{name}` : `sanafe`", quick[name][0], sanafe[0]) for name in ("reference", "lava", "brian2")]
+    print("\n" + markdown_tables.as_markdown(f"a sample, {names[0]}|ratio|quicker|slower", rows))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,23 @@
 """A network as C on this machine: time of one inference, and flash against the same network in float32.
 
-    python tests/benchmarks/bench_c.py [MODEL] [--features uint8]
+    python tests/benchmarks/bench_c.py [MODEL or DATA ...] [--features uint8] [--cross arm-none-eabi-gcc]
 
-MODEL is trained before, as by ``conntra train digits --layers 256 --out digits.conntra``; without one, a network of
-that shape is trained for a moment. Beside the generated code runs the plainest float32 network in C, loops over the
-same weights as floats: times are processor times, medians of nine runs, ratios are of the two, side by side.
+MODEL is trained before, as by ``conntra train digits --layers 256 --out digits.conntra``; on DATA, or on digits where
+there is neither, a network of that shape is trained here. Beside the generated code runs the plainest float32 network
+in C, loops over the same weights as floats: times are processor times, medians of nine runs, ratios are of the two,
+side by side. Prints a table in Markdown; --cross is a compiler that counts the code for a Cortex-M0+, which is left out
+where there is none.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +27,11 @@ from conntra_neuro.exchange.c.measure import measure
 from conntra_neuro.exchange.c.tables import table
 from conntra_neuro.exchange.c.writer import c_header
 
+sys.path.append(str(Path(__file__).resolve().parents[2] / "scripts"))
+import markdown_tables
+
 _ROUNDS = 9
+_CORTEX = "-mcpu=cortex-m0plus -mthumb -ffreestanding"
 
 _MAIN = """
 #include <stdio.h>
@@ -66,28 +75,37 @@ int main(void)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path, nargs="?")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("models", nargs="*", default=["digits"])
     parser.add_argument("--features", default="uint8")
+    parser.add_argument("--cross", default="arm-none-eabi-gcc")
     chosen = parser.parse_args()
-    if chosen.model is None:
-        network = cn.train(cn.load_dataset("digits"), layers=[256], seed=0, sweeps=3, shift=0).network
-    else:
-        network = cn.load(chosen.model)
+    cross = f"{chosen.cross} {_CORTEX}" if shutil.which(chosen.cross) else None
+    rows = [row for model in chosen.models for row in compared(model, chosen.features, cross)]
+    head = "network|packing|flash, x86-64|flash, Cortex-M0+|RAM|time of float32 : time"
+    print(markdown_tables.as_markdown(head, rows))
+
+
+def compared(model: str, features: str, cross: str | None) -> Iterator[tuple[object, ...]]:
+    """Train or load a network, and return the cells of it in float32 and in either packing."""
+    network = cn.load(model) if Path(model).is_file() else _trained(model)
     assert isinstance(network, cn.DiscreteNetwork)
     assert all(isinstance(layer, cn.Dense) for layer in network.layers), "dense networks only"
+    name = "-".join(map(str, (network.n_in, *(layer.n_out for layer in network.layers))))
     reference = float_header(network)
     as_float = measure(f"#include <stdint.h>\n{reference}", "net", "cc")["flash_measured_bytes"]
-    print(f"{network!r}\nfloat32: {as_float:,} bytes of flash (code and tables, cc -O2, x86-64)")
+    yield name, "float32", as_float, "", "", "1"
     for packing in ("bits", "digits"):
-        header = c_header(network, packing=packing, features=chosen.features)
+        header = c_header(network, packing=packing, features=features)
         counted = measure(header.text, "net", "cc")
         flash, ram = counted["flash_measured_bytes"], counted["ram_measured_bytes"]
+        there = measure(header.text, "net", cross)["flash_measured_bytes"] if cross else ""
         ours, theirs = timed(network, header.text, reference)
-        print(
-            f"{packing}: {flash:,} bytes of flash, {as_float / flash:.1f} times less; {ram:,} bytes of RAM; "
-            f"{ours * 1e6:.2f} us an inference, float32 {theirs * 1e6:.2f} us, {theirs / ours:.1f} times longer"
-        )
+        yield name, packing, flash, there, ram, f"{theirs / ours:.1f}"
+
+
+def _trained(data: str) -> cn.DiscreteNetwork:
+    return cn.train(cn.load_dataset(data), layers=[256], seed=0, shift=0).network
 
 
 def timed(network: cn.DiscreteNetwork, header: str, reference: str) -> tuple[float, float]:
