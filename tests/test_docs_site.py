@@ -14,7 +14,7 @@ import conntra_neuro
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.md"))
-PAGES = [*sorted(DOCS.glob("*.md")), *NOTEBOOKS]
+PAGES = [*sorted(DOCS.glob("*.md")), *sorted((DOCS / "records").glob("*.md")), *NOTEBOOKS]
 sys.path.append(str(ROOT / "scripts"))
 
 import docs_pages  # noqa: E402

@@ -343,7 +343,7 @@ SLAYER = np.load(OXFORD / "slayer_files.npz")
 
 @pytest.mark.parametrize("name", sorted({key.split("/")[0] for key in SLAYER.files}))
 def test_lava_dls_own_networks_give_slayers_spikes(name: str, tmp_path: Path) -> None:
-    """Ten of scripts/make_lava_dl_files.py, lava-dl 0.6.0; 300 more are measured (docs/exchange.md)."""
+    """Ten of scripts/make_lava_dl_files.py, lava-dl 0.6.0; 300 more are measured (docs/lava_dl.md)."""
     (tmp_path / "a.net").write_bytes(SLAYER[f"{name}/file"].tobytes())
     x = SLAYER[f"{name}/inputs"]
     layers = sum(key.startswith(f"{name}/") for key in SLAYER.files) - 2

@@ -1,7 +1,7 @@
 """Graphs that six packages exported, held to the spikes that they sent; and notations, held to NIR's own equations.
 
 ``tests/data/nir_packages.npz`` is of scripts/make_nir_graphs.py and scripts/measure_nir.py --pack; 300 graphs of each
-were measured the same way (docs/exchange.md).
+were measured the same way (docs/nir.md).
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def test_the_file_itself_is_what_onnxruntime_computes(imported: tuple[str, ReluI
 def test_eight_bits_lose_next_to_nothing(imported: tuple[str, ReluImport, Dataset]) -> None:
     _, found, data = imported
     compared = found.compared(data)
-    # 200 images: three of them are 1.5 points. What is at stake is in docs/exchange.md, on 10,000.
+    # 200 images: three of them are 1.5 points. What is at stake is in docs/bring_your_network.md, on 10,000.
     assert compared["same_class"] >= 0.985
     assert compared["accuracy"] >= compared["float_accuracy"] - 0.015
     assert all(layer["error"] < 0.12 for layer in compared["agreement"])

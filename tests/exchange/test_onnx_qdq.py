@@ -1,6 +1,6 @@
 """Graphs with QuantizeLinear and DequantizeLinear, and floating point, as onnxruntime runs them without optimisations.
 
-300 graphs a kind are measured by scripts/measure_onnx.py (docs/exchange.md); here are a few of each.
+300 graphs a kind are measured by scripts/measure_onnx.py (docs/onnx.md); here are a few of each.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What graphs do not say: how the package that wrote one steps, resets and spikes.
 
 NIR's equations are in continuous time. Who exported a graph ran it in steps of its own, and a graph does not carry them
-[measured with the packages themselves, docs/exchange.md].
+[measured with the packages themselves, docs/nir.md].
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the importers of other packages understand of NIR, and what is to be set by hand once they have loaded a graph.
 
 NIR says equations in continuous time; how a package steps through them, resets and compares is its own affair. Each row
-was tried with the package itself (``scripts/try_readers.py``, docs/exchange.md).
+was tried with the package itself (``scripts/try_readers.py``, docs/nir.md).
 """
 
 from __future__ import annotations
