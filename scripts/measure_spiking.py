@@ -57,6 +57,9 @@ def randomly(n: int, shape: tuple[int, ...], rate: float, seed: int) -> np.ndarr
 
 def networks(folder: Path, mnist: Path, seed: int) -> Iterator[tuple[str, Path, dict[str, Any], np.ndarray, Any]]:
     """Yield names, files, options, samples to choose weights on, and the samples that are compared, by name."""
+    data = spikes_of(mnist, FITTED, 1000, seed)
+    for name, options in TRAINED.items():
+        yield name, LOCAL / f"{name}.nir", options, data.x_train, {"mnist": data.x_test}
     for name, options in PACKAGES.items():
         with np.load(folder / "packages" / f"{name}.npz") as file:
             x = file["inputs"]
@@ -65,9 +68,6 @@ def networks(folder: Path, mnist: Path, seed: int) -> Iterator[tuple[str, Path, 
     for name, (options, shape, rate, fitted) in PAPER.items():
         tests = {"random": randomly(100, shape, rate, 1)}
         yield name, folder / "nir-paper" / f"{name}.nir", options, randomly(fitted, shape, rate, 2 + seed), tests
-    data = spikes_of(mnist, FITTED, 1000, seed)
-    for name, options in TRAINED.items():
-        yield name, LOCAL / f"{name}.nir", options, data.x_train, {"mnist": data.x_test}
 
 
 def measured(path: Path, options: dict[str, Any], x: np.ndarray | None, tests: Any) -> dict[str, Any]:
@@ -97,7 +97,8 @@ def table(found: list[dict[str, Any]]) -> str:
     rows: dict[str, dict[str, str]] = {}
     for run in found:
         one = run["name"] in TRAINED and "spikes" in TRAINED[run["name"]]
-        name = run["name"] + (", `--spikes one`" if one else f", `--spikes {run['spikes']}`" if "spikes" in run else "")
+        name = "Braille" if run["name"].startswith("braille") else run["name"]
+        name += ", `--spikes one`" if one else f", `--spikes {run['spikes']}`" if "spikes" in run else ""
         of = run.get("mnist") or run["random"]
         cell = f"{of['equal'][-1]:.1f} ({of['within_a_step'][-1]:.1f})"
         rows.setdefault(name, {})[f"{run['bits']} bits" + ("" if run["data"] else ", without data")] = cell
