@@ -17,6 +17,7 @@ from conntra_neuro.training import Fit, fit_spikes, train
 from conntra_neuro.training.gears.blocks import Blocks, BlocksOptions
 from conntra_neuro.training.inputs.image import ImageShape
 from conntra_neuro.training.neurons import of_neuron
+from conntra_neuro.training.scoring import split
 from conntra_neuro.training.task import Clock, Task
 from conntra_neuro.training.threads import Threads
 
@@ -106,6 +107,30 @@ def test_same_network_on_one_thread_and_on_two(layers: str, neuron: str) -> None
         one = _fit(task, layers, neuron=neuron, threads=1, shift=1)
     for a, b in zip(one.parameters.arrays().values(), two.parameters.arrays().values(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("layers", "neuron"),
+    [("conv4k3p1,maxpool2,conv4k3p1+1,6", "threshold"), ("conv4k3,sumpool2,7", "if3"), ("dwconvk3,conv4k3", "relu")],
+)
+def test_parts_of_mini_batches_give_the_same_network(layers: str, neuron: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = twins.layered_task(layers, 3, n=300)
+    options = {"neuron": neuron, "shift": 1, "penalty_energy": 5.0 if neuron == "threshold" else 0.0}
+    one = _fit(task, layers, threads=1, **options)
+    monkeypatch.setattr(split, "_LEAST", 0)
+    for count in (2, 3):
+        parts = _fit(task, layers, threads=count, **options)
+        assert [record.objective for record in parts.history] == [record.objective for record in one.history]
+        for a, b in zip(one.parameters.arrays().values(), parts.parameters.arrays().values(), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_mini_batches_are_split_where_they_are_large() -> None:
+    network = twins.layered_task("conv4k3p1,6", 0, n=50).architecture
+    assert split.multiplications(network) == 7 * 6 * (2 * 9) * 4 + (7 * 6 * 4) * 6 + 6 * 3
+    assert not split.is_worth_splitting(network, 500, 2)
+    assert split.is_worth_splitting(network, 10**6, 2)
+    assert not split.is_worth_splitting(network, 10**6, 1)
 
 
 def test_convolutions_learn_and_go_on_from_a_network() -> None:

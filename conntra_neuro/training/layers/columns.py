@@ -18,33 +18,47 @@ from conntra_hardware.base.jit import jit
 from conntra_hardware.program.convolution import Geometry
 from conntra_neuro.training.threads import Threads
 
-__all__ = ["gather", "scatter"]
+__all__ = ["Columns"]
 
 Floats = npt.NDArray[Any]
 _fast = jit
 
 
-def gather(x: Floats, geometry: Geometry, threads: Threads) -> Floats:
-    """Return the columns (groups, n, places, kernel height * width * channels of a group) of x (n, h, w, channels)."""
-    groups, inner = geometry.groups, geometry.kernel_shape[1]
-    out = np.empty((groups, len(x), geometry.positions, geometry.kernel[0] * geometry.kernel[1] * inner), x.dtype)
-    if _in_pieces(geometry):
-        threads.run(_gather_pieces, len(x), np.ascontiguousarray(x).reshape(-1), *_shape(geometry), out.reshape(-1))
-    else:
-        threads.run(_gather, len(x), x, *_sizes(geometry), out)
-    return out
+class Columns:
+    """Copies images to columns and adds columns back to images, of one convolution.
 
+    Columns are (groups, n, places, kernel height * width * channels of a group).
+    """
 
-def scatter(columns: Floats, geometry: Geometry, threads: Threads) -> Floats:
-    """Return (n, h, w, channels): the sum of all columns' entries at the places that they came from."""
-    channels, height, width = geometry.input_shape
-    out = np.zeros((columns.shape[1], height, width, channels), columns.dtype)
-    if _in_pieces(geometry):
-        flat = np.ascontiguousarray(columns).reshape(-1)
-        threads.run(_scatter_pieces, len(out), flat, *_shape(geometry), out.reshape(-1))
-    else:
-        threads.run(_scatter, len(out), columns, *_sizes(geometry), out)
-    return out
+    def __init__(self, geometry: Geometry, threads: Threads) -> None:
+        self._threads, self._pieces = threads, _in_pieces(geometry)
+        self._numbers = _shape(geometry) if self._pieces else _sizes(geometry)
+        inner = geometry.kernel[0] * geometry.kernel[1] * geometry.kernel_shape[1]
+        self.places = geometry.positions
+        self._shape = (geometry.groups, self.places, inner)
+
+    def room(self, n: int, dtype: Any) -> Floats:
+        """Return room for the columns of ``n`` images."""
+        groups, places, inner = self._shape
+        return np.empty((groups, n, places, inner), dtype)
+
+    def gather(self, x: Floats, room: Floats) -> Floats:
+        """Return the columns of x (n, h, w, channels), a view of ``room``, which has room for n or more."""
+        out = room[:, : len(x)]
+        if self._pieces:
+            flat = np.ascontiguousarray(x).reshape(-1)
+            self._threads.run(_gather_pieces, len(x), flat, *self._numbers, out.reshape(-1))
+        else:
+            self._threads.run(_gather, len(x), x, *self._numbers, out)
+        return out
+
+    def scatter(self, columns: Floats, out: Floats) -> None:
+        """Add all columns' entries to ``out`` (n, h, w, channels), at the places that they came from."""
+        if self._pieces:
+            flat = np.ascontiguousarray(columns).reshape(-1)
+            self._threads.run(_scatter_pieces, len(out), flat, *self._numbers, out.reshape(-1))
+        else:
+            self._threads.run(_scatter, len(out), columns, *self._numbers, out)
 
 
 def _in_pieces(g: Geometry) -> bool:

@@ -12,6 +12,7 @@ from conntra_neuro.training.layers.products import Products
 from conntra_neuro.training.scoring.chain import ChainScorer
 from conntra_neuro.training.scoring.layers import LayerScorer
 from conntra_neuro.training.scoring.plan import LocalSamples, Plan, Scorer
+from conntra_neuro.training.scoring.split import SplitSamples, is_worth_splitting
 from conntra_neuro.training.threads import Threads
 
 __all__ = ["samples_of", "scorer_of"]
@@ -30,4 +31,9 @@ def samples_of(
     scorer: Scorer, spikes: Spikes, y: npt.NDArray[np.int64], image: ImageShape | None = None
 ) -> LocalSamples:
     """Return samples in this process, stored as ``scorer`` is fastest with."""
-    return LocalSamples(inputs_of(spikes, image, dense=isinstance(scorer, LayerScorer)), y, scorer)
+    whole = isinstance(scorer, LayerScorer)
+    inputs = inputs_of(spikes, image, dense=whole)
+    parts = scorer.parts() if whole else ()
+    if whole and is_worth_splitting(scorer.plan.arch, min(scorer.plan.batch, len(y)), len(parts)):
+        return SplitSamples(inputs, y, scorer, scorer.threads, parts)
+    return LocalSamples(inputs, y, scorer)

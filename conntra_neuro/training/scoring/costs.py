@@ -17,7 +17,7 @@ from conntra_neuro.training.architecture.architecture import Architecture
 from conntra_neuro.training.inputs.batches import Floats
 from conntra_neuro.training.layers.delayed import chosen
 from conntra_neuro.training.layers.forward import images_of
-from conntra_neuro.training.layers.maps import down, pooled, seen, spread_out
+from conntra_neuro.training.layers.maps import Places, down, pooled, spread_out
 from conntra_neuro.training.penalty import Prices
 from conntra_neuro.training.threads import Threads
 
@@ -120,4 +120,5 @@ def _rows(rates: Counts, geometry: Geometry | None) -> Counts:
     """Return how many synapses' events a weight of each row (and group) sees in a sample: of all places together."""
     if geometry is None:
         return rates.ravel()
-    return seen(rates[None], geometry, _ONE).sum(axis=1).T.ravel()
+    ((_, columns),) = Places(rates[None], geometry, _ONE).tiles()  # of one image: one tile
+    return columns.sum(axis=1).T.ravel()

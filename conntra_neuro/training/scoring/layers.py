@@ -48,17 +48,32 @@ class LayerScorer:
     ) -> None:
         """``products``: where they are computed; None is here."""
         self.plan, self._weights, self._threads = plan, weights, threads
-        self._products = products or HostProducts(threads)
+        self._given, self._products = products, products or HostProducts(threads)
         self._table = plan.objective.table
+
+    @property
+    def threads(self) -> Threads:
+        """Those that it computes on."""
+        return self._threads
+
+    def parts(self) -> tuple[LayerScorer, ...]:
+        """Return as many scorers as it has threads, one for each; only itself where another device computes."""
+        count = 1 if self._given is not None else self._threads.count
+        one = Threads(1)
+        return tuple(LayerScorer(self.plan, self._weights, one) for _ in range(count)) if count > 1 else (self,)
 
     def evaluate(self, inputs: Inputs | StreamedInputs, y: npt.NDArray[np.int64]) -> Sums:
         """Return losses, errors and spikes of all samples."""
+        return self.evaluate_rows(inputs, y, slice(0, inputs.n))
+
+    def evaluate_rows(self, inputs: Inputs | StreamedInputs, y: npt.NDArray[np.int64], rows: slice) -> Sums:
+        """Return losses, errors and spikes of some samples, at least one."""
         total, at_once = None, rows_at_once(self.plan.arch)
-        for first in range(0, inputs.n, at_once):
-            rows = np.arange(first, min(first + at_once, inputs.n))
-            x = self._rows(inputs.batch(rows, self.input_type))
+        for first in range(rows.start, rows.stop, at_once):
+            some = np.arange(first, min(first + at_once, rows.stop))
+            x = self._rows(inputs.batch(some, self.input_type))
             found = forward(self.plan.arch, self._weights, x, self._threads, keep=False, products=self._products)
-            _, _, loss, wrong = self._readout(found.outputs[-1], y[rows], 1.0)
+            _, _, loss, wrong = self._readout(found.outputs[-1], y[some], 1.0)
             part = Sums([], loss, wrong, self._spikes(found))
             total = part if total is None else total + part
         assert total is not None
@@ -268,7 +283,7 @@ def _before(outputs: Floats, steps: int) -> Floats:
 
 
 def _peak(x: Floats) -> float:
-    return float(np.abs(x).max(initial=0))
+    return float(max(x.max(initial=0), -x.min(initial=0)))
 
 
 def _grid_of_readout(plan: Plan, term: float, largest: float, dtype: Any) -> float:
