@@ -76,7 +76,8 @@ def _commands(results: Results, part: str) -> Iterator[str]:
         return
     busy = f"; other work kept it busy (load {load:g}), so times are too long" if _busy(found) and _timed(found) else ""
     python = where["versions"]["python"]
-    yield f"{found['date']}, {where['cores']} cores of {where['processor']}, Python {python}{busy}."
+    cores = "1 core" if where["cores"] == 1 else f"{where['cores']} cores"
+    yield f"{found['date']}, {cores} of {where['processor']}, Python {python}{busy}."
     yield ""
 
 

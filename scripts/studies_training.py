@@ -56,11 +56,17 @@ STUDIES: dict[str, Study] = {
         "Few samples a class, 256 hidden units, three draws; the defaults were not chosen on these images.",
         ("python examples/few_samples.py mnist:MNIST --draw-from test --per-class 10 40 100 400 --draws 3",),
     ),
-    "wider": Trainings(
-        "1,200 hidden units on two thresholds a pixel, images moved, no gradient.",
-        "train mnist:MNIST",
-        {"1,200 units, two thresholds a pixel": "--layers 1200 --encoder thermometer:2"},
-        columns=("test error", "training error", "weights", "weights not 0", "memory"),
+    "joules": Trainings(
+        "1,024 hidden units on one Loihi 1, images moved, 30 sweeps: error and modelled dynamic energy an image.",
+        "train mnist:MNIST --layers 1024 --sweeps 30",
+        {
+            "ternary": "",
+            "ternary, with a price": "--penalty energy=0.05",
+            "five levels": "--levels 5 --option decay=2",
+            "five levels, with a price": "--levels 5 --option decay=2 --penalty energy=0.05",
+        },
+        columns=("test error", "synaptic operations", "energy, davies2018", "energy, sanafe2025"),
+        chip="loihi1",
     ),
     "penalties": Printed(
         "784-256-10 with rising prices on modelled energy (Loihi 1, sanafe2025), 30 sweeps.",

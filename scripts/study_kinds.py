@@ -42,7 +42,10 @@ class Runner(Protocol):
 
 @dataclass(frozen=True)
 class Trainings:
-    """A row for each way to train, three seeds each: errors, the share of weights that are not 0, seconds if asked."""
+    """A row for each way to train, three seeds each: errors, the share of weights that are not 0, seconds if asked.
+
+    With a ``chip`` each network is compiled for it and run, and columns may be modelled energies.
+    """
 
     about: str
     common: str
@@ -50,13 +53,24 @@ class Trainings:
     columns: tuple[str, ...] = ("test error", "training error", "weights not 0")
     seeds: int = 3
     first: str = "options"
+    chip: str = ""
 
     @property
     def commands(self) -> tuple[str, ...]:
         """The commands as they are run, with S for the seed; of many rows one, with OPTIONS for theirs."""
+        kept = " --out m.conntra" if self.chip else ""
         if len(self.rows) > 3:
-            return (f"conntra {self.common} OPTIONS --seed S",)
-        return tuple(f"conntra {self._words(options)} --seed S" for options in self.rows.values())
+            trained = (f"conntra {self.common} OPTIONS --seed S{kept}",)
+        else:
+            trained = tuple(f"conntra {self._words(options)} --seed S{kept}" for options in self.rows.values())
+        return (*trained, *(f"conntra {words.replace('model', 'm')}" for words in self._on_chip()))
+
+    def _on_chip(self) -> tuple[str, ...]:
+        if not self.chip:
+            return ()
+        data = self.common.split()[1]
+        compiled = f"compile model.conntra --chip {self.chip} --out model.program"
+        return compiled, f"run model.program --data {data} --backend reference"
 
     def _words(self, options: str) -> str:
         return " ".join(f"{self.common} {options}".split())
@@ -66,10 +80,17 @@ class Trainings:
         rows = []
         for label, options in self.rows.items():
             words = self._words(options)
-            runs = [runner.document(f"{words} --seed {n} --out model.conntra") for n in range(self.seeds)]
+            runs = [self._run(runner, f"{words} --seed {n}") for n in range(self.seeds)]
             shown = f"{label}: `{options}`" if label and options else label or f"`{options}`"
             rows.append([shown if len(self.rows) > 3 else label, *(_CELLS[column](runs) for column in self.columns)])
         return [{"head": [self.first, *self.columns], "rows": rows}]
+
+    def _run(self, runner: Runner, words: str) -> dict[str, Any]:
+        """Train once, and return what the commands said together."""
+        found = runner.document(f"{words} --out model.conntra")
+        for command in self._on_chip():
+            found = found | runner.document(command)
+        return found
 
 
 @dataclass(frozen=True)
@@ -153,7 +174,8 @@ def bytes_as_text(count: float) -> str:
 
 
 def _method(row: Mapping[str, Any]) -> str:
-    levels = row["levels"]
+    count = row["levels"].count(",") + 1
+    levels = row["levels"] if count == 1 else f"{count} levels"
     names = {
         "backprop-float64": "backpropagation, float64",
         "straight-through": f"straight-through, {levels}",
@@ -169,11 +191,22 @@ def _percent(runs: Sequence[Mapping[str, Any]], key: str, digits: int = 2) -> st
     return f"{mean(values):.{digits}f}{spread} %"
 
 
+def _energy(runs: Sequence[Mapping[str, Any]], source: str) -> str:
+    """Return the modelled dynamic energy of an inference."""
+    values = [
+        1e6 * found["per_inference_j"] for run in runs for found in run["energy"] if found["coefficients"] == source
+    ]
+    return f"{mean(values):.3f} uJ"
+
+
 _CELLS = {
     "test error": lambda runs: _percent(runs, "test_error"),
     "training error": lambda runs: _percent(runs, "train_error"),
     "weights not 0": lambda runs: _percent(runs, "nonzero_fraction", 0),
     "weights": lambda runs: f"{runs[0]['parameters']:,}",
     "memory": lambda runs: bytes_as_text(runs[0]["memory_bytes"]),
+    "synaptic operations": lambda runs: f"{mean(run['counts']['synops'] / run['samples'] for run in runs):,.0f}",
+    "energy, davies2018": lambda runs: _energy(runs, "davies2018"),
+    "energy, sanafe2025": lambda runs: _energy(runs, "sanafe2025"),
     "seconds": lambda runs: f"{mean(run['train_seconds'] for run in runs):.0f}",
 }

@@ -97,6 +97,41 @@ def test_trainings_run_every_seed_and_say_what_they_ran() -> None:
     assert needs(study) == ["MNIST"]
 
 
+def test_networks_of_a_study_are_compiled_and_run_on_its_chip() -> None:
+    from study_kinds import Trainings
+
+    said: dict[str, dict[str, Any]] = {
+        "train": {"test_error": 0.02},
+        "compile": {"cores": 1},
+        "run": {
+            "samples": 4,
+            "counts": {"synops": 10},
+            "energy": [
+                {"coefficients": "davies2018", "per_inference_j": 2.5e-7},
+                {"coefficients": "sanafe2025", "per_inference_j": 4e-7},
+            ],
+        },
+    }
+    ran: list[str] = []
+
+    class Ran:
+        def document(self, words: str) -> dict[str, Any]:
+            ran.append(words)
+            return said[words.split()[0]]
+
+        def script(self, words: str) -> str:
+            raise AssertionError(words)
+
+    columns = ("test error", "synaptic operations", "energy, davies2018", "energy, sanafe2025")
+    study = Trainings("", "train mnist:MNIST", {"a": ""}, columns, seeds=2, chip="loihi1")
+    assert study.tables(Ran())[0]["rows"] == [["a", "2.00 ± 0.00 %", "2", "0.250 uJ", "0.400 uJ"]]
+    assert ran[1:3] == [
+        "compile model.conntra --chip loihi1 --out model.program",
+        "run model.program --data mnist:MNIST --backend reference",
+    ]
+    assert study.commands[1] == "conntra compile m.conntra --chip loihi1 --out m.program"
+
+
 def test_every_part_has_a_block_and_every_block_a_part() -> None:
     import measure_results
 
@@ -174,7 +209,9 @@ def test_studies_run_scripts_that_are_there_and_options_that_verbs_have(name: st
             verb, *arguments = shlex.split(words)
             verbs.commands[verb].make_context(verb, [*arguments, "--json", "--quiet"])
             one = dict.fromkeys(("test_error", "train_error", "nonzero_fraction", "parameters", "memory_bytes"), 0.1)
-            return one | {"rows": [], "train_seconds": 1.0}
+            joules = [{"coefficients": name, "per_inference_j": 1e-7} for name in ("davies2018", "sanafe2025")]
+            ran = {"samples": 1, "counts": {"synops": 1}, "energy": joules}
+            return one | ran | {"rows": [], "train_seconds": 1.0}
 
         def script(self, words: str) -> str:
             assert (ROOT / words.split()[0]).is_file()
