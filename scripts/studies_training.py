@@ -57,13 +57,13 @@ STUDIES: dict[str, Study] = {
         ("python examples/few_samples.py mnist:MNIST --draw-from test --per-class 10 40 100 400 --draws 3",),
     ),
     "joules": Trainings(
-        "1,024 hidden units on one Loihi 1, images moved, 30 sweeps: error and modelled dynamic energy an image.",
-        "train mnist:MNIST --layers 1024 --sweeps 30",
+        "768 hidden units on Loihi 1, images moved, 16 sweeps: error and modelled dynamic energy an image.",
+        "train mnist:MNIST --layers 768 --sweeps 16 --option decay=2",
         {
             "ternary": "",
-            "ternary, with a price": "--penalty energy=0.05",
-            "five levels": "--levels 5 --option decay=2",
-            "five levels, with a price": "--levels 5 --option decay=2 --penalty energy=0.05",
+            "ternary, with a price": "--penalty energy=0.08",
+            "five levels": "--levels 5",
+            "five levels, with a price": "--levels 5 --penalty energy=0.08",
         },
         columns=("test error", "synaptic operations", "energy, davies2018", "energy, sanafe2025"),
         chip="loihi1",
