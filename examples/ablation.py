@@ -1,8 +1,10 @@
 """What each choice of the default recipe is worth: train with one choice changed at a time, print a table.
 
-Other studies: ``--study levels`` trains other sets of weights, ``--study depth`` more hidden layers.
+Other studies: ``--study levels`` trains other sets of weights, ``--study depth`` more hidden layers, ``--study plain``
+changes the recipe of networks whose scores are not centred: convolutions, other neurons, deep networks, small sets.
 
 python examples/ablation.py mnist:mnist.npz --layers 256 --sweeps 5 --seeds 2
+python examples/ablation.py "images:folder?size=32" --study plain --layers conv16k3s2p1,conv32k3s2p1
 """
 
 from __future__ import annotations
@@ -33,6 +35,19 @@ RECIPE: dict[str, dict[str, Any]] = {
     "images shifted by 1": {"shift": 1},
     "images shifted by 1, bent by 1": {"shift": 1, "elastic": 1.0},
 }
+PLAIN: dict[str, dict[str, Any]] = {
+    "the default": {},
+    "no price on weights": {"sparsity": 0.0},
+    "twice the price on weights": {"sparsity": 0.1},
+    "a quarter of the moves of biases": {"fraction_bias": 0.0125},
+    **{name: RECIPE[name] for name in ("short memory of scores", "half the moves", "twice the moves")},
+    "longer memory of scores": {"memory": 0.99, "memory_square": 0.995},
+    **{name: RECIPE[name] for name in RECIPE if "noise" in name},
+    "mini-batches of 250": {"batch": 250},
+    "mini-batches of 125": {"batch": 125},
+    "a margin of 5": {"margin": 5},
+    "moves fall steeply at the end": {"decay": 2.0},
+}
 LEVELS: dict[str, dict[str, Any]] = {
     "binary": {"levels": "binary"},
     "ternary": {},
@@ -46,7 +61,7 @@ DEPTH: dict[str, dict[str, Any]] = {
     "2 hidden layers": {"layers": (256, 256)},
     "3 hidden layers": {"layers": (256, 256, 256)},
 }
-STUDIES = {"recipe": RECIPE, "levels": LEVELS, "depth": DEPTH}
+STUDIES = {"recipe": RECIPE, "plain": PLAIN, "levels": LEVELS, "depth": DEPTH}
 
 
 def main() -> None:
@@ -55,12 +70,15 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("--study", choices=STUDIES, default="recipe")
     parser.add_argument("--layers", default="256")
+    parser.add_argument("--encoder", default="auto", help="as in conntra train")
+    parser.add_argument("--shift", type=int, default=0, help="pixels that images are shifted by, up to")
     parser.add_argument("--sweeps", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
     common: dict[str, Any] = {
-        "layers": [int(width) for width in arguments.layers.split(",")],
-        "shift": 0,
+        "layers": arguments.layers,
+        "encoder": arguments.encoder,
+        "shift": arguments.shift,
         "elastic": 0.0,
     }
     columns = (arguments.study, "test error, %", "training error, %", "weights not 0, %", "seconds")
@@ -86,8 +104,8 @@ def main() -> None:
 
 def _nonzero(network: cn.DiscreteNetwork) -> float:
     """Return the share of the weights that are not 0."""
-    dense = [layer for layer in network.layers if isinstance(layer, cn.Dense)]
-    return sum(layer.n_nonzero for layer in dense) / network.n_weights
+    weighted = [layer for layer in network.layers if isinstance(layer, (cn.Dense, cn.Conv2d))]
+    return sum(layer.n_nonzero for layer in weighted) / network.n_weights
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from study_kinds import Comparisons, Study, Trainings
+from study_kinds import Comparisons, Printed, Study, Trainings
 
 _SMALL = "train digits --layers conv8k3p1,32 --shift 0 --sweeps 40"
 
@@ -27,6 +27,14 @@ STUDIES: dict[str, Study] = {
             'conntra compare "images:IMAGENET?size=32" --layers conv16k3s2p1,conv32k3s2p1,conv32k3s2p1 '
             "--encoder thermometer:4 --shift 2 --elastic 0 --seeds 3 --folds 0 --sweeps 40",
         ),
+    ),
+    "ablation-photographs": Printed(
+        "One choice of the default recipe changed at a time: ten classes of Tiny ImageNet, ten sweeps.",
+        (
+            'python examples/ablation.py "images:IMAGENET?size=32" --study plain --layers '
+            "conv16k3s2p1,conv32k3s2p1,conv32k3s2p1 --encoder thermometer:4 --shift 2 --sweeps 10 --seeds 3",
+        ),
+        drop=("seconds",),
     ),
     "neurons": Trainings(
         "Threshold, graded and integrate-and-fire neurons on digits; each seed has a split of its own.",

@@ -24,6 +24,11 @@ STUDIES: dict[str, Study] = {
         ("python examples/ablation.py mnist:MNIST --sweeps 5 --seeds 3",),
         drop=("seconds",),
     ),
+    "ablation-digits": Printed(
+        "The same on digits, whose scores are not centred; no images moved.",
+        ("python examples/ablation.py digits --study plain --layers 256 --sweeps 100 --seeds 3",),
+        drop=("seconds",),
+    ),
     "levels": Printed(
         "Other sets of weights, five sweeps.",
         ("python examples/ablation.py mnist:MNIST --sweeps 5 --seeds 3 --study levels",),
