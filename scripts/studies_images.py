@@ -28,6 +28,10 @@ STUDIES: dict[str, Study] = {
             "--encoder thermometer:4 --shift 2 --elastic 0 --seeds 3 --folds 0 --sweeps 40",
         ),
     ),
+    "conv-speed": Printed(
+        "A sweep of a network for images like CIFAR-10's, blocks and straight-through in turn on the same cores.",
+        ("python tests/benchmarks/bench_conv_step.py",),
+    ),
     "ablation-photographs": Printed(
         "One choice of the default recipe changed at a time: ten classes of Tiny ImageNet, ten sweeps.",
         (
