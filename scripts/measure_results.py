@@ -331,7 +331,8 @@ def main() -> int:
             kept.write_text(json.dumps(measure(name, outside, load), indent=1), encoding="utf-8")
     found = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     found |= {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in KEPT.glob("*.json")}
-    ordered = {name: found[name] for name in names if name in found}
+    # In the order of the parts; one that a later version has measured, or has no more, is not this run's to drop.
+    ordered = {name: found[name] for name in [*names, *found] if name in found}
     RESULTS.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
     print(f"wrote {RESULTS.relative_to(ROOT)}: {', '.join(ordered)}; now: python scripts/results_pages.py --write")
     return 0
