@@ -46,6 +46,7 @@ STUDIES: dict[str, Study] = {
             "python examples/gears.py mnist:MNIST --samples 2000 --layers 128 --seeds 3",
         ),
         drop=("seconds",),
+        joined=False,
     ),
     "wide": Trainings(
         "1,024 hidden units, images moved: by default, and with five levels.",

@@ -120,11 +120,12 @@ class Comparisons:
 
 @dataclass(frozen=True)
 class Printed:
-    """The tables that scripts print, without the columns in ``drop``; those of the same head are joined."""
+    """The tables that scripts print, without the columns in ``drop``; those of the same head are ``joined``."""
 
     about: str
     commands: tuple[str, ...]
     drop: tuple[str, ...] = ()
+    joined: bool = True
 
     def tables(self, runner: Runner) -> list[Table]:
         """Run the scripts, and return what they print."""
@@ -139,7 +140,7 @@ class Printed:
                     "head": [table["head"][n] for n in kept],
                     "rows": [[row[n] for n in kept] for row in table["rows"]],
                 }
-                if found and found[-1]["head"] == cut["head"]:
+                if self.joined and found and found[-1]["head"] == cut["head"]:
                     found[-1]["rows"] += cut["rows"]
                 else:
                     found.append(cut)
