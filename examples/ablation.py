@@ -1,10 +1,10 @@
 """What each choice of the default recipe is worth: train with one choice changed at a time, print a table.
 
 Other studies: ``--study levels`` trains other sets of weights, ``--study depth`` more hidden layers, ``--study plain``
-changes the recipe of networks whose scores are not centred: convolutions, other neurons, deep networks, small sets.
+changes the recipe of networks whose scores are not centred, ``--study fine`` that of convolutions on few samples.
 
 python examples/ablation.py mnist:mnist.npz --layers 256 --sweeps 5 --seeds 2
-python examples/ablation.py "images:folder?size=32" --study plain --layers conv16k3s2p1,conv32k3s2p1
+python examples/ablation.py "images:folder?size=32" --study fine --layers conv16k3s2p1,conv32k3s2p1
 """
 
 from __future__ import annotations
@@ -48,6 +48,18 @@ PLAIN: dict[str, dict[str, Any]] = {
     "a margin of 5": {"margin": 5},
     "moves fall steeply at the end": {"decay": 2.0},
 }
+FINE: dict[str, dict[str, Any]] = {
+    "the default": {},
+    "steps of larger sets": {"batch": 500, "fraction": 0.004, "memory": 0.97, "memory_square": 0.99},
+    "mini-batches of 100": {"batch": 100},
+    "mini-batches of 500": {"batch": 500},
+    "half the moves": {"fraction": 0.001, "fraction_readout": 0.0025},
+    "twice the moves": {"fraction": 0.004, "fraction_readout": 0.01},
+    "shorter memory of scores": {"memory": 0.97, "memory_square": 0.99},
+    "longer memory of scores": {"memory": 0.995, "memory_square": 0.9975},
+    **{name: PLAIN[name] for name in PLAIN if "price" in name or "noise" in name or "biases" in name},
+    **{name: PLAIN[name] for name in ("a margin of 5", "moves fall steeply at the end")},
+}
 LEVELS: dict[str, dict[str, Any]] = {
     "binary": {"levels": "binary"},
     "ternary": {},
@@ -61,7 +73,7 @@ DEPTH: dict[str, dict[str, Any]] = {
     "2 hidden layers": {"layers": (256, 256)},
     "3 hidden layers": {"layers": (256, 256, 256)},
 }
-STUDIES = {"recipe": RECIPE, "plain": PLAIN, "levels": LEVELS, "depth": DEPTH}
+STUDIES = {"recipe": RECIPE, "plain": PLAIN, "fine": FINE, "levels": LEVELS, "depth": DEPTH}
 
 
 def main() -> None:

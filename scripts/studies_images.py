@@ -35,7 +35,7 @@ STUDIES: dict[str, Study] = {
     "ablation-photographs": Printed(
         "One choice of the default recipe changed at a time: ten classes of Tiny ImageNet, ten sweeps.",
         (
-            'python examples/ablation.py "images:IMAGENET?size=32" --study plain --layers '
+            'python examples/ablation.py "images:IMAGENET?size=32" --study fine --layers '
             "conv16k3s2p1,conv32k3s2p1,conv32k3s2p1 --encoder thermometer:4 --shift 2 --sweeps 10 --seeds 3",
         ),
         drop=("seconds",),

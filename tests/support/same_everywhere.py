@@ -10,9 +10,10 @@ import numpy as np
 
 import conntra_neuro as cn
 
+COARSE = {"batch": 50, "fraction": 0.004, "memory": 0.97, "memory_square": 0.99}  # of few samples not the default
 CASES = {
     "dense": {"layers": (40,), "sweeps": 3, "shift": 0},
-    "convolution": {"layers": "conv4k3,maxpool2,16", "sweeps": 2, "shift": 0},
+    "convolution": {"layers": "conv4k3,maxpool2,16", "sweeps": 2, "shift": 0, **COARSE},
     "penalty": {"layers": (24,), "sweeps": 2, "shift": 0, "penalty_energy": 0.5},
     "centred": {"layers": (24, 12), "sweeps": 3, "shift": 0, "centred": 1},
     "annealed": {"layers": (12,), "gear": "annealed", "sweeps": 1},

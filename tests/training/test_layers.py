@@ -14,6 +14,7 @@ from conntra_hardware.program.input_encoding import ThresholdEncoder
 from conntra_neuro.datasets import Dataset
 from conntra_neuro.network import DiscreteNetwork
 from conntra_neuro.training import Fit, fit_spikes, train
+from conntra_neuro.training.augmentation import Augmentation
 from conntra_neuro.training.gears.blocks import Blocks, BlocksOptions
 from conntra_neuro.training.inputs.image import ImageShape
 from conntra_neuro.training.neurons import of_neuron
@@ -131,6 +132,36 @@ def test_mini_batches_are_split_where_they_are_large() -> None:
     assert not split.is_worth_splitting(network, 500, 2)
     assert split.is_worth_splitting(network, 10**6, 2)
     assert not split.is_worth_splitting(network, 10**6, 1)
+
+
+@pytest.mark.parametrize(
+    ("layers", "neuron", "given", "fine"),
+    [
+        ("conv4k3,6", "threshold", {}, True),
+        ("conv4k3,maxpool2", "threshold", {}, True),
+        ("6,5", "threshold", {}, False),
+        ("conv4k3", "relu", {}, False),
+        ("conv4k3", "if3", {}, False),
+        ("conv4k3,6", "threshold", {"penalty_energy": 1.0}, False),
+    ],
+)
+def test_convolutions_take_fine_steps_where_samples_are_few(
+    layers: str, neuron: str, given: dict[str, float], fine: bool
+) -> None:
+    task = twins.task_that_fits(layers, 0, neuron, SHAPE)
+    blocks = Blocks(task, BlocksOptions(**given), Threads(1))  # type: ignore[arg-type]
+    assert (blocks._recipe.fraction == 0.002) == (blocks._recipe.memory == 0.99) == fine
+    kept = Blocks(task, BlocksOptions(fraction=0.01, memory=0.5, batch=20), Threads(1))._recipe
+    assert (kept.fraction, kept.memory, kept.batch) == (0.01, 0.5, 20)
+
+
+def test_fine_steps_are_more_in_as_many_sweeps() -> None:
+    moves, usual = Augmentation(0, 0.0), BlocksOptions()
+    coarse, fine = (usual.with_defaults(4_500, moves, fine=fine) for fine in (False, True))
+    assert (coarse.batch, fine.batch) == (500, 200)
+    assert coarse.sweeps == fine.sweeps == 45
+    assert usual.with_defaults(1_000, moves, fine=True).batch == 62
+    assert BlocksOptions(sweeps=7).with_defaults(1_000, moves, fine=True).sweeps == 7
 
 
 def test_convolutions_learn_and_go_on_from_a_network() -> None:

@@ -17,13 +17,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from conntra_hardware.base.arrays import IntArray
 from conntra_hardware.base.errors import InputError
+from conntra_hardware.neurons import Threshold
 from conntra_neuro.training.augmentation import MOVES_ALLOWED, Augmentation
 from conntra_neuro.training.gears.moves import LayerMoves
 from conntra_neuro.training.inputs.batches import Floats
@@ -48,7 +49,23 @@ _DECAY, _DECAY_OF_FEW = 1.0, 2.0
 _PRICE, _PRICE_OF_FEW = 0.05, 0.1  # of a unit of weight [docs/records/training.md]
 _CENTRED_FROM = 20_000  # samples [docs/records/training.md]
 _PRICE_CENTRED, _BIASES, _BIASES_CENTRED = 0.08, 0.05, 0.2  # [docs/records/training.md]
+# The largest mini-batch, the samples' part that one is at most; fraction, memory, memory_square [docs/images.md].
+_FINE_BELOW = 10_000  # samples
+_USUAL = (500, 8, 0.004, 0.97, 0.99)
+_FINE = (200, 16, 0.002, 0.99, 0.995)
 _PENALISED_SCALE = 2.4  # times the usual logit scale [784-256-10 on MNIST: 1, 1.5, 2.4, 3, 4 tried; 2.4 is best]
+
+
+class Recipe(NamedTuple):
+    """What the data decide where options do not."""
+
+    sweeps: float
+    batch: int
+    decay: float
+    sparsity: float
+    fraction: float
+    memory: float
+    memory_square: float
 
 
 @dataclass(frozen=True)
@@ -56,11 +73,14 @@ class BlocksOptions:
     """The recipe. None lets the data decide.
 
     sweeps             passes over the training samples; below 1 a part of one
-    batch              samples in a mini-batch
+    batch              samples in a mini-batch; by default 500, at most an eighth of the training samples, at least 32.
+                       Convolutions of threshold neurons that classify, start at random, pay no penalty and have fewer
+                       than 10,000 samples take finer steps: 200, at most a sixteenth, in as many sweeps
     scale              logit scale s; by default the logits' spread at the start times s is 1.25
     margin             margin of the objective, in logit units
     sigma, sigma_end   noise of the thresholds at the start and the end, in units of the potentials' spread
-    fraction           share of a hidden layer's weights that move at the first step, falling to zero
+    fraction           share of a hidden layer's weights that move at the first step, falling to zero; by default
+                       0.004, and 0.002 where steps are fine
     fraction_readout   the same for the readout
     fraction_recurrent the same for the weights from a layer to itself, whose moves compound
     fraction_bias      the same for biases; by default 0.05, and 0.2 where scores are centred
@@ -72,7 +92,8 @@ class BlocksOptions:
                        drawn
     decay              how they fall: with what is left of the training to this power. By default 1, and 2 where a
                        dense network sees moved images of which there are fewer than 1,000 a class
-    memory             weight of the past in the average of the scores, and of their squares (memory_square)
+    memory             weight of the past in the average of the scores, and of their squares (memory_square); by
+                       default 0.97 and 0.99, and 0.99 and 0.995 where steps are fine
     warmup             share of the training at its start that only scores: what is good already is not to move on the
                        word of a few mini-batches
     sparsity           price of a unit of weight, in units of the scores' root mean square: keeps weights at zero. By
@@ -96,15 +117,15 @@ class BlocksOptions:
     margin: int = 0
     sigma: float = 0.4
     sigma_end: float = 0.19
-    fraction: float = 0.004
+    fraction: float | None = None
     fraction_readout: float = 0.005
     fraction_recurrent: float = 0.0004
     fraction_bias: float | None = None
     centred: int | None = None
     move_delays: int = 1
     decay: float | None = None
-    memory: float = 0.97
-    memory_square: float = 0.99
+    memory: float | None = None
+    memory_square: float | None = None
     warmup: float = 0.0
     sparsity: float | None = None
     shift: int | None = None
@@ -121,17 +142,34 @@ class BlocksOptions:
     def __post_init__(self) -> None:
         check_options(self, _ALLOWED)
 
-    def with_defaults(self, n: int, moves: Augmentation, centred: bool = False) -> tuple[float, int, float, float]:
-        """Return (sweeps, batch, decay, sparsity) for ``n`` training samples.
+    def with_defaults(self, n: int, moves: Augmentation, centred: bool = False, fine: bool = False) -> Recipe:
+        """Return the recipe for ``n`` training samples.
 
-        At least 400 steps, and 20 sweeps; 40 of moved images, and 1,200 steps where these are few.
+        At least 400 steps, and 20 sweeps; 40 of moved images, and 1,200 steps where these are few. Fine steps are more,
+        in as many sweeps.
         """
-        batch = min(self.batch or max(32, min(500, n // 8)), n)
+        largest, parts, fraction, memory, memory_square = _FINE if fine else _USUAL
+        batch = min(self.batch or max(32, min(largest, n // parts)), n)
+        usual_batch = min(self.batch or max(32, min(_USUAL[0], n // _USUAL[1])), n)
         steps = _STEPS_OF_FEW if moves.few else _STEPS
-        sweeps = self.sweeps or max(40 if moves else 20, math.ceil(steps * batch / n))
-        decay = (_DECAY_OF_FEW if moves.few else _DECAY) if self.decay is None else self.decay
-        usual = _PRICE_OF_FEW if moves.few else _PRICE_CENTRED if centred else _PRICE
-        return sweeps, batch, decay, usual if self.sparsity is None else self.sparsity
+        sweeps = self.sweeps or max(40 if moves else 20, math.ceil(steps * usual_batch / n))
+        price = _PRICE_OF_FEW if moves.few else _PRICE_CENTRED if centred else _PRICE
+        return Recipe(
+            sweeps,
+            batch,
+            _or(self.decay, _DECAY_OF_FEW if moves.few else _DECAY),
+            _or(self.sparsity, price),
+            _or(self.fraction, fraction),
+            _or(self.memory, memory),
+            _or(self.memory_square, memory_square),
+        )
+
+    def takes_fine_steps(self, task: Task, prices: Prices | None) -> bool:
+        """Say whether steps are fine: few samples and convolutions, of whose weights each step is to be surer."""
+        hidden = [node for node in task.architecture.nodes[:-1] if node.neuron is not None]
+        convolved = any(node.geometry is not None for node in hidden)
+        measured = convolved and all(isinstance(node.neuron, Threshold) for node in hidden)
+        return measured and task.start is None and prices is None and not task.values and len(task.y) < _FINE_BELOW
 
     def centres(self, task: Task, moves: Augmentation, prices: Prices | None) -> bool:
         """Say whether scores are centred. InputError where that is asked for and cannot be."""
@@ -158,6 +196,10 @@ _ALLOWED = {
     "decay": Allowed(0, 100),
     **MOVES_ALLOWED,
 }
+
+
+def _or(given: float | None, usual: float) -> float:
+    return usual if given is None else given
 
 
 class Crew(Protocol):
@@ -191,8 +233,9 @@ class Blocks:
         self.augmentation = Augmentation.asked(options, task)
         self._prices = prices_of(options, task.architecture)
         self._centred = options.centres(task, self.augmentation, self._prices)
-        defaults = options.with_defaults(len(task.y), self.augmentation, self._centred)
-        self.sweeps, self._batch, self._decay, price = defaults
+        fine = options.takes_fine_steps(task, self._prices)
+        self._recipe = options.with_defaults(len(task.y), self.augmentation, self._centred, fine)
+        self.sweeps, self._batch = self._recipe.sweeps, self._recipe.batch
         usual = _BIASES_CENTRED if self._centred else _BIASES
         self._share_biases = usual if options.fraction_bias is None else options.fraction_bias
         start, self.objective, spreads = start_of(task, options.scale, options.margin)
@@ -203,14 +246,14 @@ class Blocks:
         self._plan = self._plan_of(spreads)
         floor = 5e-4 * self.objective.scale / self._batch**0.5
         late = task.architecture.delays_of
-        fixed = (task.levels, price, floor, self._plan.dtype)
+        fixed = (task.levels, self._recipe.sparsity, floor, self._plan.dtype)
         self._layers = [
             LayerMoves(weight, bias, *fixed, late(index), self._kept(index, weight, late(index)))
             for index, (weight, bias) in enumerate(zip(start.weights, start.biases, strict=True))
         ]
         weights = [layer.weights for layer in self._layers]
         self._costs = Costs(task.architecture, weights)
-        self._shares = [options.fraction] * (len(weights) - 1) + [options.fraction_readout]
+        self._shares = [self._recipe.fraction] * (len(weights) - 1) + [options.fraction_readout]
         for node in task.architecture.nodes:
             if node.loop >= 0:
                 self._shares[node.loop] = options.fraction_recurrent
@@ -293,9 +336,9 @@ class Blocks:
 
     def _step(self, rows: IntArray, shifts: IntArray | None, time: float, rng: np.random.Generator) -> Sums:
         """Score all moves on a mini-batch and make the best; ``time`` runs from 0 to 1 over the training."""
-        options, n = self._options, len(rows)
+        options, recipe, n = self._options, self._recipe, len(rows)
         found = self._samples.score(rows, shifts, time)
-        left = (1 - time) ** self._decay
+        left = (1 - time) ** recipe.decay
         prices = self._plan.prices_at(time)
         if prices is not None:
             rates = self._costs.rates(self._samples.rates, found.spikes, n)
@@ -304,7 +347,7 @@ class Blocks:
         for i, layer in enumerate(self._layers):
             scores = found.scores[i].astype(np.float32, copy=False)
             spikes = found.spikes[i - 1] if self._centred and i else None
-            layer.remember(scores, n, options.memory, options.memory_square, self._threads, spikes)
+            layer.remember(scores, n, recipe.memory, recipe.memory_square, self._threads, spikes)
             if time < options.warmup:
                 continue
             layer.move(self._shares[i] * left, self._share_biases * left, rng, self._threads)
