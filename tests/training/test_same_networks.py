@@ -20,6 +20,8 @@ from conntra_neuro.training.inputs.image import ImageShape
 _IMAGE = ImageShape(2, 10, 10)
 _PENALTIES = {"penalty_energy": 0.5, "penalty_spikes": 0.2, "penalty_nonzero": 0.1, "penalty_synops": 0.1}
 _OF_MANY = {"decay": 1.0, "sparsity": 0.05}  # where images are moved of which there are few, both are others
+# The recipe of convolutions with many samples; those of few take finer steps.
+_COARSE = {"batch": 375, "fraction": 0.004, "memory": 0.97, "memory_square": 0.99}
 CASES: dict[str, tuple[dict[str, Any], str]] = {
     "two layers": ({"layers": "40,24", "sweeps": 3}, "e0f0aa4852d52307"),
     "logistic regression": ({"layers": "none", "sweeps": 3}, "eb70eb334671f67b"),
@@ -27,11 +29,12 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         {"layers": "40,24", "sweeps": 3, "levels": 5, "shift": 1, "elastic": 1.0, **_OF_MANY},
         "7979d3b98948d22a",
     ),
-    "convolutions": ({"layers": "conv8k3s2,conv8k3,20", "sweeps": 3}, "abfbbe06bc315de5"),
+    "convolutions": ({"layers": "conv8k3s2,conv8k3,20", "sweeps": 3, **_COARSE}, "abfbbe06bc315de5"),
     "every layer": (
-        {"layers": "conv8k3p1,conv8k3p1+1,maxpool2,dwconvk3p1,sumpool2,16", "sweeps": 2, "shift": 1},
+        {"layers": "conv8k3p1,conv8k3p1+1,maxpool2,dwconvk3p1,sumpool2,16", "sweeps": 2, "shift": 1, **_COARSE},
         "50dc978a7821de7d",
     ),
+    "fine steps": ({"layers": "conv8k3s2,conv8k3,20", "sweeps": 3}, "f1ffc0dbee12b6ee"),
     "graded": ({"layers": "conv6k3s2,20", "sweeps": 2, "neuron": "relu"}, "e785678887ba9bed"),
     "integrate and fire": ({"layers": "conv6k3s2,20", "sweeps": 2, "neuron": "if4"}, "4ace147afc53be54"),
     "soft reset, dense": ({"layers": "30,20", "sweeps": 2, "neuron": "if4soft"}, "137765d78bece29d"),
