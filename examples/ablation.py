@@ -93,7 +93,8 @@ def main() -> None:
         "shift": arguments.shift,
         "elastic": 0.0,
     }
-    columns = (arguments.study, "test error, %", "training error, %", "weights not 0, %", "seconds")
+    of = "recipe" if arguments.study in ("plain", "fine") else arguments.study
+    columns = (of, "test error, %", "training error, %", "weights not 0, %", "seconds")
     print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for name, change in STUDIES[arguments.study].items():
         runs = [

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from conntra_hardware.base.jit import jit
 from conntra_hardware.program.convolution import Geometry
-from conntra_neuro.training.layers.maps import down, pooled, potentials, score, seen, spread_out
+from conntra_neuro.training.layers.maps import Places, down, pooled, potentials, score, seen, spread_out
 from conntra_neuro.training.threads import Threads
 
 __all__ = ["Stage", "Trace"]
@@ -25,7 +25,7 @@ class Trace:
     pooling, and what each pool took, in order. ``bias``: scores of biases, of neurons that live in time.
     """
 
-    columns: Floats
+    columns: Floats | Places
     z: Floats
     y: Floats
     pooled: list[Floats] = field(default_factory=list)
