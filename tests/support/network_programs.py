@@ -17,7 +17,7 @@ __all__ = ["assert_equal_to_network", "small_cores", "spread_program"]
 
 def small_cores(neurons: int = 30) -> Chip:
     """Loihi 2 with small cores, so that small networks need many of them."""
-    return replace(load_chip("loihi2"), name="small", neurons_per_core=neurons, cores=64, max_chips=16).times(4)
+    return replace(load_chip("loihi2"), name="small", neurons_per_core=neurons, cores=64, max_chips=16).times(8)
 
 
 def spread_program(network: DiscreteNetwork, neurons: int = 30) -> Program:
