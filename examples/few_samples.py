@@ -62,7 +62,7 @@ def main() -> None:
         cells = []
         for moved in WAYS.values():
             runs = [cn.train(one, layers=layers, seed=seed, **moved) for seed, one in enumerate(drawn)]
-            cells.append(shown([float(run.test_error or 0.0) for run in runs]))
+            cells.append(shown([run.test_error for run in runs if run.test_error is not None]))
         print(f"| {per_class} | {' | '.join(cells)} |", flush=True)
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from markdown_tables import as_markdown
 from results_studies import STUDIES
 from study_kinds import tables_in
 
@@ -58,10 +59,7 @@ def _places(value: float) -> int:
 
 
 def _table(head: str, *rows: tuple[str, ...]) -> Iterator[str]:
-    columns = [word.strip() for word in head.split("|")]
-    yield f"| {' | '.join(columns)} |"
-    yield f"| {' | '.join('---' for _ in columns)} |"
-    yield from (f"| {' | '.join(row)} |" for row in rows)
+    yield from as_markdown(head, rows).splitlines()
     yield ""
 
 
